@@ -1,0 +1,56 @@
+/* Counted allocation: every block is counted so that a program can check at exit that
+ * nothing leaked, sizes are multiplied with overflow checks, and tests can make the n-th
+ * allocation fail. Arenas hold what is freed together. */
+#ifndef UAP_COMMON_MEM_H
+#define UAP_COMMON_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* n elements of `size` bytes, zeroed; NULL when out of memory or n * size overflows.
+ * n = 0 gives a block that may be freed. The caller owns it (uap_free). Local. */
+void *uap_calloc(size_t n, size_t size);
+
+/* Resizes to n elements of `size` bytes (new bytes not zeroed); on failure NULL, and the
+ * old block stands. Local. */
+void *uap_realloc(void *block, size_t n, size_t size);
+
+/* A copy of a string, NULL when out of memory. Local. */
+char *uap_strdup(const char *text);
+
+/* Frees; NULL is legal. Local. */
+void uap_free(void *block);
+
+/* Blocks allocated and not yet freed in this process. */
+int64_t uap_mem_outstanding(void);
+
+/* For tests: the allocation after `count` more successful ones fails, once; a negative
+ * count switches the fault off. */
+void uap_mem_fail_after(int64_t count);
+
+/* A growing region whose blocks are released together. */
+typedef struct uap_arena uap_arena;
+
+/* An empty arena, NULL when out of memory. The caller frees it. */
+uap_arena *uap_arena_new(void);
+
+/* n * size zeroed bytes, 16-byte aligned, owned by the arena; NULL when out of memory. */
+void *uap_arena_alloc(uap_arena *arena, size_t n, size_t size);
+
+/* Forgets every block but keeps the memory for the next phase. */
+void uap_arena_reset(uap_arena *arena);
+
+/* Bytes the arena holds from the system. */
+size_t uap_arena_bytes(const uap_arena *arena);
+
+/* Frees the arena and all its blocks; NULL is legal. */
+void uap_arena_free(uap_arena *arena);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

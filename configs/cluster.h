@@ -1,0 +1,135 @@
+/* A cluster profile: what the devices and links of a machine do, measured or from a data
+ * sheet. Read and written as "uniap-cluster" version 1 (docs/formats.md). It answers "how
+ * long"; it knows neither layers' formulas nor strategies. Seconds, bytes, FLOP/s. */
+#ifndef UAP_CONFIGS_CLUSTER_H
+#define UAP_CONFIGS_CLUSTER_H
+
+#include "common/sha256.h"
+#include "common/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum uap_precision {
+    UAP_FP32,
+    UAP_BF16,
+    UAP_FP16,
+    UAP_PRECISION_COUNT
+} uap_precision;
+
+typedef enum uap_collective_kind {
+    UAP_ALL_REDUCE,
+    UAP_ALL_GATHER,
+    UAP_REDUCE_SCATTER,
+    UAP_ALL_TO_ALL,
+    UAP_COLLECTIVE_COUNT
+} uap_collective_kind;
+
+typedef enum uap_span { UAP_SPAN_NODE, UAP_SPAN_CLUSTER } uap_span;
+
+/* A measured layer: seconds per micro-batch of `micro_batch` samples on one device. */
+typedef struct uap_layer_time {
+    char type[24]; /* uap_layer_type_name */
+    char shape
+        [96]; /* "t512.h1280.a16.kv16.f5120.v0": uap_layer_shape_key() of the layer */
+    int32_t tp;
+    int64_t micro_batch;
+    uap_precision precision;
+    double forward_s, backward_s, mad_s;
+} uap_layer_time;
+
+typedef struct uap_device_class {
+    char *name;
+    int64_t memory_bytes;
+    double peak_flops[UAP_PRECISION_COUNT]; /* 0: not known */
+    double efficiency;                      /* of peak, for what was not measured */
+    double memory_bandwidth_Bps;
+    int32_t n_layers;
+    uap_layer_time *layer; /* [n_layers] */
+} uap_device_class;
+
+typedef struct uap_node_group {
+    int32_t nodes, devices_per_node;
+    int32_t device_class; /* index */
+} uap_node_group;
+
+/* One measured point: seconds for one operation on `bytes` bytes. */
+typedef struct uap_point {
+    double bytes, seconds;
+} uap_point;
+
+/* latency_s + bytes / bandwidth_Bps. Bytes: all-reduce, the buffer; all-gather and
+ * reduce-scatter, the whole gathered buffer; all-to-all, the buffer each rank holds. */
+typedef struct uap_collective {
+    uap_collective_kind kind;
+    int32_t size, stride; /* ranks base, base + stride, ... */
+    uap_span span;
+    double latency_s, bandwidth_Bps;
+    bool contended; /* measured with every such group busy at once */
+    int32_t n_points;
+    uap_point *point; /* [n_points], may be NULL */
+} uap_collective;
+
+typedef struct uap_p2p {
+    uap_span span;
+    double latency_s, bandwidth_Bps; /* one direction, one pair per device */
+    int32_t n_points;
+    uap_point *point;
+} uap_p2p;
+
+typedef enum uap_cluster_source {
+    UAP_MEASURED,
+    UAP_DATASHEET,
+    UAP_ASSUMED
+} uap_cluster_source;
+
+typedef struct uap_cluster {
+    char *name, *source_path;
+    char sha256[UAP_SHA256_HEX];
+    uap_cluster_source source;
+    char *provenance; /* the provenance object as one line of JSON, or NULL */
+    int32_t n_classes, n_groups, n_collectives, n_p2p;
+    uap_device_class *device_class;
+    uap_node_group *group;
+    uap_collective *collective;
+    uap_p2p *p2p;
+    double compute_slowdown, communication_slowdown; /* >= 1, while both run */
+} uap_cluster;
+
+/* The caller frees *out. Errors: IO, BAD_INPUT (file:line:column), TOO_LARGE, NO_MEMORY. */
+UAP_NODISCARD uap_status uap_cluster_load(const char *path, uap_cluster **out,
+                                          uap_err *err);
+UAP_NODISCARD uap_status uap_cluster_save(const uap_cluster *cluster, const char *path,
+                                          uap_err *err);
+void uap_cluster_free(uap_cluster *cluster); /* NULL is legal */
+
+int64_t uap_cluster_devices(const uap_cluster *cluster);
+
+/* Devices per node of the first group: neighbouring ranks fill a node before the next. */
+int32_t uap_cluster_node_size(const uap_cluster *cluster);
+
+/* Seconds of one collective over `size` ranks `stride` apart, aligned as strategies lay
+ * them out (a group whose ranks all lie within one node spans NODE). Where the exact
+ * (kind, size, stride) is absent the rules of docs/formats.md fill in, and *assumed (may be
+ * NULL) is set. size 1 costs 0. */
+double uap_cluster_collective_s(const uap_cluster *cluster, uap_collective_kind kind,
+                                int32_t size, int32_t stride, double bytes,
+                                bool *assumed);
+
+/* Seconds for `bytes` from one device to its peer `distance` ranks away. */
+double uap_cluster_p2p_s(const uap_cluster *cluster, int64_t distance, double bytes,
+                         bool *assumed);
+
+const char *uap_precision_name(uap_precision precision); /* "fp32", "bf16", "fp16" */
+bool uap_precision_by_name(const char *name, uap_precision *out);
+int32_t uap_precision_bytes(uap_precision precision);
+const char *uap_collective_name(uap_collective_kind kind); /* "all-reduce", ... */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
