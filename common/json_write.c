@@ -35,13 +35,11 @@ static uap_jout *node_new(json_t *json)
 
 uap_jout *uap_jout_object(void)
 {
-    uap_json_count_memory();
     return node_new(json_object());
 }
 
 uap_jout *uap_jout_array(void)
 {
-    uap_json_count_memory();
     return node_new(json_array());
 }
 
