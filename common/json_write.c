@@ -43,6 +43,12 @@ uap_jout *uap_jout_array(void)
     return node_new(json_array());
 }
 
+uap_jout *uap_jout_copy(const uap_jval *value)
+{
+    uap_json_count_memory();
+    return node_new(json_deep_copy(value->node));
+}
+
 /* As deep as the tree, which callers build by hand. */
 void uap_jout_free(uap_jout *node)
 {
