@@ -45,7 +45,6 @@ uap_jout *uap_jout_array(void)
 
 uap_jout *uap_jout_copy(const uap_jval *value)
 {
-    uap_json_count_memory();
     return node_new(json_deep_copy(value->node));
 }
 
