@@ -71,12 +71,10 @@ static uap_status expect_member(const uap_jval *object, const char *key,
 {
     char path[TEXT_BYTES] = "";
     if (append_path(object, path, sizeof path) == 0) {
-        (void)uap_jfail(object, err, "found no key \"%s\", expected %s", key, expected);
-    } else {
-        (void)uap_jfail(object, err, "found no key \"%s\" in \"%s\", expected %s", key,
-                        path, expected);
+        return uap_jfail(object, err, "found no key \"%s\", expected %s", key, expected);
     }
-    return UAP_BAD_INPUT;
+    return uap_jfail(object, err, "found no key \"%s\" in \"%s\", expected %s", key, path,
+                     expected);
 }
 
 static const char *integer_range(char *buffer, size_t n, int64_t min, int64_t max)
