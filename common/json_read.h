@@ -64,7 +64,7 @@ void uap_jrecord(const uap_jval *value, uap_err *err, const char *fmt, ...)
 
 /* Does so and is BAD_INPUT, a constant as with UAP_FAIL. */
 #define uap_jfail(value, err, ...)                                                       \
-    (uap_jrecord((value), (err), __VA_ARGS__), UAP_BAD_INPUT)
+    (uap_jrecord((value), (err), __VA_ARGS__), (uap_status)UAP_BAD_INPUT)
 
 /* True, and *out set, when an object has the key. */
 bool uap_jfind(const uap_jval *object, const char *key, uap_jval *out);

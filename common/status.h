@@ -48,7 +48,8 @@ void uap_err_clear(uap_err *err);
 
 /* The code stands here as a constant so that compilers and analysers see a failure. */
 #define UAP_FAIL(err, name, ...)                                                         \
-    ((void)uap_fail((err), UAP_##name, __FILE__, __LINE__, __VA_ARGS__), UAP_##name)
+    ((void)uap_fail((err), UAP_##name, __FILE__, __LINE__, __VA_ARGS__),                 \
+     (uap_status)UAP_##name)
 
 /* Needs a variable `uap_status rc` and a label `done` in the calling function. */
 #define UAP_TRY(call)                                                                    \
