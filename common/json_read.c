@@ -51,11 +51,9 @@ static uap_status explain(const uap_json *doc, const json_error_t *error, uap_er
     const uap_json_token token = uap_json_next(&scan);
     const int shown = token.end - start < 48 ? (int)(token.end - start) : 48;
     const uap_json_place at = uap_json_place_of(doc->text, start);
-    const char *found = "a value that cannot be read:";
-    const char *expected = "a plain JSON value";
+    const char *found = NULL;
+    const char *expected = NULL;
     switch (json_error_code(error)) {
-    case json_error_out_of_memory:
-        return UAP_FAIL(err, NO_MEMORY, "%s: no memory to read it", doc->name);
     case json_error_duplicate_key:
         found = "a second key";
         expected = "each key once";
@@ -73,8 +71,8 @@ static uap_status explain(const uap_json *doc, const json_error_t *error, uap_er
         found = "a NUL character in";
         expected = "text without it";
         break;
-    default:
-        break;
+    default: /* the syntax is right, so only memory is left; Jansson says all sorts then */
+        return UAP_FAIL(err, NO_MEMORY, "%s: no memory to read it", doc->name);
     }
     return UAP_FAIL(err, BAD_INPUT, "%s:%zu:%zu: found %s %.*s, expected %s", doc->name,
                     at.line, at.column, found, shown, doc->text + start, expected);
@@ -85,7 +83,7 @@ static uap_status parse_owned(const char *name, char *text, size_t n_bytes,
                               uap_json **out, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    json_error_t error;
+    json_error_t error = {0};
     uap_json *doc = uap_calloc(1, sizeof *doc);
     if (doc == NULL) {
         uap_free(text);
