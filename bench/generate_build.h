@@ -1,5 +1,5 @@
-/* Room for an instance's tables, taken from its arena and zeroed; private to generate_*.c.
- * Each returns false when out of memory. */
+/* Room for an instance's tables, taken from its arena and zeroed; for the generators and
+ * for tests. Each returns false when out of memory. */
 #ifndef UAP_BENCH_GENERATE_BUILD_H
 #define UAP_BENCH_GENERATE_BUILD_H
 
