@@ -71,8 +71,9 @@ static void set_parameters(const run *r)
     Cbc_setLogLevel(r->model, 0);
     Cbc_setParameter(r->model, "log", "0");
     Cbc_setParameter(r->model, "timeMode", "elapsed");
-    /* "sos", the default, is reported to change optima (coin-or/Cbc issue 283). */
-    Cbc_setParameter(r->model, "preprocess", "on");
+    /* Integer preprocessing, on by default, cuts off optima of this very program
+     * (docs/milp.md; see also coin-or/Cbc issue 283). */
+    Cbc_setParameter(r->model, "preprocess", "off");
     if (r->task->seconds > 0.0) {
         set_number(r->model, "seconds", r->task->seconds);
     }
