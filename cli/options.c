@@ -104,9 +104,10 @@ static uap_status bad_number(const uap_option *option, const char *found,
     return bad_value(option, found, expected, err);
 }
 
-/* Index of the n characters at text in "a|b|c", or -1. */
-static int choice_index(const char *choices, const char *text, size_t n)
+/* Index of text in "a|b|c", or -1. */
+static int choice_index(const char *choices, const char *text)
 {
+    const size_t n = strlen(text);
     int index = 0;
     for (const char *at = choices;; index++) {
         const size_t length = strcspn(at, "|");
@@ -122,36 +123,11 @@ static int choice_index(const char *choices, const char *text, size_t n)
 
 static uap_status read_choice(const uap_option *option, const char *text, uap_err *err)
 {
-    const int index = choice_index(option->choices, text, strlen(text));
+    const int index = choice_index(option->choices, text);
     if (index < 0) {
         return bad_value(option, text, option->choices, err);
     }
     *(int *)option->out = index;
-    return UAP_OK;
-}
-
-static uap_status read_set(const uap_option *option, const char *text, uap_err *err)
-{
-    uint32_t set = 0;
-    for (const char *at = text;;) {
-        const size_t length = strcspn(at, ",");
-        const int index = choice_index(option->choices, at, length);
-        if (index >= 0) {
-            set |= (uint32_t)1 << index;
-        } else if (length == 3 && strncmp(at, "all", 3) == 0) {
-            set = ~(uint32_t)0;
-        } else {
-            char expected[160];
-            (void)snprintf(expected, sizeof expected,
-                           "names from %s separated by commas, or all", option->choices);
-            return bad_value(option, text, expected, err);
-        }
-        if (at[length] == '\0') {
-            break;
-        }
-        at += length + 1;
-    }
-    *(uint32_t *)option->out = set;
     return UAP_OK;
 }
 
@@ -237,8 +213,6 @@ static uap_status read_value(const uap_option *option, const char *text, uap_err
         return read_ints(option, text, err);
     case UAP_OPT_CHOICE:
         return read_choice(option, text, err);
-    case UAP_OPT_SET:
-        return read_set(option, text, err);
     case UAP_OPT_FLAG:
         break;
     }

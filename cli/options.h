@@ -35,8 +35,7 @@ typedef enum uap_option_kind {
     UAP_OPT_INTS,   /* uap_int_list, each in [min, max] */
     UAP_OPT_REAL,   /* double in [min, max], finite */
     UAP_OPT_GIB,    /* int64_t bytes from a number of GiB in [min, max] */
-    UAP_OPT_CHOICE, /* int, index into `choices` */
-    UAP_OPT_SET     /* uint32_t, bit i for entry i of `choices`; names or "all" */
+    UAP_OPT_CHOICE  /* int, index into `choices` */
 } uap_option_kind;
 
 typedef struct uap_option {
