@@ -32,6 +32,7 @@ uap_plan *uap_plan_new(void)
                              .reserve_bytes = DEFAULT_RESERVE_BYTES}},
         .model = {.parameters = UAP_PLAN_UNSTATED},
         .cluster = {.parameters = UAP_PLAN_UNSTATED},
+        .instance = {.parameters = UAP_PLAN_UNSTATED},
     };
     return plan;
 }

@@ -105,6 +105,8 @@ typedef struct uap_plan {
     uap_plan_needs needs;  /* when infeasible */
     uap_plan_options options;
     uap_plan_input model, cluster;
+    uap_plan_input instance; /* of a plan for a bare instance; model and cluster are then
+                              * unstated, and so is batch */
     uap_plan_search search;
 } uap_plan;
 
@@ -133,7 +135,8 @@ char *uap_space_names(uint32_t space, char text[UAP_SPACE_TEXT]);
 bool uap_space_by_names(const char *text, uint32_t *out);
 
 /* Reads a plan: one that uniap wrote, or one by hand, which needs pp, micro_batches,
- * schedule, batch, the stages' layers and the layers' strategies (a factor left out is 1).
+ * schedule, batch, the stages' layers and the layers' strategies (a factor left out is 1); a
+ * device count left out is pp times the first layer's dp * fsdp * tp.
  * Checked: types, ranges, keys, that stages are ordered, not empty and cover the layers.
  * Not checked: whether the plan is legal, fits or costs what it says. The caller frees
  * *out. Errors: IO, BAD_INPUT (file:line:column), TOO_LARGE, NO_MEMORY. Local. */

@@ -207,6 +207,9 @@ static uap_jout *write_plan(const uap_plan *plan)
     if (plan->cluster.name != NULL) {
         uap_jset(root, "cluster", write_input(&plan->cluster));
     }
+    if (plan->instance.name != NULL) {
+        uap_jset(root, "instance", write_input(&plan->instance));
+    }
     if (plan->search.stated) {
         uap_jset(root, "search", write_search(&plan->search));
     }

@@ -55,6 +55,33 @@ static uap_status opt_choice(const uap_jval *object, const char *key,
                      expected);
 }
 
+static uap_status read_input(uap_plan *plan, const uap_jval *root, const char *key,
+                             uap_plan_input *input, uap_err *err)
+{
+    static const char *const keys[] = {"name", "source", "sha256", "parameters"};
+    uap_status rc = UAP_OK;
+    uap_jval object;
+    const char *sha = NULL;
+    if (!uap_jfind(root, key, &object)) {
+        return UAP_OK;
+    }
+    UAP_TRY(uap_jcheck_keys(&object, keys, N_KEYS(keys), err));
+    UAP_TRY(opt_string(plan, &object, "name", &input->name, err));
+    UAP_TRY(opt_string(plan, &object, "source", &input->source, err));
+    UAP_TRY(uap_jopt_i64(&object, "parameters", 0, BYTES_MAX, &input->parameters, err));
+    UAP_TRY(uap_jopt_str(&object, "sha256", &sha, err));
+    if (sha != NULL && strlen(sha) != UAP_SHA256_HEX - 1) {
+        rc = uap_jfail(&object, err, "sha256: found %zu characters, expected 64",
+                       strlen(sha));
+        goto done;
+    }
+    if (sha != NULL) {
+        memcpy(input->sha256, sha, UAP_SHA256_HEX);
+    }
+done:
+    return rc;
+}
+
 /* Optional integer below 2^31. */
 static uap_status opt_i32(const uap_jval *object, const char *key, int64_t min,
                           int64_t max, int32_t *out, uap_err *err)
@@ -215,6 +242,14 @@ static uap_status read_stages_and_layers(uap_plan *plan, const uap_jval *root,
             UAP_TRY(read_layer(plan, &layer, u, i, err));
         }
     }
+    if (plan->device_count < 0 && plan->layer[0].has_strategy) {
+        const uap_strategy *first = &plan->layer[0].strategy;
+        int64_t count = 0;
+        if (!__builtin_mul_overflow((int64_t)first->dp * first->fsdp,
+                                    (int64_t)first->tp * pp, &count)) {
+            plan->device_count = count;
+        }
+    }
 done:
     return rc;
 }
@@ -314,8 +349,8 @@ static uap_status read_named_options(const uap_jval *object, uap_plan_options *o
     static const char *const engines[] = {"exact", "cbc"};
     uap_cost_options *cost = &options->cost;
     uap_status rc = UAP_OK;
-    int precision = cost->precision, optimizer = cost->optimizer, schedule = -1;
-    int model = cost->cost, granularity = 0, engine = 0;
+    int precision = (int)cost->precision, optimizer = (int)cost->optimizer;
+    int model = (int)cost->cost, granularity = 0, engine = 0, schedule = -1;
     UAP_TRY(opt_choice(object, "precision", precisions, 3, &precision, err));
     UAP_TRY(opt_choice(object, "optimizer", optimizers, 2, &optimizer, err));
     UAP_TRY(opt_choice(object, "schedule", schedules, 4, &schedule, err));
@@ -365,33 +400,6 @@ static uap_status read_options(uap_plan *plan, const uap_jval *root, uap_err *er
     UAP_TRY(uap_jopt_i64(&object, "memory_limit_bytes", 0, BYTES_MAX,
                          &options->memory_limit_bytes, err));
     UAP_TRY(uap_jopt_i64(&object, "seed", 0, INT64_MAX, &options->seed, err));
-done:
-    return rc;
-}
-
-static uap_status read_input(uap_plan *plan, const uap_jval *root, const char *key,
-                             uap_plan_input *input, uap_err *err)
-{
-    static const char *const keys[] = {"name", "source", "sha256", "parameters"};
-    uap_status rc = UAP_OK;
-    uap_jval object;
-    const char *sha = NULL;
-    if (!uap_jfind(root, key, &object)) {
-        return UAP_OK;
-    }
-    UAP_TRY(uap_jcheck_keys(&object, keys, N_KEYS(keys), err));
-    UAP_TRY(opt_string(plan, &object, "name", &input->name, err));
-    UAP_TRY(opt_string(plan, &object, "source", &input->source, err));
-    UAP_TRY(uap_jopt_i64(&object, "parameters", 0, BYTES_MAX, &input->parameters, err));
-    UAP_TRY(uap_jopt_str(&object, "sha256", &sha, err));
-    if (sha != NULL && strlen(sha) != UAP_SHA256_HEX - 1) {
-        rc = uap_jfail(&object, err, "sha256: found %zu characters, expected 64",
-                       strlen(sha));
-        goto done;
-    }
-    if (sha != NULL) {
-        memcpy(input->sha256, sha, UAP_SHA256_HEX);
-    }
 done:
     return rc;
 }
@@ -457,7 +465,7 @@ static uap_status read_header(uap_plan *plan, const uap_jval *root, uap_err *err
         "seq",     "pp",      "schedule",     "micro_batches",
         "options", "model",   "device_count", "warnings",
         "cluster", "stages",  "layers",       "search",
-        "reason",  "needs",   "description"};
+        "reason",  "needs",   "instance"};
     static const char *const statuses[] = {"optimal", "feasible", "infeasible"};
     uap_status rc = UAP_OK;
     const char *format = NULL;
@@ -475,7 +483,10 @@ static uap_status read_header(uap_plan *plan, const uap_jval *root, uap_err *err
     UAP_TRY(uap_jcheck_keys(root, keys, N_KEYS(keys), err));
     UAP_TRY(opt_choice(root, "status", statuses, 3, &status, err));
     plan->status = (uap_plan_status)(status + 1);
-    UAP_TRY(uap_jget_i64(root, "batch", 1, COUNT_MAX, &plan->batch, err));
+    UAP_TRY(read_input(plan, root, "instance", &plan->instance, err));
+    if (plan->instance.name == NULL) {
+        UAP_TRY(uap_jget_i64(root, "batch", 1, COUNT_MAX, &plan->batch, err));
+    }
     UAP_TRY(uap_jopt_i64(root, "seq", 1, COUNT_MAX, &plan->seq, err));
     UAP_TRY(uap_jopt_i64(root, "device_count", 1, COUNT_MAX, &plan->device_count, err));
 done:

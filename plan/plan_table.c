@@ -52,24 +52,40 @@ static const char *or_dash(const char *text)
 static void print_headline(const uap_plan *plan, FILE *out)
 {
     const char *status = uap_plan_status_name(plan->status);
-    (void)fprintf(out, "Plan for %s on %s: %s\n\n", or_dash(plan->model.name),
-                  or_dash(plan->cluster.name), status != NULL ? status : "hand-written");
+    (void)fprintf(
+        out, "Plan for %s",
+        or_dash(plan->instance.name != NULL ? plan->instance.name : plan->model.name));
+    if (plan->cluster.name != NULL) {
+        (void)fprintf(out, " on %s", plan->cluster.name);
+    }
+    (void)fprintf(out, ": %s\n\n", status != NULL ? status : "hand-written");
+}
+
+/* "4 stages"; plurals end in `ending`. */
+static void print_count(FILE *out, int64_t n, const char *noun, const char *ending)
+{
+    (void)fprintf(out, "%" PRId64 " %s%s", n, noun, n == 1 ? "" : ending);
 }
 
 static void print_configuration(const uap_plan *plan, FILE *out)
 {
-    char seq[64] = "";
-    if (plan->seq > 0) {
-        (void)snprintf(seq, sizeof seq, " of %" PRId64 " tokens", plan->seq);
+    (void)fprintf(out, "configuration  %s, ", uap_schedule_name(plan->schedule));
+    print_count(out, plan->pp, "stage", "s");
+    if (plan->device_count > 0) {
+        (void)fprintf(out, " of ");
+        print_count(out, plan->device_count / plan->pp, "device", "s");
     }
-    (void)fprintf(out,
-                  "configuration  %s, %d stage%s of %" PRId64 " device%s, %" PRId64
-                  " micro-batch%s of %" PRId64 " sample%s (batch %" PRId64 "%s)\n",
-                  uap_schedule_name(plan->schedule), (int)plan->pp,
-                  plan->pp == 1 ? "" : "s", plan->device_count / plan->pp,
-                  plan->device_count == plan->pp ? "" : "s", plan->micro_batches,
-                  plan->micro_batches == 1 ? "" : "es", plan->batch / plan->micro_batches,
-                  plan->batch == plan->micro_batches ? "" : "s", plan->batch, seq);
+    (void)fprintf(out, ", ");
+    print_count(out, plan->micro_batches, "micro-batch", "es");
+    if (plan->batch > 0) {
+        (void)fprintf(out, " of ");
+        print_count(out, plan->batch / plan->micro_batches, "sample", "s");
+        (void)fprintf(out, " (batch %" PRId64 ")", plan->batch);
+    }
+    if (plan->seq > 0) {
+        (void)fprintf(out, ", %" PRId64 " tokens each", plan->seq);
+    }
+    (void)fprintf(out, "\n");
 }
 
 static void print_value(const uap_plan *plan, FILE *out)
