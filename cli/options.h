@@ -28,14 +28,14 @@ typedef struct uap_str_list {
 
 /* What the value is and what `out` points to. */
 typedef enum uap_option_kind {
-    UAP_OPT_FLAG,   /* no value; bool, set true */
-    UAP_OPT_STR,    /* const char *, points into argv; must not be empty */
-    UAP_OPT_STRS,   /* uap_str_list; the option may be repeated */
-    UAP_OPT_INT,    /* int64_t in [min, max] */
-    UAP_OPT_INTS,   /* uap_int_list, each in [min, max] */
-    UAP_OPT_REAL,   /* double in [min, max], finite */
-    UAP_OPT_GIB,    /* int64_t bytes from a number of GiB in [min, max] */
-    UAP_OPT_CHOICE  /* int, index into `choices` */
+    UAP_OPT_FLAG,  /* no value; bool, set true */
+    UAP_OPT_STR,   /* const char *, points into argv; must not be empty */
+    UAP_OPT_STRS,  /* uap_str_list; the option may be repeated */
+    UAP_OPT_INT,   /* int64_t in [min, max] */
+    UAP_OPT_INTS,  /* uap_int_list, each in [min, max] */
+    UAP_OPT_REAL,  /* double in [min, max], finite */
+    UAP_OPT_GIB,   /* int64_t bytes from a number of GiB in [min, max] */
+    UAP_OPT_CHOICE /* int, index into `choices` */
 } uap_option_kind;
 
 typedef struct uap_option {

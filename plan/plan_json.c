@@ -59,7 +59,9 @@ static uap_jout *write_strategy(const uap_strategy *strategy)
     uap_jset_i64(object, "dp", strategy->dp);
     uap_jset_i64(object, "fsdp", strategy->fsdp);
     uap_jset_i64(object, "tp", strategy->tp);
-    uap_jset_i64(object, "zero", strategy->zero);
+    /* 0 to 2 say what the dp ranks shard; with no such ranks fsdp alone is ZeRO-3. */
+    uap_jset_i64(object, "zero",
+                 strategy->fsdp > 1 && strategy->dp == 1 ? 3 : strategy->zero);
     uap_jset_bool(object, "sp", strategy->sp);
     uap_jset_bool(object, "recompute", strategy->recompute);
     return object;

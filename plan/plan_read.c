@@ -180,7 +180,7 @@ static uap_status read_strategy(const uap_jval *object, uap_strategy *out, uap_e
                        "zero: found 3 with fsdp 1, expected the sharding degree in fsdp");
         goto done;
     }
-    out->zero = (int8_t)zero;
+    out->zero = (int8_t)(zero == 3 ? 0 : zero); /* fsdp says it already */
 done:
     return rc;
 }
