@@ -190,7 +190,6 @@ static uap_status search(work *w, uap_err *err)
 
 static uap_status make_plan(work *w, uap_err *err)
 {
-    uap_status rc = UAP_OK;
     uap_plan_inputs in = {.model = w->model,
                           .cluster = w->cluster,
                           .cost = w->cost,
@@ -200,12 +199,10 @@ static uap_status make_plan(work *w, uap_err *err)
                           .enough_devices = UAP_PLAN_UNSTATED};
     if (w->result.outcome == UAP_OUTCOME_INFEASIBLE && w->result.shortage.known) {
         UAP_LOG(INFO, GLOBAL, "nothing fits; trying larger device counts");
-        UAP_TRY(uap_enough_devices(w->model, w->cluster, &w->options.cost, w->limits.stop,
-                                   &in.enough_devices, err));
+        in.enough_devices =
+            uap_enough_devices(w->model, w->cluster, &w->options.cost, w->limits.stop);
     }
-    UAP_TRY(uap_plan_build(&in, &w->plan, err));
-done:
-    return rc;
+    return uap_plan_build(&in, &w->plan, err);
 }
 
 static int exit_of_outcome(const uap_result *result)
