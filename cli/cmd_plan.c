@@ -2,37 +2,32 @@
 #include "cli/commands.h"
 #include "cli/dump.h"
 #include "cli/log_json.h"
-#include "cli/options.h"
+#include "cli/search_args.h"
 #include "cli/stop.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "plan/enough.h"
 #include "plan/plan_build.h"
-#include "plan/plan_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #define BATCH_MAX   1e9
 #define DEVICES_MAX 1048576.0
 #define GIB_MAX     1048576.0
-#define SECONDS_MAX 1e9
 
 /* What the command line said. */
 typedef struct request {
     const char *model, *cluster, *output, *space, *dump, *log;
-    int64_t seq, batch, devices, memory_bytes, reserve_bytes, memory_limit_bytes, seed;
-    int precision, optimizer, schedule, cost, granularity, engine;
-    bool tp_across_nodes, quiet;
-    double time_limit_s, gap;
+    int64_t seq, batch, devices, memory_bytes, reserve_bytes, seed;
+    int precision, optimizer, schedule, cost, granularity;
+    bool tp_across_nodes;
+    uap_search_args search;
 } request;
 
 /* What the command holds while it works. */
 typedef struct work {
     uap_plan_options options;
-    uap_limits limits;
     uap_model *model;
     uap_cluster *cluster;
     uap_cost *cost;
@@ -46,13 +41,6 @@ static const char about[] =
     "stated space is better, writes it as JSON and prints it as a table.\n\n"
     "Exit status: 0 proven or within --gap, 1 failure, 2 bad usage or input, 3 no plan\n"
     "fits, 4 stopped early with a plan, 5 stopped early without one.";
-
-/* 3/4 of the machine's memory. */
-static int64_t default_memory_limit(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes / 4 * 3 : 0;
-}
 
 static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 {
@@ -90,21 +78,10 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "memory kept free on a device (1)", .min = 0, .max = GIB_MAX},
         {0, "tp-across-nodes", UAP_OPT_FLAG, &r->tp_across_nodes, NULL,
          .help = "allow tensor parallel groups that span nodes"},
-        {0, "engine", UAP_OPT_CHOICE, &r->engine, NULL, "solver (exact)",
-         .choices = "exact|cbc"},
-        {0, "time-limit", UAP_OPT_REAL, &r->time_limit_s, "S",
-         "stop after S seconds with the best plan so far (none)", .min = 0.001,
-         .max = SECONDS_MAX},
-        {0, "gap", UAP_OPT_REAL, &r->gap, "G",
-         "stop within this relative distance of the bound (0: prove)", .min = 0,
-         .max = 1},
-        {0, "memory-limit", UAP_OPT_GIB, &r->memory_limit_bytes, "GIB",
-         "memory of the search itself (3/4 of the machine)", .min = 0.001,
-         .max = GIB_MAX},
         {0, "dump-instances", UAP_OPT_STR, &r->dump, "DIR",
          .help = "write every configuration as .json and .lp before the search"},
         {0, "log-json", UAP_OPT_STR, &r->log, "FILE", .help = "the log as JSON lines"},
-        {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no table and no progress"},
+        UAP_SEARCH_OPTIONS(&r->search),
         {0, "seed", UAP_OPT_INT, &r->seed, "N",
          "noted in the plan; both engines are deterministic (0)", .min = 0, .max = 9e15},
     };
@@ -145,11 +122,8 @@ static uap_status check_request(const request *r, uap_plan_options *options, uap
                                     .reserve_bytes = r->reserve_bytes,
                                     .tp_across_nodes = r->tp_across_nodes},
                            .operator_granularity = r->granularity == 1,
-                           .engine = (uap_engine)r->engine,
-                           .time_limit_s = r->time_limit_s,
-                           .gap = r->gap,
-                           .memory_limit_bytes = r->memory_limit_bytes,
                            .seed = r->seed};
+    uap_search_args_note(&r->search, options);
     if (!uap_space_by_names(r->space, &cost->space)) {
         return UAP_FAIL(err, BAD_USAGE,
                         "--space: found '%.80s', expected names from dp, fsdp, zero, tp, "
@@ -178,16 +152,6 @@ done:
     return rc;
 }
 
-static uap_status search(work *w, uap_err *err)
-{
-    const uap_source source = uap_cost_source(w->cost);
-    UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine", (int)source.n,
-            uap_engine_name(w->options.engine));
-    return w->options.engine == UAP_ENGINE_CBC
-               ? uap_cbc_solve(&source, &w->limits, &w->result, err)
-               : uap_exact_solve(&source, &w->limits, &w->result, err);
-}
-
 static uap_status make_plan(work *w, uap_err *err)
 {
     uap_plan_inputs in = {.model = w->model,
@@ -200,45 +164,9 @@ static uap_status make_plan(work *w, uap_err *err)
     if (w->result.outcome == UAP_OUTCOME_INFEASIBLE && w->result.shortage.known) {
         UAP_LOG(INFO, GLOBAL, "nothing fits; trying larger device counts");
         in.enough_devices =
-            uap_enough_devices(w->model, w->cluster, &w->options.cost, w->limits.stop);
+            uap_enough_devices(w->model, w->cluster, &w->options.cost, uap_stop_flag());
     }
     return uap_plan_build(&in, &w->plan, err);
-}
-
-static int exit_of_outcome(const uap_result *result)
-{
-    switch (result->outcome) {
-    case UAP_OUTCOME_OPTIMAL:
-        return UAP_EXIT_OK;
-    case UAP_OUTCOME_FEASIBLE:
-        return UAP_EXIT_FEASIBLE;
-    case UAP_OUTCOME_INFEASIBLE:
-        return UAP_EXIT_INFEASIBLE;
-    case UAP_OUTCOME_UNKNOWN:
-        break;
-    }
-    return UAP_EXIT_UNKNOWN;
-}
-
-/* Writes the plan, then tells a person. */
-static int report(const uap_cli *cli, const work *w, const request *r, uap_err *err)
-{
-    if (w->plan == NULL) {
-        (void)fprintf(stderr,
-                      "uniap: stopped before a plan was found; none is written\n");
-        return UAP_EXIT_UNKNOWN;
-    }
-    if (uap_plan_save(w->plan, r->output, err) != UAP_OK) {
-        (void)uap_cli_fail(cli, err);
-        return UAP_EXIT_FAILURE;
-    }
-    if (w->plan->status == UAP_PLAN_INFEASIBLE) {
-        (void)fprintf(stderr, "uniap: %s\n", w->plan->reason);
-    } else if (!r->quiet && strcmp(r->output, "-") != 0) {
-        uap_plan_print(w->plan, stdout);
-        (void)printf("\nwritten to %s\n", r->output);
-    }
-    return exit_of_outcome(&w->result);
 }
 
 static int run(const uap_cli *cli, const request *r, work *w)
@@ -248,8 +176,8 @@ static int run(const uap_cli *cli, const request *r, work *w)
     int status = UAP_EXIT_OK;
     UAP_TRY(check_request(r, &w->options, &err));
     if (r->log != NULL) {
-        UAP_TRY(
-            uap_log_json_open(r->log, r->quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, &err));
+        UAP_TRY(uap_log_json_open(
+            r->log, r->search.quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, &err));
     }
     UAP_TRY(load_inputs(w, r, &err));
     if (r->dump != NULL) {
@@ -257,15 +185,14 @@ static int run(const uap_cli *cli, const request *r, work *w)
         UAP_TRY(uap_dump_instances(w->cost, r->dump, &count, &err));
         UAP_LOG(INFO, GLOBAL, "%d instances in %s", (int)count, r->dump);
     }
-    w->limits = (uap_limits){.time_limit_s = w->options.time_limit_s,
-                             .gap = w->options.gap,
-                             .memory_limit_bytes = w->options.memory_limit_bytes,
-                             .stop = uap_stop_flag()};
-    UAP_TRY(search(w, &err));
+    const uap_source source = uap_cost_source(w->cost);
+    UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine", (int)source.n,
+            uap_engine_name(w->options.engine));
+    UAP_TRY(uap_search_run(&r->search, &source, &w->result, &err));
     if (w->result.outcome != UAP_OUTCOME_UNKNOWN) {
         UAP_TRY(make_plan(w, &err));
     }
-    status = report(cli, w, r, &err);
+    status = uap_search_report(cli, &r->search, &w->result, w->plan, r->output);
 done:
     if (rc != UAP_OK) {
         status = uap_cli_fail(cli, &err);
@@ -279,13 +206,13 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
                  .schedule = UAP_SCHEDULE_1F1B,
                  .space = "all",
                  .reserve_bytes = (int64_t)1 << 30,
-                 .memory_limit_bytes = default_memory_limit()};
+                 .search = uap_search_args_default()};
     work w = {0};
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
-    if (r.quiet) {
+    if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);
     }
     int status = run(cli, &r, &w);

@@ -32,7 +32,9 @@ typedef enum uap_where { UAP_ON_RANK_0, UAP_ON_ALL } uap_where;
 typedef int uap_command_fn(const uap_cli *cli, int argc, char **argv);
 
 /* Name, where it runs, help. A new command is a row here and a file cmd_NAME.c. */
-#define UAP_COMMAND_LIST(X) X(plan, RANK_0, "find the best plan for a model on a cluster")
+#define UAP_COMMAND_LIST(X)                                                              \
+    X(plan, RANK_0, "find the best plan for a model on a cluster")                       \
+    X(solve, RANK_0, "solve one instance file")
 
 #define UAP_COMMAND_PROTOTYPE(name, where, help) uap_command_fn uap_cmd_##name;
 UAP_COMMAND_LIST(UAP_COMMAND_PROTOTYPE)

@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /* From now on USR1, TERM and INT set the returned flag; a second TERM or INT ends the
- * process as usual. Once per process. */
+ * process as usual. May be called again. */
 const volatile sig_atomic_t *uap_stop_flag(void);
 
 #ifdef __cplusplus
