@@ -69,8 +69,7 @@ static void draw_plan(const uap_instance *in, uap_rng *rng, uap_choice *choice)
         choice->first[i] = (int32_t)uap_rng_range(rng, low, high);
     }
     for (int32_t u = 0; u < in->n_layers; u++) {
-        choice->strategy[u] =
-            (int32_t)uap_rng_range(rng, 0, uap_table_of(in, u)->n - 1);
+        choice->strategy[u] = (int32_t)uap_rng_range(rng, 0, uap_table_of(in, u)->n - 1);
     }
 }
 
@@ -210,14 +209,29 @@ static void test_decode_undoes_encode(void **state)
     }
 }
 
+#define PATH_BYTES 64
+
+/* A name that ends in .lp, which CBC's reader insists on, in a directory of its own. */
+static void temporary_lp(char path[PATH_BYTES])
+{
+    char directory[] = "/tmp/uniap-test-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(path, PATH_BYTES, "%s/milp.lp", directory);
+}
+
+static void remove_lp(char path[PATH_BYTES])
+{
+    assert_int_equal(unlink(path), 0);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* Another reader, CBC's, understands the text and finds the same optimum. */
 static void test_lp_text_reads_back(void **state)
 {
     (void)state;
-    char path[] = "/tmp/uniap-test-milp-XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(close(fd), 0);
+    char path[PATH_BYTES];
+    temporary_lp(path);
     int feasible = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         uap_err err = {0};
@@ -239,17 +253,15 @@ static void test_lp_text_reads_back(void **state)
         uap_milp_free(m);
         uap_instance_free(in);
     }
-    assert_int_equal(unlink(path), 0);
+    remove_lp(path);
     assert_true(feasible >= 30);
 }
 
 static void test_text_says_units_and_names(void **state)
 {
     (void)state;
-    char path[] = "/tmp/uniap-test-milp-XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(close(fd), 0);
+    char path[PATH_BYTES];
+    temporary_lp(path);
     uap_err err = {0};
     uap_instance *in = instance_of(3);
     uap_milp *m = milp_of(in, UAP_MILP_TIME);
@@ -263,7 +275,7 @@ static void test_text_says_units_and_names(void **state)
     uap_free(text);
     uap_milp_free(m);
     uap_instance_free(in);
-    assert_int_equal(unlink(path), 0);
+    remove_lp(path);
 }
 
 /* Each allocation that fails in turn is reported, and nothing stays behind. */
