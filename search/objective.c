@@ -1,0 +1,252 @@
+/* The objective of docs/cost-model.md, term by term. Engines may be clever; this is not. */
+#include "search/objective.h"
+
+#include "common/numbers.h"
+
+#include <string.h>
+
+int64_t uap_schedule_inflight(uap_schedule schedule, int32_t pp, int32_t stage, int64_t c)
+{
+    if (pp == 1) {
+        return 1;
+    }
+    switch (schedule) {
+    case UAP_SCHEDULE_1F1B:
+        return uap_min_i64(c, pp - stage);
+    case UAP_SCHEDULE_1F1B_EAGER:
+        return uap_min_i64(c, 2 * (int64_t)(pp - stage) - 1);
+    case UAP_SCHEDULE_GPIPE:
+    case UAP_SCHEDULE_COUNT:
+        break;
+    }
+    return c;
+}
+
+static const char *const schedule_names[UAP_SCHEDULE_COUNT] = {
+    [UAP_SCHEDULE_GPIPE] = "gpipe",
+    [UAP_SCHEDULE_1F1B] = "1f1b",
+    [UAP_SCHEDULE_1F1B_EAGER] = "1f1b-eager",
+};
+
+const char *uap_schedule_name(uap_schedule schedule)
+{
+    return schedule_names[schedule];
+}
+
+bool uap_schedule_by_name(const char *name, uap_schedule *out)
+{
+    for (int i = 0; i < UAP_SCHEDULE_COUNT; i++) {
+        if (strcmp(name, schedule_names[i]) == 0) {
+            *out = (uap_schedule)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Flow shops of forward and of backward with identical jobs, one after the other. */
+static int64_t span_gpipe(int32_t pp, int64_t c, const uap_stage_cost *stage)
+{
+    int64_t sum = 0;
+    int64_t max_fwd = 0;
+    int64_t max_bwd = 0;
+    for (int32_t i = 0; i < pp; i++) {
+        const uap_stage_cost *s = &stage[i];
+        sum += s->fwd + s->bwd + s->send_fwd + s->send_bwd;
+        max_fwd = uap_max_i64(max_fwd, uap_max_i64(s->fwd, s->send_fwd));
+        max_bwd = uap_max_i64(max_bwd, uap_max_i64(s->bwd, s->send_bwd));
+    }
+    return sum + (c - 1) * (max_fwd + max_bwd);
+}
+
+/* X_i: what stage i alone imposes, given the round trip of a micro-batch behind it.
+ * More micro-batches in flight than there are cannot be held, hence the min with c. */
+static int64_t span_of_stage(const uap_stage_cost *s, int64_t c, int64_t inflight,
+                             int64_t round_trip)
+{
+    const int64_t p = s->fwd + s->bwd;
+    const int64_t k = uap_min_i64(inflight, c);
+    int64_t x = uap_max_i64(c * p, round_trip + (c - 1) * p -
+                                       (k - 1) * uap_min_i64(s->fwd, s->bwd));
+    if (c > k) {
+        const int64_t rounds = 1 + (c - 1) / k;
+        x = uap_max_i64(x, 2 * round_trip + (c - 1 - k) * p);
+        x = uap_max_i64(x, rounds * round_trip + (c - 1 - (rounds - 1) * k) * p);
+    }
+    return x;
+}
+
+static int64_t span_1f1b(int32_t pp, int64_t c, const uap_stage_cost *stage,
+                         const int64_t *inflight)
+{
+    int64_t round_trip = 0;
+    int64_t span = 0;
+    for (int32_t i = pp; i-- > 0;) {
+        const uap_stage_cost *s = &stage[i];
+        const int64_t through = s->fwd + s->bwd + s->send_fwd + s->send_bwd;
+        round_trip += through;
+        const int64_t link = round_trip + (c - 1) * uap_max_i64(s->send_fwd, s->send_bwd);
+        span = uap_max_i64(through + span, link);
+        span = uap_max_i64(span, span_of_stage(s, c, inflight[i], round_trip));
+    }
+    return span;
+}
+
+int64_t uap_schedule_span(uap_schedule schedule, int32_t pp, int64_t c,
+                          const uap_stage_cost *stage, const int64_t *inflight)
+{
+    if (schedule == UAP_SCHEDULE_GPIPE) {
+        return span_gpipe(pp, c, stage);
+    }
+    return span_1f1b(pp, c, stage, inflight);
+}
+
+int64_t uap_schedule_tail(int32_t pp, const uap_stage_cost *stage)
+{
+    int64_t tail = 0;
+    int64_t later = 0; /* stage i ends its backward this long before stage 0 */
+    for (int32_t i = 0; i < pp; i++) {
+        tail = uap_max_i64(tail, stage[i].grad - later);
+        later += stage[i].bwd + stage[i].send_bwd;
+    }
+    return tail;
+}
+
+/* sum p + sum o + (c-1) max(p, o) + max g; p and o stand in the forward halves. */
+static int64_t value_simple(int32_t pp, int64_t c, const uap_stage_cost *stage)
+{
+    int64_t sum = 0;
+    int64_t longest = 0;
+    int64_t grad = 0;
+    for (int32_t i = 0; i < pp; i++) {
+        const int64_t p = stage[i].fwd + stage[i].bwd;
+        const int64_t o = stage[i].send_fwd + stage[i].send_bwd;
+        sum += p + o;
+        longest = uap_max_i64(longest, uap_max_i64(p, o));
+        grad = uap_max_i64(grad, stage[i].grad);
+    }
+    return sum + (c - 1) * longest + grad;
+}
+
+int64_t uap_stages_value(const uap_instance *instance, const uap_stage_cost *stage)
+{
+    const int32_t pp = instance->pp;
+    const int64_t c = instance->micro_batches;
+    if (instance->objective == UAP_OBJECTIVE_SIMPLE) {
+        return value_simple(pp, c, stage);
+    }
+    return uap_schedule_span(instance->schedule, pp, c, stage, instance->inflight) +
+           uap_schedule_tail(pp, stage);
+}
+
+static int32_t stage_of(const uap_instance *instance, const uap_choice *choice,
+                        int32_t layer)
+{
+    int32_t stage = 0;
+    while (stage + 1 < instance->pp && choice->first[stage + 1] <= layer) {
+        stage++;
+    }
+    return stage;
+}
+
+static void add_live(const uap_instance *instance, const uap_choice *choice,
+                     const uap_live_tensor *live, uap_stage_cost *stage)
+{
+    const int32_t last = live->consumer[live->n_consumers - 1];
+    const int32_t from_stage = stage_of(instance, choice, live->from);
+    const int32_t first_holder = stage_of(instance, choice, live->from + 1);
+    const int32_t last_stage = stage_of(instance, choice, last);
+    const int32_t k = choice->strategy[live->from];
+    for (int32_t i = from_stage; i < last_stage; i++) {
+        stage[i].send_fwd += live->x_fwd[k];
+        stage[i].send_bwd += live->x_bwd[k];
+    }
+    for (int32_t i = first_holder; i <= last_stage; i++) {
+        stage[i].memory += live->bytes[k] * instance->inflight[i];
+    }
+    for (int32_t e = 0; e < live->n_consumers; e++) {
+        const int32_t layer = live->consumer[e];
+        const int32_t at = k * uap_table_of(instance, layer)->n + choice->strategy[layer];
+        uap_stage_cost *s = &stage[stage_of(instance, choice, layer)];
+        s->fwd += live->r_fwd[e][at];
+        s->bwd += live->r_bwd[e][at];
+    }
+}
+
+void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,
+                       uap_stage_cost *stage)
+{
+    memset(stage, 0, (size_t)instance->pp * sizeof *stage);
+    for (int32_t i = 0; i < instance->pp; i++) {
+        uap_stage_cost *s = &stage[i];
+        const int32_t end =
+            i + 1 < instance->pp ? choice->first[i + 1] : instance->n_layers;
+        int64_t work = 0;
+        for (int32_t u = choice->first[i]; u < end; u++) {
+            const uap_layer_table *t = uap_table_of(instance, u);
+            const int32_t k = choice->strategy[u];
+            s->fwd += t->fwd[k];
+            s->bwd += t->bwd[k];
+            s->grad += t->grad[k];
+            s->memory += t->state[k] + instance->inflight[i] * t->act[k];
+            work = uap_max_i64(work, t->work[k]);
+            if (u + 1 == instance->n_layers) {
+                continue;
+            }
+            const uap_edge_table *edge = uap_edge_of(instance, u);
+            const int32_t at = uap_edge_index(edge, k, choice->strategy[u + 1]);
+            if (u + 1 < end) {
+                s->fwd += edge->r_fwd[at];
+                s->bwd += edge->r_bwd[at];
+            } else {
+                s->send_fwd += edge->x_fwd[at];
+                s->send_bwd += edge->x_bwd[at];
+            }
+        }
+        s->memory += work;
+    }
+    for (int32_t t = 0; t < instance->n_live; t++) {
+        add_live(instance, choice, &instance->live[t], stage);
+    }
+}
+
+static bool well_formed(const uap_instance *instance, const uap_choice *choice)
+{
+    for (int32_t i = 0; i < instance->pp; i++) {
+        const int32_t least = i == 0 ? 0 : choice->first[i - 1] + 1;
+        if (choice->first[i] < least || (i == 0 && choice->first[i] != 0) ||
+            choice->first[i] >= instance->n_layers) {
+            return false;
+        }
+    }
+    for (int32_t u = 0; u < instance->n_layers; u++) {
+        if (choice->strategy[u] < 0 ||
+            choice->strategy[u] >= uap_table_of(instance, u)->n) {
+            return false;
+        }
+    }
+    for (int32_t t = 0; t < instance->n_ties; t++) {
+        const uap_tie *tie = &instance->tie[t];
+        if (tie->class_a[choice->strategy[tie->a]] !=
+            tie->class_b[choice->strategy[tie->b]]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool uap_choice_value(const uap_instance *instance, const uap_choice *choice,
+                      uap_stage_cost *scratch, int64_t *value)
+{
+    if (!well_formed(instance, choice)) {
+        return false;
+    }
+    uap_choice_stages(instance, choice, scratch);
+    *value = uap_stages_value(instance, scratch);
+    for (int32_t i = 0; i < instance->pp; i++) {
+        if (scratch[i].memory > instance->cap[i]) {
+            return false;
+        }
+    }
+    return true;
+}
