@@ -95,7 +95,9 @@ static const char *integer_range(char *buffer, size_t n, int64_t min, int64_t ma
     if (min == INT64_MIN && max == INT64_MAX) {
         return "an integer";
     }
-    if (max == INT64_MAX) {
+    if (min == max) {
+        (void)snprintf(buffer, n, "the integer %lld", (long long)min);
+    } else if (max == INT64_MAX) {
         (void)snprintf(buffer, n, "an integer of at least %lld", (long long)min);
     } else {
         (void)snprintf(buffer, n, "an integer from %lld to %lld", (long long)min,

@@ -1,0 +1,121 @@
+/* Values, arrays and matrices of an instance file: units, lengths, rounding. */
+#include "search/instance_read.h"
+
+#include <math.h>
+
+/* ---- Values ------------------------------------------------------------------------ */
+
+uap_status uap_read_ticks(const uap_jval *value, int64_t *out, uap_err *err)
+{
+    static const double max_s = (double)UAP_VALUE_LIMIT / (double)UAP_TICKS_PER_SECOND;
+    double seconds = 0;
+    const uap_status rc = uap_jas_f64(value, 0, floor(max_s), &seconds, err);
+    if (rc == UAP_OK) {
+        *out = llround(seconds * (double)UAP_TICKS_PER_SECOND);
+    }
+    return rc;
+}
+
+/* Integers are taken as they are, for not all of them are doubles. */
+static uap_status to_whole(const uap_jval *value, int64_t *out,
+                           double (*round_to)(double), uap_err *err)
+{
+    if (uap_jtype_of(value) == UAP_JSON_INTEGER) {
+        return uap_jas_i64(value, 0, UAP_VALUE_LIMIT, out, err);
+    }
+    double bytes = 0;
+    const uap_status rc = uap_jas_f64(value, 0, (double)UAP_VALUE_LIMIT, &bytes, err);
+    if (rc == UAP_OK) {
+        *out = (int64_t)round_to(bytes);
+    }
+    return rc;
+}
+
+uap_status uap_read_bytes(const uap_jval *value, int64_t *out, uap_err *err)
+{
+    return to_whole(value, out, ceil, err);
+}
+
+/* What a stage has is rounded the other way, so that what fits here fits. */
+uap_status uap_read_capacity(const uap_jval *value, int64_t *out, uap_err *err)
+{
+    return to_whole(value, out, floor, err);
+}
+
+uap_status uap_read_inflight(const uap_jval *value, int64_t *out, uap_err *err)
+{
+    return uap_jas_i64(value, 1, INT32_MAX, out, err);
+}
+
+/* ---- Arrays ------------------------------------------------------------------------ */
+
+void *uap_read_allocate(uap_instance_reader *r, size_t n, size_t size)
+{
+    void *block = uap_arena_alloc(r->instance->arena, n, size);
+    if (block == NULL) {
+        (void)UAP_FAIL(r->err, NO_MEMORY, "no memory for an instance");
+    }
+    return block;
+}
+
+/* Fails unless `value` is an array of n entries; `what` says of what, one per what. */
+uap_status uap_read_check_array(const uap_instance_reader *r, const uap_jval *value,
+                                int32_t n, const char *what)
+{
+    if (uap_jtype_of(value) != UAP_JSON_ARRAY) {
+        return uap_jfail(value, r->err,
+                         "found no array, expected one with %d entries, %s", n, what);
+    }
+    if (uap_jlen(value) != (size_t)n) {
+        return uap_jfail(value, r->err, "found %zu entries, expected %d, %s",
+                         uap_jlen(value), n, what);
+    }
+    return UAP_OK;
+}
+
+uap_status uap_read_array(const uap_instance_reader *r, const uap_jval *object,
+                          const char *key, int32_t n, const char *what, uap_jval *out)
+{
+    const uap_status rc = uap_jget(object, key, UAP_JSON_ARRAY, out, r->err);
+    return rc != UAP_OK ? rc : uap_read_check_array(r, out, n, what);
+}
+
+/* Reads n entries of an array of that length. */
+uap_status uap_read_values(const uap_instance_reader *r, const uap_jval *array, int32_t n,
+                           uap_convert *to, int64_t *out)
+{
+    uap_status rc = uap_read_check_array(r, array, n, "one per strategy");
+    for (int32_t k = 0; k < n && rc == UAP_OK; k++) {
+        const uap_jval value = uap_jat(array, (size_t)k);
+        rc = to(&value, &out[k], r->err);
+    }
+    return rc;
+}
+
+/* A new array of n entries from the member `key`; zeros where key is NULL. */
+uap_status uap_read_member(uap_instance_reader *r, const uap_jval *object,
+                           const char *key, int32_t n, uap_convert *to, int64_t **out)
+{
+    uap_jval array;
+    *out = uap_read_allocate(r, (size_t)n, sizeof **out);
+    if (*out == NULL) {
+        return UAP_NO_MEMORY;
+    }
+    if (key == NULL) {
+        return UAP_OK;
+    }
+    const uap_status rc = uap_jget(object, key, UAP_JSON_ARRAY, &array, r->err);
+    return rc != UAP_OK ? rc : uap_read_values(r, &array, n, to, *out);
+}
+
+/* Reads a matrix of n_from rows of n_to seconds. */
+uap_status uap_read_matrix(const uap_instance_reader *r, const uap_jval *matrix,
+                           int32_t n_from, int32_t n_to, int64_t *out)
+{
+    uap_status rc = uap_read_check_array(r, matrix, n_from, "one row per strategy");
+    for (int32_t k = 0; k < n_from && rc == UAP_OK; k++) {
+        const uap_jval row = uap_jat(matrix, (size_t)k);
+        rc = uap_read_values(r, &row, n_to, uap_read_ticks, out + (int64_t)k * n_to);
+    }
+    return rc;
+}
