@@ -36,10 +36,10 @@ static uap_status solve_case(job *j, uap_case_run *out, uap_err *err)
     const double made_cpu = uap_cpu_seconds() - cpu;
     const double made_wall = uap_wall_seconds() - wall;
     const uap_source source = uap_cost_source(j->cost);
-    rc = uap_run_engine(uap_exact_solve, &source, &limits, &ouj->run, err);
-    ouj->run.cpu_s += made_cpu;
-    ouj->run.wall_s += made_wall;
-    ouj->configurations = uap_cost_count(j->cost);
+    rc = uap_run_engine(uap_exact_solve, &source, &limits, &out->run, err);
+    out->run.cpu_s += made_cpu;
+    out->run.wall_s += made_wall;
+    out->configurations = uap_cost_count(j->cost);
     return rc;
 }
 
@@ -47,16 +47,16 @@ static uap_status solve_case(job *j, uap_case_run *out, uap_err *err)
 static uap_status keep_best(const job *j, uap_case_run *out, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const int32_t best = ouj->run.result.config;
+    const int32_t best = out->run.result.config;
     if (best < 0) {
         return UAP_OK;
     }
     const uap_source source = uap_cost_source(j->cost);
-    UAP_TRY(source.build(source.context, best, &ouj->instance, err));
-    ouj->best = uap_cost_configuration(j->cost, best);
-    for (int32_t i = 0; i < ouj->instance->n_tables; i++) {
-        ouj->most_strategies =
-            (int32_t)uap_max_i64(ouj->most_strategies, ouj->instance->table[i].n);
+    UAP_TRY(source.build(source.context, best, &out->instance, err));
+    out->best = uap_cost_configuration(j->cost, best);
+    for (int32_t i = 0; i < out->instance->n_tables; i++) {
+        out->most_strategies =
+            (int32_t)uap_max_i64(out->most_strategies, out->instance->table[i].n);
     }
 done:
     return rc;
@@ -68,18 +68,18 @@ uap_status uap_case_solve(const uap_bench_search *bench, const uap_case *what,
     uap_status rc = UAP_OK;
     uap_model *model = NULL;
     uap_cluster *cluster = NULL;
-    job work = {.options = &whaj->options};
+    job work = {.options = &what->options};
     char model_path[PATH_BYTES];
     char cluster_path[PATH_BYTES];
     memset(out, 0, sizeof *out);
-    if (!find_file(bench->configs, "models", whaj->model, model_path) ||
-        !find_file(bench->configs, "clusters", whaj->cluster, cluster_path)) {
-        ouj->skipped = true;
+    if (!find_file(bench->configs, "models", what->model, model_path) ||
+        !find_file(bench->configs, "clusters", what->cluster, cluster_path)) {
+        out->skipped = true;
         (void)fprintf(bench->out, "%-14s %-6s skipped: no such file under %s\n",
-                      whaj->model, whaj->label, bench->configs);
+                      what->model, what->label, bench->configs);
         return UAP_OK;
     }
-    const uap_model_options options = {.seq = whaj->seq};
+    const uap_model_options options = {.seq = what->seq};
     UAP_TRY(uap_model_load(model_path, &options, &model, err));
     UAP_TRY(uap_cluster_load(cluster_path, &cluster, err));
     work.model = model;
