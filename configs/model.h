@@ -42,6 +42,8 @@ typedef struct uap_gemm {
     char name[16]; /* "qkv", "scores", "context", "out", "up", "down", "logits", ... */
     int64_t m, n, k, batch;
     uap_gemm_split split;
+    int64_t n_kv; /* the part of n (UAP_SPLIT_N) that is keys and values: a TP group with
+                   * more devices than key-value heads replicates it */
 } uap_gemm;
 
 #define UAP_LAYER_MAX_GEMMS 16
@@ -54,28 +56,35 @@ typedef struct uap_layer {
     int64_t hidden;       /* model width */
     int64_t heads;        /* attention heads; 0 where there are none */
     int64_t kv_heads;     /* key-value heads; replicated where fewer than tp */
+    int64_t head_dim;     /* width of one head; 0 where there are none */
+    int64_t keys;         /* keys each query meets (tokens, window, source); 0: none */
     int64_t ffn;          /* feed-forward width; 0 where there is none */
+    bool gated;           /* gated MLP: two products of width ffn before the third */
     int64_t vocab;        /* vocabulary (or classes) that TP may split, padded; 0: none */
     int64_t params;       /* trainable parameters, exact; a tied head counts 0 */
     int64_t params_split; /* the part of params that TP divides; the rest is replicated */
-    int64_t
-        tied_params; /* head only: parameters shared with the layer it is tied to, which
-                           * a stage of its own must hold again; they count as split by TP */
+    int64_t params_kv;    /* the part of params_split that goes with key-value heads */
+    int64_t tied_params;  /* shared with the earlier layer of a tie (LM head, T5's decoder
+                           * embedding), which a stage of its own must hold again; not in
+                           * params; they count as split by TP */
     int32_t n_gemms;
     uap_gemm gemm[UAP_LAYER_MAX_GEMMS];
     double flops; /* forward; backward is twice this, recompute once more */
     double
         move_elems; /* elements read or written by what is not a product (norms, softmax,
                         * activations, residuals), forward */
+    double move_split_elems; /* the part of move_elems that TP divides */
     /* Kept for the backward pass, per sample: elements of the compute type and one-byte
      * masks; "split" is divided by TP, "whole" only by sequence parallelism. */
     double act_split_elems, act_whole_elems, mask_split, mask_whole;
+    double act_kv_elems; /* the part of act_split_elems that is keys and values */
     double input_elems;  /* what full recompute keeps: the layer's input, whole */
     double output_elems; /* what crosses a boundary behind the layer, per sample */
     double logit_elems; /* head: logits per sample, split by TP; kept as fp32 workspace */
-    /* Megatron TP: all-reduces of `tp_elems` elements in forward and as many in backward;
-     * with sequence parallelism each becomes an all-gather and a reduce-scatter. */
-    int32_t tp_allreduces;
+    /* Megatron TP: all-reduces of `tp_elems` elements in forward and in backward (they differ
+     * in embeddings 1/0, LM heads 0/1 and cross-attention 3/4: the source's gradient); with
+     * sequence parallelism each becomes an all-gather and a reduce-scatter. */
+    int32_t tp_allreduces, tp_allreduces_bwd;
     double tp_elems;
 } uap_layer;
 
@@ -123,6 +132,25 @@ void uap_model_free(uap_model *model); /* NULL is legal */
  * parallelism, full recompute (then only the layer's input), elem_bytes per element. */
 double uap_layer_activation_bytes(const uap_layer *layer, int32_t elem_bytes, int32_t tp,
                                   bool sp, bool recompute);
+
+/* Largest number of key-value heads that one device of a TP group of tp serves when query
+ * heads are dealt out in order: kv_heads / tp where that is whole, 1 or more where heads are
+ * replicated. 0 for layers without attention; tp >= 1 must be allowed for the layer. */
+int64_t uap_layer_local_kv_heads(const uap_layer *layer, int32_t tp);
+
+/* Parameters that one device of a TP group of tp holds: the vocabulary padded up to a
+ * multiple of tp, key-value heads replicated as above. Without tied_params. */
+int64_t uap_layer_local_params(const uap_layer *layer, int32_t tp);
+
+/* Product i (< n_gemms) as one device of a TP group of tp computes it, per sample. */
+uap_gemm uap_layer_local_gemm(const uap_layer *layer, int32_t i, int32_t tp);
+
+/* Text key of measured layer times: "t512.h1280.a16.kv16.f5120.v0" (tokens, hidden, heads,
+ * key-value heads, feed-forward width, vocabulary), then only where they deviate ".d128"
+ * (head width is not hidden / heads), ".k49" (a query meets other than all tokens), ".g"
+ * (gated MLP). Layers of one type and key have the same products per sample. */
+#define UAP_SHAPE_KEY_BYTES 96
+void uap_layer_shape_key(const uap_layer *layer, char key[UAP_SHAPE_KEY_BYTES]);
 
 /* Whether TP degree tp divides the layer (heads, feed-forward width; the vocabulary pads,
  * key-value heads are replicated). */
