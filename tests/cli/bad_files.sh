@@ -5,6 +5,9 @@
 model=$UAP_SOURCE_DIR/configs/models/bert-huge.json
 cluster=$UAP_SOURCE_DIR/configs/clusters/env-a.json
 
+has_check=no
+"$UNIAP" --help | grep -q '^  check ' && has_check=yes
+
 # A good instance to spoil.
 cat >instance.json <<'END'
 {"format": "uniap-instance", "version": 1, "objective": "simple", "schedule": "gpipe",
@@ -32,7 +35,9 @@ refuse_everywhere() {
     refuse "$text" plan -m "$file" -c "$cluster" -b 32 -o plan.json
     refuse "$text" plan -m "$model" -c "$file" -b 32 -o plan.json
     refuse "$text" solve "$file" -o plan.json
-    refuse "$text" check "$file" -m "$model" -c "$cluster"
+    if [ "$has_check" = yes ]; then
+        refuse "$text" check "$file" -m "$model" -c "$cluster"
+    fi
 }
 
 # ---- Files that are no JSON ---------------------------------------------------------------
