@@ -35,7 +35,7 @@ typedef struct uap_profile_options {
     int32_t n_micro_batches;    /* 0: the effort's */
     const int64_t *micro_batch; /* [n_micro_batches], ascending, each >= 1; borrowed */
     uap_effort effort;
-    double budget_s; /* skip what would take longer; 0: the effort's, INFINITY: none */
+    double budget_s; /* skip what would take longer; 0: the effort's, HUGE_VAL: none */
 } uap_profile_options;
 
 /* The list of measurements, and their results so far. */
