@@ -70,7 +70,8 @@ static uap_profile_options options_for(const uap_model *const *model)
                                  .model = model,
                                  .backend = UAP_BACKEND_CPU,
                                  .precision = -1,
-                                 .effort = UAP_EFFORT_QUICK};
+                                 .effort = UAP_EFFORT_QUICK,
+                                 .budget_s = 6};
 }
 
 /* Products with weights get more rows with the micro-batch, attention more batches; TP
