@@ -65,7 +65,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {0, "full", UAP_OPT_FLAG, &r->full, NULL,
          .help = "larger micro-batches and messages, links also one at a time"},
         {0, "budget", UAP_OPT_REAL, &r->budget_s, "S",
-         "skip what would not end within S seconds (quick 30, usual 300, full: none)",
+         "skip layers that would not end within S seconds (quick 30, usual 300, full: "
+         "none)",
          .min = 1, .max = BUDGET_MAX_S},
         {0, "dry-run", UAP_OPT_FLAG, &r->dry_run, NULL,
          .help = "print what would be measured, and the expected seconds"},

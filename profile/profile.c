@@ -246,10 +246,12 @@ const char *uap_profile_note(const uap_profile *profile)
 static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *err)
 {
     uap_work_shape shape;
+    const double start = uap_clock_s();
     uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
     const uap_status rc = uap_work_measure(profile->comm, profile->device, &shape,
                                            item->repeat, &item->times, err);
     if (rc == UAP_OK) {
+        profile->spent_on_layers_s += uap_clock_s() - start;
         profile->own_layers_s += item->times.own_s;
         profile->layers_s += item->times.forward_s + item->times.backward_s;
     } else if (rc == UAP_NO_MEMORY) {
@@ -281,19 +283,31 @@ static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
         &profile->compute_slowdown, &profile->communication_slowdown, err);
 }
 
+/* Seconds taken by seconds expected of the layers so far; 1 before the first. */
+static double layer_pace(const uap_profile *profile)
+{
+    double expected_s = 0;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_item *item = &profile->item[i];
+        const bool counts =
+            item->kind == UAP_MEASURE_LAYER && item->pub.state == UAP_ITEM_DONE;
+        expected_s += counts ? item->pub.expected_s : 0;
+    }
+    return expected_s > 0 ? profile->spent_on_layers_s / expected_s : 1;
+}
+
 /* Whether the item still fits at the pace so far: rank 0's clock decides for all. */
 static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
                          uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const double expected_s = sum_expected_s(profile, UAP_ITEM_DONE);
-    double said[2] = {elapsed_s, expected_s > 0 ? elapsed_s / expected_s : 1};
+    double said[2] = {elapsed_s, layer_pace(profile)};
     UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
     profile->elapsed_s = said[0];
     profile->pace = said[1];
     if (item->pub.state != UAP_ITEM_NO_MEMORY) {
         const double left_s = profile->budget_s - profile->elapsed_s;
-        item->pub.state = uap_item_fit(item, left_s / fmax(1, profile->pace));
+        item->pub.state = uap_item_fit(item, left_s / profile->pace);
     }
 done:
     return rc;

@@ -35,7 +35,9 @@ typedef struct uap_profile_options {
     int32_t n_micro_batches;    /* 0: the effort's */
     const int64_t *micro_batch; /* [n_micro_batches], ascending, each >= 1; borrowed */
     uap_effort effort;
-    double budget_s; /* skip what would take longer; 0: the effort's, INFINITY: none */
+    /* Skip what would end later (not links, without which a profile is of no use); 0: the
+     * effort's, INFINITY: no limit. */
+    double budget_s;
 } uap_profile_options;
 
 /* The list of measurements, and their results so far. */
@@ -55,7 +57,7 @@ typedef struct uap_profile_item {
 } uap_profile_item;
 
 /* Opens the device of every rank, takes a first look at its speed (a fraction of a second)
- * and lists the measurements in their order: layers at the smallest micro-batch, links,
+ * and lists the measurements in their order: links, layers at the smallest micro-batch,
  * overlap, layers at larger ones. What would not end within the budget is marked already.
  * The models must outlive *out; the caller frees it.
  * Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI. Collective. */

@@ -315,6 +315,12 @@ static uap_status add_overlap(uap_profile *profile, uap_err *err)
 
 uap_item_state uap_item_fit(uap_item *item, double room_s)
 {
+    const bool is_link =
+        item->kind == UAP_MEASURE_P2P ||
+        (item->kind == UAP_MEASURE_COLLECTIVE && item->collective.contended);
+    if (is_link) {
+        return UAP_ITEM_WAITING; /* without links a profile is of no use */
+    }
     if (item->pub.expected_s > room_s && item->once_s > 0 && item->once_s <= room_s) {
         item->repeat.min = item->repeat.max = (int32_t)(room_s / item->once_s);
         item->pub.expected_s = item->once_s * item->repeat.min;
@@ -346,9 +352,9 @@ uap_status uap_profile_list(uap_profile *profile, uap_err *err)
     shape_use *use = NULL;
     int32_t n_uses = 0;
     UAP_TRY(distinct_shapes(options, &use, &n_uses, err));
-    UAP_TRY(add_layers(profile, use, n_uses, micro_batch[0], err));
     UAP_TRY(add_links(profile, err));
     UAP_TRY(add_pairs(profile, err));
+    UAP_TRY(add_layers(profile, use, n_uses, micro_batch[0], err));
     UAP_TRY(add_overlap(profile, err));
     for (int32_t i = 1; i < n; i++) {
         UAP_TRY(add_layers(profile, use, n_uses, micro_batch[i], err));

@@ -126,7 +126,7 @@ static bool layers_are_right(const uap_device_class *device, int size)
     return good && (seen_tp || 12 % size != 0);
 }
 
-static bool cluster_is_right(const uap_cluster *cluster, int size, bool all_done)
+static bool cluster_is_right(const uap_cluster *cluster, int size)
 {
     const uap_device_class *device = cluster->device_class;
     bool good = cluster->source == UAP_MEASURED && cluster->n_classes == 1 &&
@@ -135,9 +135,8 @@ static bool cluster_is_right(const uap_cluster *cluster, int size, bool all_done
                 device->efficiency <= 1 && device->memory_bandwidth_Bps > 0 &&
                 cluster->compute_slowdown >= 1 && cluster->communication_slowdown >= 1;
     good = good && layers_are_right(device, size);
-    /* On a very busy machine the budget may have ended before the links. */
-    good = good && (!all_done || ((cluster->n_collectives > 0) == (size > 1) &&
-                                  (cluster->n_p2p > 0) == (size > 1)));
+    good = good && (cluster->n_collectives > 0) == (size > 1);
+    good = good && (cluster->n_p2p > 0) == (size > 1);
     for (int32_t i = 0; i < cluster->n_collectives; i++) {
         good = good && cluster->collective[i].bandwidth_Bps > 0 &&
                cluster->collective[i].n_points > 0;
@@ -164,19 +163,15 @@ static void test_whole_profile(void **state)
     assert_all(uap_profile_run(profile, count_calls, &calls, &err) == UAP_OK);
     assert_all(calls > 1 && calls <= n + 1);
     assert_all(uap_profile_item_at(profile, 0).state == UAP_ITEM_DONE);
-    bool all_done = true;
-    for (int32_t i = 0; i < n; i++) {
-        all_done &= uap_profile_item_at(profile, i).state == UAP_ITEM_DONE;
-    }
     assert_all(uap_profile_cluster(profile, "a test", &cluster, &err) == UAP_OK);
     uap_profile_free(profile);
     bool good = true;
     if (uap_comm_rank(ranks_comm) == 0) {
         file_name(path, sizeof path, "cluster.json");
-        good = cluster_is_right(cluster, size, all_done) &&
+        good = cluster_is_right(cluster, size) &&
                uap_cluster_save(cluster, path, &err) == UAP_OK &&
                uap_cluster_load(path, &again, &err) == UAP_OK &&
-               cluster_is_right(again, size, all_done) &&
+               cluster_is_right(again, size) &&
                again->n_collectives == cluster->n_collectives;
     } else {
         good = cluster == NULL;
@@ -190,8 +185,8 @@ static void test_whole_profile(void **state)
     assert_all(good);
 }
 
-/* A budget of nothing: everything is listed, nothing measured, and the profile is still
- * one with devices and their speed. */
+/* A budget of nothing: everything is listed, only links are measured, and the profile is
+ * still one with devices and their speed. */
 static void test_no_budget(void **state)
 {
     uap_model *model = load_tiny();
@@ -205,13 +200,12 @@ static void test_no_budget(void **state)
     options.budget_s = 1e-9;
     assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
     assert_all(uap_profile_run(profile, NULL, NULL, &err) == UAP_OK);
-    for (int32_t i = 0; i < uap_profile_count(profile); i++) {
-        skipped &= uap_profile_item_at(profile, i).state == UAP_ITEM_OVER_BUDGET;
-    }
     assert_all(uap_profile_cluster(profile, "a test", &cluster, &err) == UAP_OK);
     if (cluster != NULL) {
-        skipped &= cluster->device_class->n_layers == 0 && cluster->n_collectives == 0 &&
-                   cluster->device_class->peak_flops[UAP_FP32] > 0;
+        skipped = cluster->device_class->n_layers == 0 &&
+                  strstr(cluster->provenance, "block t32") != NULL &&
+                  (cluster->n_collectives > 0) == (uap_comm_size(ranks_comm) > 1) &&
+                  cluster->device_class->peak_flops[UAP_FP32] > 0;
     }
     uap_cluster_free(cluster);
     uap_profile_free(profile);
