@@ -36,7 +36,7 @@ typedef struct uap_profile_options {
     const int64_t *micro_batch; /* [n_micro_batches], ascending, each >= 1; borrowed */
     uap_effort effort;
     /* Skip what would end later (not links, without which a profile is of no use); 0: the
-     * effort's, INFINITY: no limit. */
+     * effort's, HUGE_VAL: no limit. */
     double budget_s;
 } uap_profile_options;
 

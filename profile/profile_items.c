@@ -46,7 +46,7 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                                    .max_iterations = 100},
                          .overlap_repetitions = 15,
                          .alone = true,
-                         .budget_s = INFINITY}};
+                         .budget_s = HUGE_VAL}};
 
 const uap_effort_row *uap_effort_row_of(uap_effort effort)
 {

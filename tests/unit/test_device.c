@@ -25,7 +25,7 @@ static double best_of(uap_device *device, const uap_work_shape *shape, uap_pass 
 {
     uap_err err = {0};
     uap_work *work = NULL;
-    double best = INFINITY;
+    double best = HUGE_VAL;
     assert_int_equal(uap_work_new(device, shape, &work, &err), UAP_OK);
     for (int i = 0; i < runs; i++) {
         double seconds = -1;
@@ -127,7 +127,7 @@ static void test_refuses_bad_shapes(void **state)
         {.n_products = UAP_WORK_MAX_PRODUCTS + 1},
         {.n_products = -1},
         {.move_elems = -1},
-        {.move_elems = NAN},
+        {.move_elems = (double)NAN},
     };
     const uap_work_shape huge = {.n_products = 1,
                                  .product = {{INT32_MAX, INT32_MAX, INT32_MAX, 1}}};
