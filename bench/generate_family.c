@@ -48,30 +48,39 @@ static shape shape_of(int32_t k)
     return s;
 }
 
-/* A row of times (us) and memory (MB); width scales the layer, kind is embedding (-1),
- * block (0) or head (1). The simple objective has one time and one memory. */
-static void fill_row(maker *m, uap_layer_table *t, int32_t k, double width, int kind)
+/* What a layer is, relative to a plain block: how much it computes and holds, and how much
+ * it communicates for that. */
+typedef struct layer_kind {
+    double width, talk;
+    bool block; /* else embedding or head */
+} layer_kind;
+
+/* A row of times (us) and memory (MB). TP and FSDP buy memory with time, recompute buys
+ * activations with a second forward. The simple objective has one time and one memory. */
+static void fill_row(maker *m, uap_layer_table *t, int32_t k, const layer_kind *kind)
 {
     const shape s = shape_of(k);
     const bool simple = m->what->objective == UAP_OBJECTIVE_SIMPLE;
-    const double compute = (kind == 0 ? 330.0 : 120.0) * width / (1.0 + 0.02 * s.tp);
-    const double tp_s = s.tp == 1 ? 0.0 : 22.0 * (1.0 - 1.0 / s.tp) * (s.sp ? 0.9 : 1.0);
-    const double fsdp_s = s.fsdp == 1 ? 0.0 : 45.0 * width * (1.0 - 1.0 / s.fsdp) / s.tp;
-    const double fwd = compute + tp_s + fsdp_s;
-    const double bwd = 2.0 * compute + tp_s + 2.0 * fsdp_s + (s.recompute ? fwd : 0.0);
-    const double state = 5200.0 * width * (kind == 0 ? 1.0 : 1.6) / (s.tp * s.fsdp);
-    const double act = (s.recompute ? 90.0 : 620.0) * width / (s.sp ? s.tp : 1.0) /
-                       (s.recompute ? 1.0 : 0.4 + 0.6 * s.tp);
+    const double width = kind->width;
+    const double talk = kind->talk;
+    const double compute = (kind->block ? 330.0 : 120.0) * width;
+    const double tp_us = 58.0 * talk * (1.0 - 1.0 / s.tp) * (s.sp ? 0.95 : 1.0);
+    const double fsdp_us = 70.0 * talk * width * (1.0 - 1.0 / s.fsdp) / s.tp;
+    const double fwd = compute + tp_us + fsdp_us;
+    const double bwd = fwd + compute + fsdp_us + (s.recompute ? fwd : 0.0);
+    const double state = (kind->block ? 5200.0 : 8300.0) * width / (s.tp * s.fsdp);
+    const double whole = s.recompute ? 90.0 : 620.0;
+    const double act = whole * width / (s.sp ? s.tp : 1.0 / (0.4 + 0.6 / s.tp));
     const double jitter = uap_rng_real(&m->rng, 0.98, 1.02);
     const int64_t f = (int64_t)(fwd * jitter * TICKS_PER_US);
     const int64_t b = (int64_t)(bwd * jitter * TICKS_PER_US);
     t->fwd[k] = simple ? f + b : f;
     t->bwd[k] = simple ? 0 : b;
-    t->state[k] = (int64_t)(state * MEGABYTE) + (simple ? (int64_t)(act * MEGABYTE) : 0);
+    t->state[k] = (int64_t)((state + (simple ? act : 0.0)) * MEGABYTE);
     if (!simple) {
         t->act[k] = (int64_t)(act * MEGABYTE);
-        t->grad[k] = (int64_t)(260.0 * width / s.tp * TICKS_PER_US);
-        t->work[k] = (int64_t)((s.recompute ? 700.0 : 80.0) * width * MEGABYTE);
+        t->grad[k] = (int64_t)(260.0 * width / s.tp / s.fsdp * TICKS_PER_US);
+        t->work[k] = (int64_t)((s.recompute ? 700.0 : 80.0) * width / s.tp * MEGABYTE);
     }
 }
 
@@ -104,16 +113,19 @@ static bool make_layers(maker *m)
         return false;
     }
     for (int32_t t = 0; t < n_tables; t++) {
-        const double width = uniform ? 1.0 : uap_rng_real(&m->rng, 0.6, 1.5);
-        const int kind = t == 0 ? -1 : t == n_tables - 1 ? 1 : 0;
+        const layer_kind kind = {
+            .width = uniform ? 1.0 : uap_rng_real(&m->rng, 0.6, 1.5),
+            .talk = uniform ? 1.0 : uap_rng_real(&m->rng, 0.6, 1.6),
+            .block = t > 0 && t < n_tables - 1,
+        };
         if (!uap_build_table(m->in, &m->in->table[t], what->n_strategies)) {
             return false;
         }
         for (int32_t k = 0; k < what->n_strategies; k++) {
             if (what->family == UAP_FAMILY_RANDOM) {
-                fill_row_random(m, &m->in->table[t], k, width);
+                fill_row_random(m, &m->in->table[t], k, kind.width);
             } else {
-                fill_row(m, &m->in->table[t], k, width, kind);
+                fill_row(m, &m->in->table[t], k, &kind);
             }
         }
     }

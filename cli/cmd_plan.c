@@ -141,12 +141,6 @@ static uap_status load_inputs(work *w, const request *r, uap_err *err)
     UAP_TRY(uap_file_check_writable(r->output, err));
     UAP_TRY(uap_model_load(r->model, &model, &w->model, err));
     UAP_TRY(uap_cluster_load(r->cluster, &w->cluster, err));
-    UAP_LOG(INFO, GLOBAL,
-            "model %s: %d layers, %" PRId64 " parameters, %" PRId64
-            " tokens per sample%s; cluster %s: %" PRId64 " devices",
-            w->model->name, (int)w->model->n_layers, w->model->params, w->model->seq,
-            w->model->seq_is_assumed ? " (assumed: no --seq)" : "", w->cluster->name,
-            uap_cluster_devices(w->cluster));
     UAP_TRY(uap_cost_new(w->model, w->cluster, &w->options.cost, &w->cost, err));
 done:
     return rc;
@@ -182,9 +176,16 @@ static int run(const uap_cli *cli, const request *r, work *w)
     UAP_TRY(load_inputs(w, r, &err));
     if (r->dump != NULL) {
         int32_t count = 0;
+        UAP_TRY(uap_dump_prepare(r->dump, &err));
         UAP_TRY(uap_dump_instances(w->cost, r->dump, &count, &err));
         UAP_LOG(INFO, GLOBAL, "%d instances in %s", (int)count, r->dump);
     }
+    UAP_LOG(INFO, GLOBAL,
+            "model %s: %d layers, %" PRId64 " parameters, %" PRId64
+            " tokens per sample%s; cluster %s: %" PRId64 " devices",
+            w->model->name, (int)w->model->n_layers, w->model->params, w->model->seq,
+            w->model->seq_is_assumed ? " (assumed: no --seq)" : "", w->cluster->name,
+            uap_cluster_devices(w->cluster));
     const uap_source source = uap_cost_source(w->cost);
     UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine", (int)source.n,
             uap_engine_name(w->options.engine));

@@ -52,14 +52,23 @@ done:
     return rc;
 }
 
+uap_status uap_dump_prepare(const char *directory, uap_err *err)
+{
+    struct stat status;
+    if (mkdir(directory, 0777) != 0 && errno != EEXIST) {
+        return UAP_FAIL(err, IO, "--dump-instances: %s: %s", directory, strerror(errno));
+    }
+    if (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        return UAP_FAIL(err, IO, "--dump-instances: %s: not a directory", directory);
+    }
+    return UAP_OK;
+}
+
 uap_status uap_dump_instances(uap_cost *cost, const char *directory, int32_t *count,
                               uap_err *err)
 {
     uap_status rc = UAP_OK;
     *count = 0;
-    if (mkdir(directory, 0777) != 0 && errno != EEXIST) {
-        return UAP_FAIL(err, IO, "--dump-instances: %s: %s", directory, strerror(errno));
-    }
     for (int32_t i = 0; i < uap_cost_count(cost); i++) {
         UAP_TRY(dump_one(cost, i, directory, count, err));
     }

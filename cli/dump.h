@@ -8,9 +8,12 @@
 extern "C" {
 #endif
 
-/* Writes DIR/NNNN-SCHEDULE-ppP-cC.json and .lp for every legal configuration; makes the
- * directory when it is not there. *count: configurations written. Errors: IO, those of
- * building an instance. Local. */
+/* Makes the directory when it is not there. Errors: IO. Local. */
+UAP_NODISCARD uap_status uap_dump_prepare(const char *directory, uap_err *err);
+
+/* Writes DIR/NNNN-SCHEDULE-ppP-cC.json and .lp for every legal configuration into a
+ * directory that is there. *count: configurations written. Errors: IO, those of building
+ * an instance. Local. */
 UAP_NODISCARD uap_status uap_dump_instances(uap_cost *cost, const char *directory,
                                             int32_t *count, uap_err *err);
 

@@ -1,0 +1,77 @@
+/* One chain problem: an instance whose ties and live tensors were turned into plain layer
+ * and link costs, ready for the dynamic programs. Layers that are the same in every respect
+ * share a kind, so that work done for one serves the others.
+ *
+ * A restriction (a set of allowed strategies for some layers) makes a chain a relaxation
+ * of the instance that is exact once every producer and tied layer is down to one class:
+ * what the producer's strategy decides is taken at its minimum over the allowed ones.
+ *
+ * Letters: L layers, pp stages, k strategy, x in-class, y out-class of a layer. */
+#ifndef UAP_SEARCH_CHAIN_H
+#define UAP_SEARCH_CHAIN_H
+
+#include "search/instance.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The rows of one kind of layer; arrays of n entries. */
+typedef struct uap_kind {
+    int32_t n, n_in, n_out;
+    int64_t *fwd, *bwd, *grad;   /* ticks */
+    int64_t *state, *act, *work; /* bytes */
+    int32_t *in, *out;           /* classes towards the layer before and behind */
+    int32_t *origin;             /* index into the instance's layer table */
+    int64_t min_time, min_grad, min_work;
+} uap_kind;
+
+/* Costs between two neighbouring layers, [n_out][n_in]. */
+typedef struct uap_link {
+    int32_t n_out, n_in;
+    int64_t *r_fwd, *r_bwd, *x_fwd, *x_bwd; /* ticks */
+} uap_link;
+
+typedef struct uap_chain {
+    uap_arena *arena; /* owns every array */
+    const uap_instance *instance;
+    int32_t n_layers, pp;
+    int64_t c;
+    int32_t n_kinds, n_links;
+    uap_kind *kind;
+    uap_link *link;
+    int32_t *kind_of;   /* [L] */
+    int32_t *link_of;   /* [L-1] */
+    int64_t *start_act; /* [L] bytes x inflight more when a stage starts at this layer */
+    int32_t *run_end; /* [L] last layer of the run of equal layers that holds this one */
+} uap_chain;
+
+/* Which strategies a layer may still use. */
+typedef struct uap_restriction {
+    uint8_t **allow; /* [L], NULL: all; else [S_u] flags */
+} uap_restriction;
+
+/* Builds the chain of an instance; with keep_slow a row is dropped as dominated only where
+ * its backward time is matched exactly (the tail E can reward a slow middle stage).
+ * *out is NULL (and the status OK) when some layer has no allowed strategy. The instance
+ * and the restriction must outlive the chain. Errors: NO_MEMORY. O(size). Local. */
+UAP_NODISCARD uap_status uap_chain_build(const uap_instance *instance,
+                                         const uap_restriction *restriction,
+                                         bool keep_slow, uap_chain **out, uap_err *err);
+void uap_chain_free(uap_chain *chain); /* NULL is legal */
+
+static inline const uap_kind *uap_kind_of(const uap_chain *chain, int32_t layer)
+{
+    return &chain->kind[chain->kind_of[layer]];
+}
+
+/* The link between layer and layer + 1. */
+static inline const uap_link *uap_link_of(const uap_chain *chain, int32_t layer)
+{
+    return &chain->link[chain->link_of[layer]];
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

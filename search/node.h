@@ -1,0 +1,50 @@
+/* Nodes of the exact search and the pool that orders them: best bound first, then by
+ * configuration and age, so that the order is total and the same on every machine. */
+#ifndef UAP_SEARCH_NODE_H
+#define UAP_SEARCH_NODE_H
+
+#include "search/chain.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct uap_node {
+    int32_t config;
+    int64_t bound;               /* no plan of this node is below it, ticks */
+    int64_t serial;              /* age */
+    int32_t visits;              /* searches within targets so far */
+    bool is_bounded;             /* the Lagrangian bound of the chain is in */
+    bool exact_tail;             /* E of every stage counts */
+    int32_t n_layers;            /* of allow below; 0 while unrestricted */
+    uap_restriction restriction; /* owned */
+} uap_node;
+
+void uap_node_clear(uap_node *node); /* frees what it owns */
+
+typedef struct uap_node_pool {
+    uap_node *heap;
+    int32_t n, capacity;
+    int64_t next_serial;
+} uap_node_pool;
+
+/* Moves the node into the pool; a new node (serial 0) gets its age. False: no memory. */
+bool uap_pool_push(uap_node_pool *pool, uap_node *node);
+
+/* Takes the first node out; the pool must not be empty. */
+uap_node uap_pool_pop(uap_node_pool *pool);
+void uap_pool_free(uap_node_pool *pool);
+
+/* Splits a node whose relaxed plan `choice` does not hold in the instance: by the class of
+ * a broken tie, else by the layout of a live tensor's producer, else by switching to the
+ * exact tail. children: pushed to the pool with the node's bound; *count of them.
+ * Errors: NO_MEMORY, INTERNAL (nothing left to branch on). */
+UAP_NODISCARD uap_status uap_node_branch(const uap_instance *instance,
+                                         const uap_node *node, const uap_choice *choice,
+                                         uap_node_pool *pool, int32_t *count,
+                                         uap_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+/* Inside of search/outer.h: the relaxation's lists, shared by its two halves (the bound in
+ * outer.c, the exact recursion in outer_exact.c). Nobody else includes this. */
+#ifndef UAP_SEARCH_OUTER_LISTS_H
+#define UAP_SEARCH_OUTER_LISTS_H
+
+#include "search/outer.h"
+
+/* A point (S, M) of the relaxation, ticks. */
+typedef struct uap_relaxed {
+    double s, m;
+} uap_relaxed;
+
+typedef struct uap_list {
+    int64_t first; /* into the pool */
+    int32_t count;
+} uap_list;
+
+/* Weights of a stage in M. */
+typedef struct uap_stage_terms {
+    double kappa;
+    bool round_trips;
+    int32_t n_rounds;
+    double rounds[2], rest[2]; /* r and c-1-(r-1)k of the two round-trip terms */
+} uap_stage_terms;
+
+typedef struct uap_cell_bounds {
+    double p, s, alone;
+} uap_cell_bounds;
+
+struct uap_outer {
+    const uap_pipeline *pipeline;
+    const uap_chain *chain;
+    uap_segments *segments;
+    int64_t c;
+    int64_t target_ticks;
+    double target;          /* with a margin for rounding */
+    const int32_t *lo, *hi; /* [pp] starts of each stage */
+    int32_t width;          /* widest class set */
+    uap_stage_terms *terms; /* [pp] */
+    uap_list *head; /* [pp][L][width] before stage i that starts at (a, x), transfer in */
+    uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, y), transfer in */
+    uap_list *suffix; /* [L][width] from (a, x) on, of the stage at hand */
+    double *before;   /* [pp][L][width] least S of head */
+    double *at_end;   /* [L][width] scratch */
+    uap_relaxed *pool;
+    int64_t n_pool, pool_capacity;
+};
+
+/* The group of stage i's starts at layer a; lo[i] <= a <= hi[i]. */
+static inline uap_group *uap_outer_group(const uap_outer *o, int32_t i, int32_t a)
+{
+    const uap_stage_class *cls = &o->segments->cls[o->segments->class_of[i]];
+    return &o->segments->group[cls->group_of[a]];
+}
+
+uap_list *uap_outer_head(const uap_outer *o, int32_t i, int32_t a, int32_t x);
+uap_list *uap_outer_tail(const uap_outer *o, int32_t i, int32_t b, int32_t y);
+
+#endif

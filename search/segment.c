@@ -1,0 +1,585 @@
+/* Stage classes, groups of starts, and Lagrangian lower bounds of every segment.
+ *
+ * For a multiplier l >= 0 the cheapest path of cost + l * memory through the segment, less
+ * l * cap, is a lower bound of the cheapest path that fits; the best of a grid of
+ * multipliers is taken. W is replaced by its least value over the segment's layers. */
+#include "search/segment.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rounding errors of a few hundred additions in double stay far below this share. */
+#define RELATIVE_MARGIN 1e-11
+
+static bool make_views(uap_segments *s, uap_stage_class *cls)
+{
+    const uap_chain *chain = s->chain;
+    cls->row = uap_arena_alloc(s->arena, (size_t)chain->n_kinds, sizeof *cls->row);
+    if (cls->row == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        const uap_kind *kind = &chain->kind[i];
+        const size_t n = (size_t)kind->n;
+        int64_t *block = uap_arena_alloc(s->arena, 5 * n, sizeof *block);
+        double *real = uap_arena_alloc(s->arena, 3 * n, sizeof *real);
+        if (block == NULL || real == NULL) {
+            return false;
+        }
+        cls->row[i] = (uap_row_view){.p = block,
+                                     .f = block + n,
+                                     .g = block + 2 * n,
+                                     .m = block + 3 * n,
+                                     .w = block + 4 * n,
+                                     .p_real = real,
+                                     .g_real = real + n,
+                                     .m_real = real + 2 * n};
+        for (size_t k = 0; k < n; k++) {
+            const int64_t p = kind->fwd[k] + kind->bwd[k];
+            cls->row[i].p[k] = cls->scalar ? chain->c * p + kind->grad[k] : p;
+            cls->row[i].f[k] = cls->split ? kind->fwd[k] : 0;
+            cls->row[i].g[k] = cls->grad ? kind->grad[k] : 0;
+            cls->row[i].m[k] = kind->state[k] + cls->inflight * kind->act[k];
+            cls->row[i].w[k] = kind->work[k];
+            real[k] = (double)cls->row[i].p[k];
+            real[n + k] = (double)cls->row[i].g[k];
+            real[2 * n + k] = (double)cls->row[i].m[k];
+        }
+    }
+    return true;
+}
+
+static bool make_link_views(uap_segments *s, uap_stage_class *cls)
+{
+    const uap_chain *chain = s->chain;
+    const size_t n_links = (size_t)chain->n_links;
+    cls->link_p = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_p);
+    cls->link_f = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_f);
+    cls->link_real = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_real);
+    if (cls->link_p == NULL || cls->link_f == NULL || cls->link_real == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < chain->n_links; i++) {
+        const uap_link *link = &chain->link[i];
+        const size_t n = (size_t)link->n_out * (size_t)link->n_in;
+        cls->link_p[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_p);
+        cls->link_f[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_f);
+        cls->link_real[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_real);
+        if (cls->link_p[i] == NULL || cls->link_f[i] == NULL ||
+            cls->link_real[i] == NULL) {
+            return false;
+        }
+        for (size_t j = 0; j < n; j++) {
+            const int64_t p = link->r_fwd[j] + link->r_bwd[j];
+            cls->link_p[i][j] = cls->scalar ? chain->c * p : p;
+            cls->link_f[i][j] = cls->split ? link->r_fwd[j] : 0;
+            cls->link_real[i][j] = (double)cls->link_p[i][j];
+        }
+    }
+    return true;
+}
+
+static bool make_classes(uap_segments *s, const uap_segment_needs *needs)
+{
+    const uap_chain *chain = s->chain;
+    const uap_instance *in = chain->instance;
+    s->cls = uap_arena_alloc(s->arena, (size_t)chain->pp, sizeof *s->cls);
+    s->class_of = uap_arena_alloc(s->arena, (size_t)chain->pp, sizeof *s->class_of);
+    s->lo = uap_arena_alloc(s->arena, (size_t)chain->pp, sizeof *s->lo);
+    s->hi = uap_arena_alloc(s->arena, (size_t)chain->pp, sizeof *s->hi);
+    if (s->cls == NULL || s->class_of == NULL || s->lo == NULL || s->hi == NULL) {
+        return false;
+    }
+    for (int32_t i = 0; i < chain->pp; i++) {
+        int32_t j = 0;
+        while (j < s->n_classes &&
+               (s->cls[j].inflight != in->inflight[i] || s->cls[j].cap != in->cap[i] ||
+                s->cls[j].split != needs->split[i] || s->cls[j].grad != needs->grad[i])) {
+            j++;
+        }
+        s->class_of[i] = j;
+        if (j < s->n_classes) {
+            continue;
+        }
+        s->n_classes++;
+        uap_stage_class *cls = &s->cls[j];
+        *cls = (uap_stage_class){.inflight = in->inflight[i],
+                                 .cap = in->cap[i],
+                                 .split = needs->split[i],
+                                 .grad = needs->grad[i],
+                                 .scalar = needs->scalar,
+                                 .lo = chain->n_layers,
+                                 .hi = -1};
+        if (!make_views(s, cls) || !make_link_views(s, cls)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int64_t least_of(const int64_t *values, int32_t n)
+{
+    int64_t best = INT64_MAX;
+    for (int32_t k = 0; k < n; k++) {
+        best = uap_min_i64(best, values[k]);
+    }
+    return best;
+}
+
+/* Longest segment of a class that can belong to a plan within the target: with t the least
+ * time of the whole chain, t + kappa * (the segment's least time) <= target, and its least
+ * memory fits. */
+static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
+                         int64_t target)
+{
+    const uap_chain *chain = s->chain;
+    const int32_t n_layers = chain->n_layers;
+    int64_t *time = uap_calloc((size_t)n_layers, sizeof *time);
+    int64_t *memory = uap_calloc((size_t)n_layers, sizeof *memory);
+    if (time == NULL || memory == NULL) {
+        uap_free(time);
+        uap_free(memory);
+        return false;
+    }
+    double total = 0;
+    for (int32_t u = 0; u < n_layers; u++) {
+        const uap_kind *kind = uap_kind_of(chain, u);
+        const uap_row_view *row = &cls->row[chain->kind_of[u]];
+        time[u] = kind->min_time;
+        memory[u] = least_of(row->m, kind->n);
+        total += (double)time[u];
+    }
+    const double spare = ((double)target - total) / (kappa > 1e-9 ? kappa : 1e-9);
+    const int32_t most = n_layers - chain->pp + 1;
+    cls->p_limit = chain->pp > 1 ? spare * (1 + RELATIVE_MARGIN) + 1 : INFINITY;
+    cls->n_max = 0;
+    int32_t a = 0;
+    double t = 0;
+    double m = 0;
+    /* Two pointers: the window a..b is shrunk from the left until it is possible. */
+    for (int32_t b = 0; b < n_layers; b++) {
+        t += (double)time[b];
+        m += (double)memory[b];
+        while (a <= b && (b - a + 1 > most || m > (double)cls->cap || t > cls->p_limit)) {
+            t -= (double)time[a];
+            m -= (double)memory[a];
+            a++;
+        }
+        cls->n_max = cls->n_max > b - a + 1 ? cls->n_max : b - a + 1;
+    }
+    uap_free(time);
+    uap_free(memory);
+    return true;
+}
+
+/* Starts of stage i lie in lo..hi: what the stages before can cover at most, and what the
+ * stages from i on must cover. */
+static void limit_starts(uap_segments *s)
+{
+    const uap_chain *chain = s->chain;
+    const int32_t pp = chain->pp;
+    int64_t reach = 0;
+    int64_t rest = 0;
+    for (int32_t i = 0; i < pp; i++) {
+        rest += s->cls[s->class_of[i]].n_max;
+    }
+    for (int32_t i = 0; i < pp; i++) {
+        uap_stage_class *cls = &s->cls[s->class_of[i]];
+        const int64_t hi = i == 0 ? 0 : uap_min_i64(reach, chain->n_layers - (pp - i));
+        const int64_t lo = i == 0 ? 0 : uap_max_i64(i, chain->n_layers - rest);
+        s->lo[i] = (int32_t)lo;
+        s->hi[i] = (int32_t)hi;
+        if (lo <= hi) {
+            cls->lo = (int32_t)uap_min_i64(cls->lo, lo);
+            cls->hi = (int32_t)uap_max_i64(cls->hi, hi);
+        }
+        reach += cls->n_max;
+        rest -= cls->n_max;
+    }
+}
+
+static int32_t widest(const uap_chain *chain)
+{
+    int32_t width = 1;
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        width = chain->kind[i].n_in > width ? chain->kind[i].n_in : width;
+        width = chain->kind[i].n_out > width ? chain->kind[i].n_out : width;
+    }
+    return width;
+}
+
+/* Cheapest path of the whole chain in p + multiplier * m; returns its memory.
+ * scratch: 4 x the widest class set. */
+static double memory_at(const uap_segments *s, const uap_stage_class *cls,
+                        double multiplier, double *scratch)
+{
+    const uap_chain *chain = s->chain;
+    const int32_t width = widest(chain);
+    double *in_cost = scratch;
+    double *in_memory = scratch + width;
+    double *out_cost = scratch + 2 * (size_t)width;
+    double *out_memory = scratch + 3 * (size_t)width;
+    in_cost[0] = in_memory[0] = 0;
+    for (int32_t u = 0; u < chain->n_layers; u++) {
+        const uap_kind *kind = uap_kind_of(chain, u);
+        const uap_row_view *row = &cls->row[chain->kind_of[u]];
+        for (int32_t y = 0; y < kind->n_out; y++) {
+            out_cost[y] = INFINITY;
+        }
+        for (int32_t k = 0; k < kind->n; k++) {
+            const int32_t y = kind->out[k];
+            const double v =
+                in_cost[kind->in[k]] + row->p_real[k] + multiplier * row->m_real[k];
+            if (v < out_cost[y]) {
+                out_cost[y] = v;
+                out_memory[y] = in_memory[kind->in[k]] + row->m_real[k];
+            }
+        }
+        if (u + 1 == chain->n_layers) {
+            break;
+        }
+        const uap_link *link = uap_link_of(chain, u);
+        const double *r = cls->link_real[chain->link_of[u]];
+        for (int32_t x = 0; x < link->n_in; x++) {
+            in_cost[x] = INFINITY;
+            in_memory[x] = 0;
+            for (int32_t y = 0; y < link->n_out; y++) {
+                const double v = out_cost[y] + r[y * link->n_in + x];
+                if (v < in_cost[x]) {
+                    in_cost[x] = v;
+                    in_memory[x] = out_memory[y];
+                }
+            }
+        }
+    }
+    return out_memory[0];
+}
+
+#define GRID_HALF 6 /* multipliers a factor sqrt(2) apart, this many to either side */
+
+/* Multipliers around the one at which the whole chain would just fill pp stages; where
+ * memory is loose, around the one that gives up a quarter of what can be saved. */
+static bool choose_multipliers(uap_segments *s, uap_stage_class *cls)
+{
+    double *scratch = uap_calloc(4 * (size_t)widest(s->chain), sizeof *scratch);
+    if (scratch == NULL) {
+        return false;
+    }
+    cls->multiplier[0] = 0;
+    cls->n_multipliers = 1;
+    const double loose = memory_at(s, cls, 0, scratch);
+    const double tight = memory_at(s, cls, 1e12, scratch);
+    double wanted = (double)s->chain->pp * (double)cls->cap;
+    if (loose > tight && wanted > loose - 0.25 * (loose - tight)) {
+        wanted = loose - 0.25 * (loose - tight);
+    }
+    if (loose > tight) {
+        double lo = -40; /* powers of two of ticks per byte */
+        double hi = 40;
+        for (int32_t step = 0; step < 16; step++) {
+            const double mid = (lo + hi) / 2;
+            if (memory_at(s, cls, exp2(mid), scratch) > wanted) {
+                lo = mid;
+            } else {
+                hi = mid;
+            }
+        }
+        for (int32_t j = -GRID_HALF; j <= GRID_HALF; j++) {
+            cls->multiplier[cls->n_multipliers++] = exp2(hi + 0.5 * (double)j);
+        }
+    }
+    uap_free(scratch);
+    return true;
+}
+
+/* Longest segment from start a that stays inside its run sees the same layers as from any
+ * other start of the run. */
+static bool shares_group(const uap_segments *s, const uap_stage_class *cls, int32_t a,
+                         int32_t b)
+{
+    const uap_chain *chain = s->chain;
+    return a > 0 && chain->run_end[a] == chain->run_end[b] &&
+           chain->start_act[a] == chain->start_act[b] &&
+           chain->run_end[a] - b + 1 >= cls->n_max;
+}
+
+static void choose_functionals(const uap_segment_needs *needs, const uap_stage_class *cls,
+                               uap_group *group)
+{
+    group->n_functionals = 1;
+    group->functional[0] = (uap_functional){1, 0};
+    if (group->start == 0 && cls->grad && !cls->scalar) {
+        group->n_functionals = 3;
+        group->functional[1] = (uap_functional){1, 1};
+        group->functional[2] = (uap_functional){1 + needs->kappa0, 1};
+    }
+}
+
+static bool make_group(uap_segments *s, const uap_segment_needs *needs,
+                       int32_t class_index, int32_t start)
+{
+    const uap_chain *chain = s->chain;
+    const uap_stage_class *cls = &s->cls[class_index];
+    uap_group *group = &s->group[s->n_groups++];
+    *group = (uap_group){.class_index = class_index,
+                         .start = start,
+                         .n_in = uap_kind_of(chain, start)->n_in,
+                         .n_len = cls->n_max};
+    if (group->n_len > chain->n_layers - start) {
+        group->n_len = chain->n_layers - start;
+    }
+    group->offset = uap_arena_alloc(s->arena, (size_t)group->n_len + 1, sizeof(int32_t));
+    if (group->offset == NULL) {
+        return false;
+    }
+    for (int32_t l = 0; l < group->n_len; l++) {
+        group->offset[l] = group->cells;
+        group->cells += uap_kind_of(chain, start + l)->n_out;
+    }
+    group->offset[group->n_len] = group->cells;
+    choose_functionals(needs, cls, group);
+    const size_t n = (size_t)group->n_in * (size_t)group->cells;
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        group->bound[f] = uap_arena_alloc(s->arena, n, sizeof(double));
+        group->budget[f] = uap_arena_alloc(s->arena, n, sizeof(double));
+        if (group->bound[f] == NULL || group->budget[f] == NULL) {
+            return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+            group->bound[f][i] = -INFINITY;
+            group->budget[f][i] = -INFINITY;
+        }
+    }
+    group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
+    return group->set != NULL;
+}
+
+static bool make_groups(uap_segments *s, const uap_segment_needs *needs)
+{
+    const int32_t n_layers = s->chain->n_layers;
+    const size_t most = (size_t)s->n_classes * (size_t)n_layers;
+    s->group = uap_arena_alloc(s->arena, most, sizeof *s->group);
+    if (s->group == NULL) {
+        return false;
+    }
+    for (int32_t j = 0; j < s->n_classes; j++) {
+        uap_stage_class *cls = &s->cls[j];
+        cls->group_of =
+            uap_arena_alloc(s->arena, (size_t)n_layers, sizeof *cls->group_of);
+        if (cls->group_of == NULL) {
+            return false;
+        }
+        for (int32_t a = 0; a < n_layers; a++) {
+            cls->group_of[a] = -1;
+        }
+        for (int32_t a = cls->lo; a <= cls->hi && cls->n_max > 0; a++) {
+            const bool shared =
+                a > cls->lo &&
+                shares_group(s, cls, s->group[cls->group_of[a - 1]].start, a);
+            if (!shared && !make_group(s, needs, j, a)) {
+                return false;
+            }
+            cls->group_of[a] = s->n_groups - 1;
+        }
+    }
+    return true;
+}
+
+/* in[i] = min(in[i], base + cp * r[i]); kept apart so that it compiles to vector code. */
+static void relax_row(double *restrict in, const double *restrict r, double base,
+                      double cp, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        const double v = base + cp * r[i];
+        in[i] = v < in[i] ? v : in[i];
+    }
+}
+
+/* One multiplier, one functional, one start class: costs of reaching every cell, folded
+ * into the group's bounds. in, out: widest class set each. Returns the longest length at
+ * which some class is reached within p_limit; n_len: lengths to look at. */
+static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int32_t x,
+                            double multiplier, int32_t n_len, double *scratch)
+{
+    double *in = scratch;
+    double *out = scratch + widest(s->chain);
+    int32_t reached = 0;
+    const uap_chain *chain = s->chain;
+    const uap_stage_class *cls = &s->cls[group->class_index];
+    const double cp = group->functional[f].cp;
+    const double cg = group->functional[f].cg;
+    for (int32_t i = 0; i < group->n_in; i++) {
+        in[i] = INFINITY;
+    }
+    const double start_bytes =
+        (double)chain->start_act[group->start] * (double)cls->inflight;
+    in[x] = multiplier * start_bytes;
+    int64_t work = 0;
+    for (int32_t l = 0; l < n_len; l++) {
+        const int32_t u = group->start + l;
+        const uap_kind *kind = uap_kind_of(chain, u);
+        const uap_row_view *row = &cls->row[chain->kind_of[u]];
+        work = uap_max_i64(work, kind->min_work);
+        for (int32_t y = 0; y < kind->n_out; y++) {
+            out[y] = INFINITY;
+        }
+        for (int32_t k = 0; k < kind->n; k++) {
+            const double v = in[kind->in[k]] + cp * row->p_real[k] + cg * row->g_real[k] +
+                             multiplier * row->m_real[k];
+            out[kind->out[k]] = v < out[kind->out[k]] ? v : out[kind->out[k]];
+        }
+        const double credit = multiplier * (double)(cls->cap - work);
+        double *bound = group->bound[f] + uap_cell(group, x, l + 1, 0);
+        for (int32_t y = 0; y < kind->n_out; y++) {
+            const double margin = RELATIVE_MARGIN * (out[y] + fabs(credit));
+            const double v = isinf(out[y]) ? INFINITY : out[y] - credit - margin;
+            bound[y] = v > bound[y] ? v : bound[y];
+            reached = out[y] <= cls->p_limit ? l + 1 : reached;
+        }
+        if (l + 1 == n_len) {
+            break;
+        }
+        const uap_link *link = uap_link_of(chain, u);
+        const double *r = cls->link_real[chain->link_of[u]];
+        for (int32_t i = 0; i < link->n_in; i++) {
+            in[i] = INFINITY;
+        }
+        for (int32_t y = 0; y < link->n_out; y++) {
+            relax_row(in, r + (size_t)y * (size_t)link->n_in, out[y], cp, link->n_in);
+        }
+    }
+    return reached;
+}
+
+/* Segments that cannot fit at all: the least memory of any path, in exact integers. */
+static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int64_t *in,
+                         int64_t *out)
+{
+    const uap_chain *chain = s->chain;
+    const uap_stage_class *cls = &s->cls[group->class_index];
+    const int64_t none = UAP_VALUE_LIMIT;
+    for (int32_t i = 0; i < group->n_in; i++) {
+        in[i] = i == x ? chain->start_act[group->start] * cls->inflight : none;
+    }
+    int64_t work = 0;
+    for (int32_t l = 0; l < group->n_len; l++) {
+        const uap_kind *kind = uap_kind_of(chain, group->start + l);
+        const uap_row_view *row = &cls->row[chain->kind_of[group->start + l]];
+        work = uap_max_i64(work, kind->min_work);
+        int64_t least = none;
+        for (int32_t y = 0; y < kind->n_out; y++) {
+            out[y] = none;
+        }
+        for (int32_t k = 0; k < kind->n; k++) {
+            const int64_t from = in[kind->in[k]];
+            if (from < none) {
+                int64_t *to = &out[kind->out[k]];
+                *to = uap_min_i64(*to, from + row->m[k]);
+                least = uap_min_i64(least, *to);
+            }
+        }
+        for (int32_t y = 0; y < kind->n_out; y++) {
+            if (out[y] > cls->cap - work) {
+                const int32_t cell = uap_cell(group, x, l + 1, y);
+                for (int32_t f = 0; f < group->n_functionals; f++) {
+                    group->bound[f][cell] = INFINITY;
+                }
+            }
+        }
+        /* Any class can follow any other within a stage. */
+        const int32_t n_next =
+            l + 1 == group->n_len ? 0 : uap_kind_of(chain, group->start + l + 1)->n_in;
+        for (int32_t i = 0; i < n_next; i++) {
+            in[i] = least;
+        }
+    }
+}
+
+/* All bounds from one start class. The first sweep, over time alone, tells which lengths are
+ * too slow for any plan within the target: those are out. */
+static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
+                        double *scratch)
+{
+    const uap_stage_class *cls = &s->cls[group->class_index];
+    const int32_t reached = sweep_bounds(s, group, 0, x, 0, group->n_len, scratch);
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        for (int32_t m = f == 0 ? 1 : 0; m < cls->n_multipliers; m++) {
+            (void)sweep_bounds(s, group, f, x, cls->multiplier[m], reached, scratch);
+        }
+        double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+        for (int32_t i = group->offset[reached]; i < group->cells; i++) {
+            bound[i] = INFINITY;
+        }
+    }
+}
+
+static bool bound_groups(uap_segments *s)
+{
+    const size_t width = (size_t)widest(s->chain);
+    double *scratch = uap_calloc(2 * width, sizeof *scratch);
+    int64_t *integers = uap_calloc(2 * width, sizeof *integers);
+    const bool ok = scratch != NULL && integers != NULL;
+    for (int32_t i = 0; ok && i < s->n_groups; i++) {
+        uap_group *group = &s->group[i];
+        for (int32_t x = 0; x < group->n_in; x++) {
+            bound_start(s, group, x, scratch);
+            sweep_memory(s, group, x, integers, integers + width);
+        }
+    }
+    uap_free(scratch);
+    uap_free(integers);
+    return ok;
+}
+
+static bool build_all(uap_segments *s, const uap_segment_needs *needs)
+{
+    if (!make_classes(s, needs)) {
+        return false;
+    }
+    for (int32_t j = 0; j < s->n_classes; j++) {
+        double kappa = INFINITY;
+        for (int32_t i = 0; i < s->chain->pp; i++) {
+            if (s->class_of[i] == j && needs->kappa[i] < kappa) {
+                kappa = needs->kappa[i];
+            }
+        }
+        if (!limit_length(s, &s->cls[j], kappa, needs->target) ||
+            !choose_multipliers(s, &s->cls[j])) {
+            return false;
+        }
+    }
+    limit_starts(s);
+    return make_groups(s, needs) && bound_groups(s);
+}
+
+uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *needs,
+                            uap_segments **out, uap_err *err)
+{
+    *out = NULL;
+    uap_arena *arena = uap_arena_new();
+    uap_segments *s = arena == NULL ? NULL : uap_arena_alloc(arena, 1, sizeof *s);
+    if (s == NULL) {
+        uap_arena_free(arena);
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
+    }
+    s->chain = chain;
+    s->arena = arena;
+    s->keep_slow = needs->keep_slow;
+    if (!build_all(s, needs)) {
+        uap_segments_free(s);
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+    }
+    s->peak_bytes = uap_arena_bytes(arena);
+    *out = s;
+    return UAP_OK;
+}
+
+void uap_segments_free(uap_segments *segments)
+{
+    if (segments != NULL) {
+        uap_free(segments->point);
+        uap_arena_free(segments->arena);
+    }
+}

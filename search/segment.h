@@ -1,0 +1,135 @@
+/* Segments: all ways to run layers a..b as one stage, from in-class x of layer a to
+ * out-class y of layer b. For each this module gives a lower bound of its cost under the
+ * memory limit (Lagrangian, over a grid of multipliers), and on demand the exact Pareto set,
+ * by label setting inside a budget that says what a plan below the target can afford.
+ * It knows stages only through classes (inflight, cap); cutting the chain is search/outer.h.
+ *
+ * Starts in one run of equal layers share a group, so that a segment is worked out once for
+ * its length. Times are ticks, memory is bytes, multipliers are ticks per byte. */
+#ifndef UAP_SEARCH_SEGMENT_H
+#define UAP_SEARCH_SEGMENT_H
+
+#include "search/chain.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UAP_MAX_FUNCTIONALS 3
+#define UAP_MAX_MULTIPLIERS 24
+
+/* A linear measure of a segment that budgets limit: cp * p + cg * g. */
+typedef struct uap_functional {
+    double cp, cg;
+} uap_functional;
+
+/* Rows of one kind as a stage class sees them; [n] each. */
+typedef struct uap_row_view {
+    int64_t *p, *f, *g; /* f and g are 0 where the class does not need them apart */
+    int64_t *m, *w;     /* state + inflight * act; work */
+    double *p_real, *g_real, *m_real; /* the same for the sweeps */
+} uap_row_view;
+
+/* Stages that cost the same: equal memory terms and equal needs. */
+typedef struct uap_stage_class {
+    int64_t inflight, cap;
+    bool split;     /* forward and backward matter apart */
+    bool grad;      /* the per-iteration time matters */
+    bool scalar;    /* pp = 1, full objective: p stands for c (f + b) + g */
+    double p_limit; /* most that a segment's time can be in a plan within the target */
+    int32_t n_max;  /* longest segment worth a look */
+    int32_t lo, hi; /* starts */
+    int32_t n_multipliers;
+    double multiplier[UAP_MAX_MULTIPLIERS];
+    uap_row_view *row;  /* [n_kinds] */
+    int64_t **link_p;   /* [n_links] -> [n_out][n_in] resharding as p, and */
+    int64_t **link_f;   /* its forward part (0 unless split) */
+    double **link_real; /* link_p for the sweeps */
+    int32_t *group_of;  /* [L], -1 outside lo..hi */
+} uap_stage_class;
+
+/* One vector of a segment's Pareto set. */
+typedef struct uap_segment_point {
+    int64_t p, f, g;
+} uap_segment_point;
+
+typedef struct uap_segment_set {
+    int64_t first; /* index into the pool of points */
+    int32_t count;
+} uap_segment_set;
+
+/* Starts a that see the same layers ahead; cells are (x, length, y). */
+typedef struct uap_group {
+    int32_t class_index;
+    int32_t start; /* the first of its starts, which stands for all */
+    int32_t n_in, n_len;
+    int32_t *offset; /* [n_len + 1] cells of one x before length l + 1 */
+    int32_t cells;   /* per x */
+    int32_t n_functionals;
+    uap_functional functional[UAP_MAX_FUNCTIONALS];
+    double
+        *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, INFINITY: none fits */
+    double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -INFINITY: not wanted */
+    uap_segment_set *set;                /* [n_in][cells] */
+} uap_group;
+
+typedef struct uap_segments {
+    const uap_chain *chain;
+    uap_arena *arena;
+    bool keep_slow; /* dominance must not rely on a smaller backward time */
+    int32_t n_classes, n_groups;
+    uap_stage_class *cls; /* [n_classes] */
+    int32_t *class_of;    /* [pp] */
+    int32_t *lo, *hi;     /* [pp] layers at which the stage may start; lo > hi: none */
+    uap_group *group;     /* [n_groups] */
+    uap_segment_point *point; /* pool */
+    int64_t n_points, point_capacity;
+    int64_t labels; /* created so far */
+    size_t peak_bytes;
+} uap_segments;
+
+/* Cell of (x, segment a..b, y) in the group that starts at a. */
+static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length,
+                               int32_t y)
+{
+    return x * group->cells + group->offset[length - 1] + y;
+}
+
+/* Prepares classes, groups and the lower bounds of all segments whose times can lie in a
+ * plan of at most `target` ticks. needs: see uap_segment_needs. Errors: NO_MEMORY. */
+typedef struct uap_segment_needs {
+    const bool *split, *grad; /* [pp] */
+    bool scalar;
+    bool keep_slow;
+    double kappa0;       /* weight of stage 0's time in the longest-stage term */
+    const double *kappa; /* [pp] the same for all stages, to limit lengths */
+    int64_t target;
+} uap_segment_needs;
+
+UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
+                                          const uap_segment_needs *needs,
+                                          uap_segments **out, uap_err *err);
+void uap_segments_free(uap_segments *segments); /* NULL is legal */
+
+/* Works out the exact Pareto sets of every cell with a budget. A label survives only where
+ * it can still reach a wanted end within that end's budget. stop (may be NULL) is polled;
+ * *stopped tells. Errors: NO_MEMORY. */
+typedef bool uap_stop_fn(void *context);
+UAP_NODISCARD uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop,
+                                            void *context, bool *stopped, uap_err *err);
+
+/* The strategies (row numbers of each layer's kind) of one segment a..b whose vector is
+ * `point`, lexicographically least. row: [b - a + 1], out. Errors: NO_MEMORY, INTERNAL. */
+typedef struct uap_segment_ref {
+    int32_t class_index;
+    int32_t a, b, x, y;
+    uap_segment_point point;
+} uap_segment_ref;
+UAP_NODISCARD uap_status uap_segments_path(uap_segments *segments,
+                                           const uap_segment_ref *ref, int32_t *row,
+                                           uap_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
