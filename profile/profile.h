@@ -19,7 +19,7 @@ extern "C" {
 
 /* How much is measured, and how often. A row of a table in profile_items.c each. */
 typedef enum uap_effort {
-    UAP_EFFORT_QUICK, /* well under a minute: micro-batches 1 and 2, five sizes a sweep */
+    UAP_EFFORT_QUICK,  /* well under a minute: micro-batches to 4, five sizes a sweep */
     UAP_EFFORT_NORMAL, /* a few minutes */
     UAP_EFFORT_FULL,   /* large micro-batches and messages, links also one at a time */
     UAP_EFFORT_COUNT
@@ -66,7 +66,8 @@ void uap_profile_free(uap_profile *profile); /* NULL is legal; collective */
 
 int32_t uap_profile_count(const uap_profile *profile);
 uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index);
-double uap_profile_expected_s(const uap_profile *profile); /* of what is not skipped */
+/* Of all that is not skipped: what it took so far, and the rest at that pace. */
+double uap_profile_expected_s(const uap_profile *profile);
 
 /* Called on every rank before item `index` is measured, and once with index = count at the
  * end; elapsed_s since uap_profile_run began. */
