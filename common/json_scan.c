@@ -14,11 +14,6 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static bool is_word(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
@@ -85,22 +80,40 @@ static uap_json_token scan_word(const uap_json_scan *scan)
     return token;
 }
 
-/* Bytes of the escape at `at` (a backslash), or 0 where it is none. */
+/* The code unit of the escape \uXXXX at `at`, or -1 where it is none. */
+static int unicode_escape(const uap_json_scan *scan, size_t at)
+{
+    static const char digits[] = "0123456789abcdef";
+    int unit = 0;
+    if (peek(scan, at) != '\\' || peek(scan, at + 1) != 'u') {
+        return -1;
+    }
+    for (size_t i = 2; i < 6; i++) {
+        const char c = peek(scan, at + i);
+        const char *digit =
+            c == '\0' ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
+        if (digit == NULL) {
+            return -1;
+        }
+        unit = unit * 16 + (int)(digit - digits);
+    }
+    return unit;
+}
+
+/* Bytes of the escape at `at` (a backslash), or 0 where it is none. Surrogates are legal
+ * in pairs only. */
 static size_t escape_bytes(const uap_json_scan *scan, size_t at)
 {
     const char c = peek(scan, at + 1);
     if (c != '\0' && strchr("\"\\/bfnrt", c) != NULL) {
         return 2;
     }
-    if (c != 'u') {
-        return 0;
+    const int unit = unicode_escape(scan, at);
+    if (unit >= 0xD800 && unit <= 0xDBFF) {
+        const int low = unicode_escape(scan, at + 6);
+        return low >= 0xDC00 && low <= 0xDFFF ? 12 : 0;
     }
-    for (size_t i = 2; i < 6; i++) {
-        if (!is_hex(peek(scan, at + i))) {
-            return 0;
-        }
-    }
-    return 6;
+    return unit < 0 || (unit >= 0xDC00 && unit <= 0xDFFF) ? 0 : 6;
 }
 
 static uap_json_token scan_string(const uap_json_scan *scan)
@@ -115,7 +128,7 @@ static uap_json_token scan_string(const uap_json_scan *scan)
         const size_t step = scan->text[at] == '\\' ? escape_bytes(scan, at) : 1;
         if (step == 0 && at + 1 < scan->n) {
             return (uap_json_token){UAP_TOKEN_BAD, at, at + 2,
-                                    "an unknown escape inside a string"};
+                                    "an invalid escape inside a string"};
         }
         at += step == 0 ? 1 : step;
     }

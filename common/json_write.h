@@ -3,6 +3,7 @@
 #ifndef UAP_COMMON_JSON_WRITE_H
 #define UAP_COMMON_JSON_WRITE_H
 
+#include "common/json_read.h"
 #include "common/status.h"
 
 #include <stdbool.h>
@@ -19,6 +20,9 @@ typedef struct uap_jout uap_jout;
 uap_jout *uap_jout_object(void);
 uap_jout *uap_jout_array(void);
 void uap_jout_free(uap_jout *node); /* NULL is legal; only for a node with no parent */
+
+/* A deep copy of a value that was read. NULL when out of memory. */
+uap_jout *uap_jout_copy(const uap_jval *value);
 
 /* Members of an object. */
 void uap_jset_str(uap_jout *object, const char *key, const char *value);

@@ -76,7 +76,8 @@ typedef struct uap_collective {
 
 typedef struct uap_p2p {
     uap_span span;
-    double latency_s, bandwidth_Bps; /* one direction, one pair per device */
+    int32_t pairs; /* pairs between two nodes that sent at once; 0: one per device */
+    double latency_s, bandwidth_Bps; /* one direction, of one pair */
     int32_t n_points;
     uap_point *point;
 } uap_p2p;
@@ -112,15 +113,37 @@ int64_t uap_cluster_devices(const uap_cluster *cluster);
 /* Devices per node of the first group: neighbouring ranks fill a node before the next. */
 int32_t uap_cluster_node_size(const uap_cluster *cluster);
 
-/* Seconds of one collective over `size` ranks `stride` apart, aligned as strategies lay
- * them out (a group whose ranks all lie within one node spans NODE). Where the exact
- * (kind, size, stride) is absent the rules of docs/formats.md fill in, and *assumed (may be
- * NULL) is set. size 1 costs 0. */
+/* What an operation costs as a function of its bytes, and whether the profile has that very
+ * entry or the rules of docs/clusters.md filled in. */
+typedef struct uap_link {
+    double latency_s, bandwidth_Bps;
+    bool assumed;
+} uap_link;
+
+/* latency + bytes / bandwidth; 0 bytes cost 0. */
+double uap_link_s(const uap_link *link, double bytes);
+
+/* Where the groups of `size` ranks `stride` apart lie when the first `devices` devices are
+ * used and groups start at multiples of size * stride: NODE when none leaves its node. */
+uap_span uap_cluster_group_span(const uap_cluster *cluster, int64_t devices, int32_t size,
+                                int64_t stride);
+
+/* The link of a collective (see uap_collective for what its bytes are). size 1 costs 0. */
+uap_link uap_cluster_group_link(const uap_cluster *cluster, uap_collective_kind kind,
+                                int32_t size, int64_t stride, uap_span span);
+
+/* The link of one of `pairs` device pairs that send at once between two neighbouring
+ * nodes (span CLUSTER) or within one. */
+uap_link uap_cluster_p2p_link(const uap_cluster *cluster, uap_span span, int64_t pairs);
+
+/* The same in one call, all devices in use: seconds of one collective. *assumed (may be
+ * NULL) is set where the exact entry is absent. */
 double uap_cluster_collective_s(const uap_cluster *cluster, uap_collective_kind kind,
                                 int32_t size, int32_t stride, double bytes,
                                 bool *assumed);
 
-/* Seconds for `bytes` from one device to its peer `distance` ranks away. */
+/* Seconds for `bytes` from one device to its peer `distance` ranks away, every device
+ * sending at once. */
 double uap_cluster_p2p_s(const uap_cluster *cluster, int64_t distance, double bytes,
                          bool *assumed);
 
@@ -128,6 +151,7 @@ const char *uap_precision_name(uap_precision precision); /* "fp32", "bf16", "fp1
 bool uap_precision_by_name(const char *name, uap_precision *out);
 int32_t uap_precision_bytes(uap_precision precision);
 const char *uap_collective_name(uap_collective_kind kind); /* "all-reduce", ... */
+bool uap_collective_by_name(const char *name, uap_collective_kind *out);
 
 #ifdef __cplusplus
 }

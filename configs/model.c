@@ -59,7 +59,7 @@ static uap_status unknown_type(const uap_jval *value, const char *found, uap_err
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                  i == 0 ? "" : ", ", families[i].model_type);
     }
-    return uap_jfail(value, err, "model_type: found \"%.64s\", expected one of: %s",
+    return uap_jfail(value, err, "found \"%.64s\", expected one of %s for \"model_type\"",
                      found, known);
 }
 

@@ -33,7 +33,8 @@ static uap_status read_keys(const uap_builder *b, bert *c, uap_err *err)
         uap_jval at = b->config;
         (void)uap_jfind(&b->config, "position_embedding_type", &at);
         rc = uap_jfail(&at, err,
-                       "position_embedding_type: found \"%.64s\", expected \"absolute\"",
+                       "found \"%.64s\", expected \"absolute\" for "
+                       "\"position_embedding_type\"",
                        positions);
     }
 done:

@@ -52,7 +52,7 @@ UAP_NODISCARD uap_status uap_need_divides(const uap_builder *builder, const char
                                           int64_t divisor, const char *what,
                                           int64_t value, uap_err *err);
 
-/* An optional probability in [0, 1): *drops says whether it is above 0. */
+/* An optional probability in [0, 1]: *drops says whether it is above 0. */
 UAP_NODISCARD uap_status uap_opt_dropout(const uap_builder *builder, const char *key,
                                          double absent, bool *drops, uap_err *err);
 

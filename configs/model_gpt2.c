@@ -19,7 +19,7 @@ static uap_status refuse_cross_attention(const uap_builder *b, uap_err *err)
     }
     uap_jval at = b->config;
     (void)uap_jfind(&b->config, "add_cross_attention", &at);
-    return uap_jfail(&at, err, "add_cross_attention: found true, expected false");
+    return uap_jfail(&at, err, "found true, expected false for \"add_cross_attention\"");
 }
 
 static uap_status read_keys(const uap_builder *b, gpt2 *c, uap_err *err)

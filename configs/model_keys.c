@@ -25,8 +25,9 @@ uap_status uap_need_divides(const uap_builder *builder, const char *key, int64_t
     }
     uap_jval at = builder->config;
     (void)uap_jfind(&builder->config, key, &at);
-    return uap_jfail(&at, err, "%s: found %lld, expected a divisor of %s, which is %lld",
-                     key, (long long)divisor, what, (long long)value);
+    return uap_jfail(&at, err,
+                     "found %lld, expected a divisor of %s, which is %lld, for \"%s\"",
+                     (long long)divisor, what, (long long)value, key);
 }
 
 uap_status uap_opt_dropout(const uap_builder *builder, const char *key, double absent,
@@ -49,8 +50,9 @@ uap_status uap_need_pair(const uap_builder *builder, const char *key, int64_t ma
         return rc;
     }
     if (uap_jlen(&value) != 2) {
-        return uap_jfail(&value, err, "%s: found %zu elements, expected height and width",
-                         key, uap_jlen(&value));
+        return uap_jfail(&value, err,
+                         "found %zu elements, expected height and width for \"%s\"",
+                         uap_jlen(&value), key);
     }
     for (size_t i = 0; i < 2; i++) {
         const uap_jval side = uap_jat(&value, i);

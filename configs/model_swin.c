@@ -9,36 +9,42 @@
 
 #define MAX_STAGES 16
 
+typedef struct stage_list {
+    int64_t n, value[MAX_STAGES];
+} stage_list;
+
 typedef struct swin {
     int64_t embed, channels, window, labels;
     int64_t image[2], patch[2];
-    int64_t n_stages, depth[MAX_STAGES], heads[MAX_STAGES];
+    stage_list depth, heads;
     double mlp_ratio;
     bool qkv_bias, absolute, is_relu, dropout, score_dropout, is_classifier;
 } swin;
 
+/* One number a stage; list->n > 0 says how many there must be. */
 static uap_status read_list(const uap_builder *b, const char *key, int64_t max,
-                            int64_t expected, int64_t *n, int64_t out[MAX_STAGES],
-                            uap_err *err)
+                            stage_list *list, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_jval list;
-    UAP_TRY(uap_jget(&b->config, key, UAP_JSON_ARRAY, &list, err));
-    const size_t found = uap_jlen(&list);
-    if (found == 0 || found > MAX_STAGES || (expected > 0 && found != (size_t)expected)) {
-        rc = expected > 0
-                 ? uap_jfail(&list, err,
-                             "%s: found %zu elements, expected %lld as in depths", key,
-                             found, (long long)expected)
-                 : uap_jfail(&list, err, "%s: found %zu elements, expected 1 to %d", key,
-                             found, MAX_STAGES);
+    uap_jval array;
+    UAP_TRY(uap_jget(&b->config, key, UAP_JSON_ARRAY, &array, err));
+    const size_t found = uap_jlen(&array);
+    if (list->n > 0 && found != (size_t)list->n) {
+        rc = uap_jfail(&array, err,
+                       "found %zu elements, expected %lld, as in depths, for \"%s\"",
+                       found, (long long)list->n, key);
+        goto done;
+    }
+    if (found == 0 || found > MAX_STAGES) {
+        rc = uap_jfail(&array, err, "found %zu elements, expected 1 to %d for \"%s\"",
+                       found, MAX_STAGES, key);
         goto done;
     }
     for (size_t i = 0; i < found; i++) {
-        const uap_jval item = uap_jat(&list, i);
-        UAP_TRY(uap_jas_i64(&item, 1, max, &out[i], err));
+        const uap_jval item = uap_jat(&array, i);
+        UAP_TRY(uap_jas_i64(&item, 1, max, &list->value[i], err));
     }
-    *n = (int64_t)found;
+    list->n = (int64_t)found;
 done:
     return rc;
 }
@@ -50,18 +56,19 @@ static uap_status check_stages(const uap_builder *b, const swin *c, uap_err *err
     if (!uap_jfind(&b->config, "num_heads", &list)) {
         return UAP_FAIL(err, INTERNAL, "num_heads was read but is not there");
     }
-    for (int64_t i = 0; i < c->n_stages; i++) {
+    for (int64_t i = 0; i < c->depth.n; i++) {
         const int64_t width = c->embed << i;
         const uap_jval item = uap_jat(&list, (size_t)i);
         if (width > UAP_MAX_HIDDEN) {
             return uap_jfail(&item, err, "stage %lld is %lld wide, expected at most %lld",
                              (long long)i, (long long)width, (long long)UAP_MAX_HIDDEN);
         }
-        if (width % c->heads[i] != 0) {
+        if (width % c->heads.value[i] != 0) {
             return uap_jfail(&item, err,
-                             "num_heads: found %lld, expected a divisor of the stage's "
-                             "width, which is %lld",
-                             (long long)c->heads[i], (long long)width);
+                             "found %lld, expected a divisor of the stage's width, which "
+                             "is %lld, for \"num_heads[%lld]\"",
+                             (long long)c->heads.value[i], (long long)width,
+                             (long long)i);
         }
     }
     return UAP_OK;
@@ -85,14 +92,12 @@ done:
 static uap_status read_keys(const uap_builder *b, swin *c, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    int64_t n_heads = 0;
     const char *activation = "gelu";
     *c = (swin){.channels = 3, .mlp_ratio = 4.0, .qkv_bias = true};
     UAP_TRY(uap_need_dim(b, "embed_dim", UAP_MAX_HIDDEN, &c->embed, err));
-    UAP_TRY(read_list(b, "depths", UAP_MAX_LAYERS / MAX_STAGES, 0, &c->n_stages, c->depth,
-                      err));
-    UAP_TRY(
-        read_list(b, "num_heads", UAP_MAX_HEADS, c->n_stages, &n_heads, c->heads, err));
+    UAP_TRY(read_list(b, "depths", UAP_MAX_LAYERS / MAX_STAGES, &c->depth, err));
+    c->heads.n = c->depth.n;
+    UAP_TRY(read_list(b, "num_heads", UAP_MAX_HEADS, &c->heads, err));
     UAP_TRY(check_stages(b, c, err));
     UAP_TRY(read_image(b, c, err));
     UAP_TRY(uap_jopt_f64(&b->config, "mlp_ratio", 1e-3, 16.0, &c->mlp_ratio, err));
@@ -112,7 +117,7 @@ done:
  * position table keeps the configured window's size, as in Hugging Face. */
 static uap_attention attention_of(const swin *c, int64_t stage, const int64_t grid[2])
 {
-    const int64_t width = c->embed << stage, heads = c->heads[stage];
+    const int64_t width = c->embed << stage, heads = c->heads.value[stage];
     const int64_t side = uap_min_i64(c->window, uap_min_i64(grid[0], grid[1]));
     const int64_t windows = uap_ceil_div(grid[0], side) * uap_ceil_div(grid[1], side);
     const int64_t rows = windows * side * side;
@@ -156,7 +161,7 @@ static uap_status add_stage(uap_builder *b, const swin *c, int64_t stage,
         return uap_jfail(&b->config, err, "mlp_ratio %g of width %lld leaves no width",
                          c->mlp_ratio, (long long)width);
     }
-    for (; block.index < c->depth[stage]; block.index++) {
+    for (; block.index < c->depth.value[stage]; block.index++) {
         const uap_status rc = uap_add_block(b, &block, err);
         if (rc != UAP_OK) {
             return rc;
@@ -206,13 +211,13 @@ uap_status uap_read_swin(uap_builder *b, uap_err *err)
                                            .norm_params = 2 * c.embed,
                                            .dropout = c.dropout},
                             err));
-    for (int64_t stage = 0; stage < c.n_stages; stage++) {
+    for (int64_t stage = 0; stage < c.depth.n; stage++) {
         UAP_TRY(add_stage(b, &c, stage, grid, err));
-        if (stage < c.n_stages - 1) {
+        if (stage < c.depth.n - 1) {
             UAP_TRY(add_merge(b, stage, c.embed << stage, grid, err));
         }
     }
-    const int64_t width = c.embed << (c.n_stages - 1);
+    const int64_t width = c.embed << (c.depth.n - 1);
     UAP_TRY(
         uap_add_pooled_head(b,
                             &(uap_pooled_head){.tokens = grid[0] * grid[1],

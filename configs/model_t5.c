@@ -28,8 +28,8 @@ static uap_status read_activation(const uap_builder *b, t5 *c, uap_err *err)
         uap_jval at = b->config;
         (void)uap_jfind(&b->config, "feed_forward_proj", &at);
         return uap_jfail(&at, err,
-                         "feed_forward_proj: found \"%.64s\", expected an activation "
-                         "or gated-<activation>",
+                         "found \"%.64s\", expected an activation or gated-ACTIVATION "
+                         "for \"feed_forward_proj\"",
                          text);
     }
     return UAP_OK;
@@ -44,7 +44,7 @@ static uap_status need_two_stacks(const uap_builder *b, uap_err *err)
     }
     uap_jval at = b->config;
     (void)uap_jfind(&b->config, "is_encoder_decoder", &at);
-    return uap_jfail(&at, err, "is_encoder_decoder: found false, expected true");
+    return uap_jfail(&at, err, "found false, expected true for \"is_encoder_decoder\"");
 }
 
 static uap_status read_keys(const uap_builder *b, t5 *c, uap_err *err)

@@ -21,8 +21,8 @@
 #include <time.h>
 
 /* Shares of the bound by which targets lie above it. */
-#define FIRST_REACH 0.05
-#define FIRST_STEP 0.002
+#define FIRST_REACH 0.15
+#define FIRST_STEP  0.002
 #define STEP_FACTOR 2.0
 
 typedef struct engine {
