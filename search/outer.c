@@ -151,21 +151,25 @@ static bool stair_store(uap_outer *o, uap_list *list, const stair *s)
 
 /* --- The terms of M -------------------------------------------------------------------- */
 
-/* What stage i of time p adds to S, given the sum of everything behind it (with its own
- * boundary): the longest stage, and for 1f1b the round trips that a full pipeline waits for
- * (r RT + (c-1-(r-1)k) p, less S, which counts RT once) and c p. */
-static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
+/* What stage i of time p adds to S, whatever lies behind it as long as that takes `behind`
+ * (with its own boundary) or more: the longest stage, and for 1f1b the round trips that a
+ * full pipeline waits for (r RT + (c-1-(r-1)k) p, less S, which counts RT once). */
+static double stage_term_least(const uap_outer *o, int32_t i, double p, double behind)
 {
     const uap_stage_terms *t = &o->terms[i];
     double m = t->kappa * p;
-    if (t->round_trips) {
-        const double round_trip = p + behind;
-        m = fmax(m, (double)o->c * p - round_trip);
-        for (int32_t r = 0; r < t->n_rounds; r++) {
-            m = fmax(m, (t->rounds[r] - 1) * round_trip + t->rest[r] * p);
-        }
+    for (int32_t r = 0; r < t->n_rounds; r++) {
+        m = fmax(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
     }
     return m;
+}
+
+/* The same with what lies behind known, then also c p, less S. This falls as more lies
+ * behind, so that a prefix must not use it. */
+static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
+{
+    const double m = stage_term_least(o, i, p, behind);
+    return o->terms[i].round_trips ? fmax(m, (double)o->c * p - (p + behind)) : m;
 }
 
 static double boundary_term(const uap_outer *o, double fwd, double bwd)
@@ -410,12 +414,14 @@ static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
                         continue;
                     }
                     const double alone =
-                        fmax(stage_term(o, i, cell.p, behind), cell.alone);
+                        fmax(stage_term_least(o, i, cell.p, behind), cell.alone);
+                    const double own =
+                        o->terms[i].round_trips ? (double)o->c * cell.p : 0;
                     for (int32_t j = 0; j < head->count; j++) {
                         const uap_relaxed h = o->pool[head->first + j];
                         const double s = h.s + cell.s;
                         const double m = fmax(h.m, alone);
-                        if (s + behind + m <= o->target) {
+                        if (s + behind + m <= o->target && h.s + own <= o->target) {
                             stair_add(&ends[b * o->width + y], s, m);
                         }
                     }
