@@ -1,24 +1,11 @@
 /* Typed getters: type and range of one value, and what to say when they do not hold. */
 #include "common/json_internal.h"
-#include "common/mem.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TEXT_BYTES 160
-
-/* ---- Memory ------------------------------------------------------------------------ */
-
-static void *counted_malloc(size_t n)
-{
-    return uap_realloc(NULL, n, 1);
-}
-
-void uap_json_count_memory(void)
-{
-    json_set_alloc_funcs(counted_malloc, uap_free);
-}
 
 /* ---- What was found, where --------------------------------------------------------- */
 

@@ -6,9 +6,6 @@
 
 struct json_t; /* Jansson's */
 
-/* Makes Jansson allocate through common/mem.h, so that its blocks are counted too. */
-void uap_json_count_memory(void);
-
 /* Fails with "found <the value>, expected <expected> for <path>" at the value's place. */
 uap_status uap_jexpect(const uap_jval *value, const char *expected, uap_err *err);
 

@@ -35,19 +35,16 @@ static uap_jout *node_new(json_t *json)
 
 uap_jout *uap_jout_object(void)
 {
-    uap_json_count_memory();
     return node_new(json_object());
 }
 
 uap_jout *uap_jout_array(void)
 {
-    uap_json_count_memory();
     return node_new(json_array());
 }
 
 uap_jout *uap_jout_copy(const uap_jval *value)
 {
-    uap_json_count_memory();
     return node_new(json_deep_copy(value->node));
 }
 

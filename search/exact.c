@@ -20,9 +20,10 @@
 #include <string.h>
 #include <time.h>
 
-#define FIRST_STEP  0.002 /* share of the bound that the first target lies above it */
-#define STEP_FACTOR 3.0
-#define REACH       0.08 /* segment bounds are made for targets this far above the bound */
+/* Shares of the bound by which targets lie above it. */
+#define FIRST_REACH 0.15
+#define FIRST_STEP  0.002
+#define STEP_FACTOR 2.0
 
 typedef struct engine {
     const uap_source *source;
@@ -119,6 +120,29 @@ static uap_status make_segments(chain_search *s, int64_t target, uap_err *err)
     return uap_segments_new(s->chain, &needs, &s->segments, err);
 }
 
+/* Raises the node's bound by the relaxation over cuts, with segments bounded anew where the
+ * target is out of their reach; *outer is NULL where no plan is within the target. */
+static uap_status relax_within(chain_search *s, int64_t target, uap_outer **outer,
+                               uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    int64_t bound = INT64_MAX;
+    const double before = cpu_seconds();
+    *outer = NULL;
+    if (s->segments == NULL || target > s->reach) {
+        UAP_TRY(make_segments(s, target, err));
+    }
+    UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, outer, &bound, err));
+    s->node->bound = uap_max_i64(s->node->bound, bound > target ? target + 1 : bound);
+    if (bound > target) {
+        uap_outer_free(*outer);
+        *outer = NULL;
+    }
+done:
+    s->e->result->stats.bound_s += cpu_seconds() - before;
+    return rc;
+}
+
 /* Searches within `target`; *found with s->choice, s->value, else the node's bound rises. */
 static uap_status search_within(chain_search *s, int64_t target, bool *found,
                                 uap_err *err)
@@ -126,20 +150,12 @@ static uap_status search_within(chain_search *s, int64_t target, bool *found,
     uap_search_stats *stats = &s->e->result->stats;
     uap_outer *outer = NULL;
     uap_status rc = UAP_OK;
-    int64_t bound = INT64_MAX;
     *found = false;
-    const double before = cpu_seconds();
-    if (s->segments == NULL || target > s->reach) {
-        UAP_TRY(make_segments(s, target, err));
-    }
-    UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, &outer, &bound, err));
-    const double bounded = cpu_seconds();
-    stats->bound_s += bounded - before;
-    if (bound > target) {
-        s->node->bound = uap_max_i64(s->node->bound, target + 1);
+    UAP_TRY(relax_within(s, target, &outer, err));
+    if (outer == NULL) {
         goto done;
     }
-    s->node->bound = uap_max_i64(s->node->bound, bound);
+    const double before = cpu_seconds();
     bool stopped = false;
     const int64_t labels = s->segments->labels;
     UAP_TRY(uap_segments_solve(s->segments, must_stop, s->e, &stopped, err));
@@ -150,7 +166,7 @@ static uap_status search_within(chain_search *s, int64_t target, bool *found,
             s->node->bound = uap_max_i64(s->node->bound, target + 1);
         }
     }
-    stats->label_s += cpu_seconds() - bounded;
+    stats->label_s += cpu_seconds() - before;
     stats->peak_bytes =
         uap_max_i64(stats->peak_bytes, (int64_t)uap_arena_bytes(s->segments->arena) +
                                            s->segments->point_capacity * 24);
@@ -159,12 +175,29 @@ done:
     return rc;
 }
 
-/* Next target above the node's bound. */
-static int64_t next_target(const uap_node *node, int64_t most)
+/* The bound raised by a share, at most `most`. */
+static int64_t above(int64_t bound, double share, int64_t most)
 {
-    const double step = FIRST_STEP * pow(STEP_FACTOR, (double)node->visits);
-    const double target = (double)node->bound * (1 + step) + 1;
+    const double target = (double)bound * (1 + share) + 1;
     return target >= (double)most ? most : (int64_t)target;
+}
+
+/* The relaxation, within targets ever further above the bound, until it finds a plan of its
+ * own: from there the exact search sets out. */
+static uap_status find_relaxation(chain_search *s, int64_t most, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    bool found = false;
+    double reach = FIRST_REACH;
+    while (!found && s->node->bound <= most && !must_stop(s->e)) {
+        uap_outer *outer = NULL;
+        UAP_TRY(relax_within(s, above(s->node->bound, reach, cutoff(s->e)), &outer, err));
+        found = outer != NULL;
+        uap_outer_free(outer);
+        reach *= STEP_FACTOR;
+    }
+done:
+    return rc;
 }
 
 /* Targets grow until a plan is found, the bound passes `most`, or the search must stop. */
@@ -179,16 +212,10 @@ static uap_status search_chain(chain_search *s, int64_t most, visit *outcome,
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
         goto done;
     }
+    UAP_TRY(find_relaxation(s, most, err));
     while (!found && s->node->bound <= most && !must_stop(s->e)) {
-        const int64_t target = next_target(s->node, most);
-        if (s->segments == NULL || target > s->reach) {
-            const double reach = (double)s->node->bound * (1 + REACH);
-            const int64_t wanted =
-                reach >= (double)cutoff(s->e) ? cutoff(s->e) : (int64_t)reach;
-            UAP_TRY(make_segments(s, uap_max_i64(wanted, target), err));
-        }
-        s->node->visits++;
-        UAP_TRY(search_within(s, target, &found, err));
+        const double share = FIRST_STEP * pow(STEP_FACTOR, (double)s->node->visits++);
+        UAP_TRY(search_within(s, above(s->node->bound, share, most), &found, err));
     }
     *outcome = found ? VISIT_FOUND : VISIT_RAISED;
 done:

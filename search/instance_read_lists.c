@@ -36,11 +36,19 @@ static uap_status read_consumers(uap_instance_reader *r, const uap_jval *object,
     if (live->consumer == NULL) {
         return UAP_NO_MEMORY;
     }
-    int64_t layer = live->from; /* consumers ascend from here */
+    int64_t before = live->from;
     for (size_t j = 0; j < n && rc == UAP_OK; j++) {
         const uap_jval value = uap_jat(&list, j);
-        rc = uap_jas_i64(&value, layer + 1, r->instance->n_layers - 1, &layer, r->err);
+        int64_t layer = 0;
+        rc = uap_jas_i64(&value, 0, r->instance->n_layers - 1, &layer, r->err);
+        if (rc == UAP_OK && layer <= before) {
+            rc =
+                uap_jfail(&value, r->err,
+                          "found consumer %lld after layer %lld, expected ascending ones",
+                          (long long)layer, (long long)before);
+        }
         live->consumer[j] = (int32_t)layer;
+        before = layer;
     }
     return rc;
 }
@@ -124,7 +132,13 @@ static uap_status read_tie(uap_instance_reader *r, const uap_jval *object, uap_t
     const int32_t last = r->instance->n_layers - 1;
     UAP_TRY(uap_jcheck_keys(object, allowed, 4, r->err));
     UAP_TRY(uap_jget_i64(object, "a", 0, last, &a, r->err));
-    UAP_TRY(uap_jget_i64(object, "b", a + 1, last, &b, r->err));
+    UAP_TRY(uap_jget_i64(object, "b", 0, last, &b, r->err));
+    if (b <= a) {
+        rc = uap_jfail(object, r->err,
+                       "found a tie of layers %lld and %lld, expected a < b",
+                       (long long)a, (long long)b);
+        goto done;
+    }
     tie->a = (int32_t)a;
     tie->b = (int32_t)b;
     UAP_TRY(read_classes(r, object, "class_a", tie->a, &tie->class_a));

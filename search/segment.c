@@ -24,11 +24,18 @@ static bool make_views(uap_segments *s, uap_stage_class *cls)
         const uap_kind *kind = &chain->kind[i];
         const size_t n = (size_t)kind->n;
         int64_t *block = uap_arena_alloc(s->arena, 5 * n, sizeof *block);
-        if (block == NULL) {
+        double *real = uap_arena_alloc(s->arena, 3 * n, sizeof *real);
+        if (block == NULL || real == NULL) {
             return false;
         }
-        cls->row[i] =
-            (uap_row_view){block, block + n, block + 2 * n, block + 3 * n, block + 4 * n};
+        cls->row[i] = (uap_row_view){.p = block,
+                                     .f = block + n,
+                                     .g = block + 2 * n,
+                                     .m = block + 3 * n,
+                                     .w = block + 4 * n,
+                                     .p_real = real,
+                                     .g_real = real + n,
+                                     .m_real = real + 2 * n};
         for (size_t k = 0; k < n; k++) {
             const int64_t p = kind->fwd[k] + kind->bwd[k];
             cls->row[i].p[k] = cls->scalar ? chain->c * p + kind->grad[k] : p;
@@ -36,6 +43,9 @@ static bool make_views(uap_segments *s, uap_stage_class *cls)
             cls->row[i].g[k] = cls->grad ? kind->grad[k] : 0;
             cls->row[i].m[k] = kind->state[k] + cls->inflight * kind->act[k];
             cls->row[i].w[k] = kind->work[k];
+            real[k] = (double)cls->row[i].p[k];
+            real[n + k] = (double)cls->row[i].g[k];
+            real[2 * n + k] = (double)cls->row[i].m[k];
         }
     }
     return true;
@@ -47,7 +57,8 @@ static bool make_link_views(uap_segments *s, uap_stage_class *cls)
     const size_t n_links = (size_t)chain->n_links;
     cls->link_p = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_p);
     cls->link_f = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_f);
-    if (cls->link_p == NULL || cls->link_f == NULL) {
+    cls->link_real = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_real);
+    if (cls->link_p == NULL || cls->link_f == NULL || cls->link_real == NULL) {
         return false;
     }
     for (int32_t i = 0; i < chain->n_links; i++) {
@@ -55,13 +66,16 @@ static bool make_link_views(uap_segments *s, uap_stage_class *cls)
         const size_t n = (size_t)link->n_out * (size_t)link->n_in;
         cls->link_p[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_p);
         cls->link_f[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_f);
-        if (cls->link_p[i] == NULL || cls->link_f[i] == NULL) {
+        cls->link_real[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_real);
+        if (cls->link_p[i] == NULL || cls->link_f[i] == NULL ||
+            cls->link_real[i] == NULL) {
             return false;
         }
         for (size_t j = 0; j < n; j++) {
             const int64_t p = link->r_fwd[j] + link->r_bwd[j];
             cls->link_p[i][j] = cls->scalar ? chain->c * p : p;
             cls->link_f[i][j] = cls->split ? link->r_fwd[j] : 0;
+            cls->link_real[i][j] = (double)cls->link_p[i][j];
         }
     }
     return true;
@@ -139,6 +153,7 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
     }
     const double spare = ((double)target - total) / (kappa > 1e-9 ? kappa : 1e-9);
     const int32_t most = n_layers - chain->pp + 1;
+    cls->p_limit = chain->pp > 1 ? spare * (1 + RELATIVE_MARGIN) + 1 : INFINITY;
     cls->n_max = 0;
     int32_t a = 0;
     double t = 0;
@@ -147,8 +162,7 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
     for (int32_t b = 0; b < n_layers; b++) {
         t += (double)time[b];
         m += (double)memory[b];
-        while (a <= b && (b - a + 1 > most || m > (double)cls->cap ||
-                          (chain->pp > 1 && t > spare))) {
+        while (a <= b && (b - a + 1 > most || m > (double)cls->cap || t > cls->p_limit)) {
             t -= (double)time[a];
             m -= (double)memory[a];
             a++;
@@ -217,22 +231,22 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
         for (int32_t k = 0; k < kind->n; k++) {
             const int32_t y = kind->out[k];
             const double v =
-                in_cost[kind->in[k]] + (double)row->p[k] + multiplier * (double)row->m[k];
+                in_cost[kind->in[k]] + row->p_real[k] + multiplier * row->m_real[k];
             if (v < out_cost[y]) {
                 out_cost[y] = v;
-                out_memory[y] = in_memory[kind->in[k]] + (double)row->m[k];
+                out_memory[y] = in_memory[kind->in[k]] + row->m_real[k];
             }
         }
         if (u + 1 == chain->n_layers) {
             break;
         }
         const uap_link *link = uap_link_of(chain, u);
-        const int64_t *r = cls->link_p[chain->link_of[u]];
+        const double *r = cls->link_real[chain->link_of[u]];
         for (int32_t x = 0; x < link->n_in; x++) {
             in_cost[x] = INFINITY;
             in_memory[x] = 0;
             for (int32_t y = 0; y < link->n_out; y++) {
-                const double v = out_cost[y] + (double)r[y * link->n_in + x];
+                const double v = out_cost[y] + r[y * link->n_in + x];
                 if (v < in_cost[x]) {
                     in_cost[x] = v;
                     in_memory[x] = out_memory[y];
@@ -373,11 +387,25 @@ static bool make_groups(uap_segments *s, const uap_segment_needs *needs)
     return true;
 }
 
-/* One multiplier, one functional, one start class: costs of reaching every cell, folded
- * into the group's bounds. in, out: widest class set each. */
-static void sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int32_t x,
-                         double multiplier, double *in, double *out)
+/* in[i] = min(in[i], base + cp * r[i]); kept apart so that it compiles to vector code. */
+static void relax_row(double *restrict in, const double *restrict r, double base,
+                      double cp, int32_t n)
 {
+    for (int32_t i = 0; i < n; i++) {
+        const double v = base + cp * r[i];
+        in[i] = v < in[i] ? v : in[i];
+    }
+}
+
+/* One multiplier, one functional, one start class: costs of reaching every cell, folded
+ * into the group's bounds. in, out: widest class set each. Returns the longest length at
+ * which some class is reached within p_limit; n_len: lengths to look at. */
+static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int32_t x,
+                            double multiplier, int32_t n_len, double *scratch)
+{
+    double *in = scratch;
+    double *out = scratch + widest(s->chain);
+    int32_t reached = 0;
     const uap_chain *chain = s->chain;
     const uap_stage_class *cls = &s->cls[group->class_index];
     const double cp = group->functional[f].cp;
@@ -389,7 +417,7 @@ static void sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int
         (double)chain->start_act[group->start] * (double)cls->inflight;
     in[x] = multiplier * start_bytes;
     int64_t work = 0;
-    for (int32_t l = 0; l < group->n_len; l++) {
+    for (int32_t l = 0; l < n_len; l++) {
         const int32_t u = group->start + l;
         const uap_kind *kind = uap_kind_of(chain, u);
         const uap_row_view *row = &cls->row[chain->kind_of[u]];
@@ -398,8 +426,8 @@ static void sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int
             out[y] = INFINITY;
         }
         for (int32_t k = 0; k < kind->n; k++) {
-            const double v = in[kind->in[k]] + cp * (double)row->p[k] +
-                             cg * (double)row->g[k] + multiplier * (double)row->m[k];
+            const double v = in[kind->in[k]] + cp * row->p_real[k] + cg * row->g_real[k] +
+                             multiplier * row->m_real[k];
             out[kind->out[k]] = v < out[kind->out[k]] ? v : out[kind->out[k]];
         }
         const double credit = multiplier * (double)(cls->cap - work);
@@ -408,24 +436,21 @@ static void sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int
             const double margin = RELATIVE_MARGIN * (out[y] + fabs(credit));
             const double v = isinf(out[y]) ? INFINITY : out[y] - credit - margin;
             bound[y] = v > bound[y] ? v : bound[y];
+            reached = out[y] <= cls->p_limit ? l + 1 : reached;
         }
-        if (l + 1 == group->n_len) {
+        if (l + 1 == n_len) {
             break;
         }
         const uap_link *link = uap_link_of(chain, u);
-        const int64_t *r = cls->link_p[chain->link_of[u]];
+        const double *r = cls->link_real[chain->link_of[u]];
         for (int32_t i = 0; i < link->n_in; i++) {
             in[i] = INFINITY;
         }
         for (int32_t y = 0; y < link->n_out; y++) {
-            const int64_t *ry = r + (size_t)y * (size_t)link->n_in;
-            const double base = out[y];
-            for (int32_t i = 0; i < link->n_in; i++) {
-                const double v = base + cp * (double)ry[i];
-                in[i] = v < in[i] ? v : in[i];
-            }
+            relax_row(in, r + (size_t)y * (size_t)link->n_in, out[y], cp, link->n_in);
         }
     }
+    return reached;
 }
 
 /* Segments that cannot fit at all: the least memory of any path, in exact integers. */
@@ -472,6 +497,24 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
     }
 }
 
+/* All bounds from one start class. The first sweep, over time alone, tells which lengths are
+ * too slow for any plan within the target: those are out. */
+static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
+                        double *scratch)
+{
+    const uap_stage_class *cls = &s->cls[group->class_index];
+    const int32_t reached = sweep_bounds(s, group, 0, x, 0, group->n_len, scratch);
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        for (int32_t m = f == 0 ? 1 : 0; m < cls->n_multipliers; m++) {
+            (void)sweep_bounds(s, group, f, x, cls->multiplier[m], reached, scratch);
+        }
+        double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+        for (int32_t i = group->offset[reached]; i < group->cells; i++) {
+            bound[i] = INFINITY;
+        }
+    }
+}
+
 static bool bound_groups(uap_segments *s)
 {
     const size_t width = (size_t)widest(s->chain);
@@ -480,14 +523,8 @@ static bool bound_groups(uap_segments *s)
     const bool ok = scratch != NULL && integers != NULL;
     for (int32_t i = 0; ok && i < s->n_groups; i++) {
         uap_group *group = &s->group[i];
-        const uap_stage_class *cls = &s->cls[group->class_index];
         for (int32_t x = 0; x < group->n_in; x++) {
-            for (int32_t f = 0; f < group->n_functionals; f++) {
-                for (int32_t m = 0; m < cls->n_multipliers; m++) {
-                    sweep_bounds(s, group, f, x, cls->multiplier[m], scratch,
-                                 scratch + width);
-                }
-            }
+            bound_start(s, group, x, scratch);
             sweep_memory(s, group, x, integers, integers + width);
         }
     }

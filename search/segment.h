@@ -27,6 +27,7 @@ typedef struct uap_functional {
 typedef struct uap_row_view {
     int64_t *p, *f, *g; /* f and g are 0 where the class does not need them apart */
     int64_t *m, *w;     /* state + inflight * act; work */
+    double *p_real, *g_real, *m_real; /* the same for the sweeps */
 } uap_row_view;
 
 /* Stages that cost the same: equal memory terms and equal needs. */
@@ -35,14 +36,16 @@ typedef struct uap_stage_class {
     bool split;     /* forward and backward matter apart */
     bool grad;      /* the per-iteration time matters */
     bool scalar;    /* pp = 1, full objective: p stands for c (f + b) + g */
+    double p_limit; /* most that a segment's time can be in a plan within the target */
     int32_t n_max;  /* longest segment worth a look */
     int32_t lo, hi; /* starts */
     int32_t n_multipliers;
     double multiplier[UAP_MAX_MULTIPLIERS];
-    uap_row_view *row; /* [n_kinds] */
-    int64_t **link_p;  /* [n_links] -> [n_out][n_in] resharding as p, and */
-    int64_t **link_f;  /* its forward part (0 unless split) */
-    int32_t *group_of; /* [L], -1 outside lo..hi */
+    uap_row_view *row;  /* [n_kinds] */
+    int64_t **link_p;   /* [n_links] -> [n_out][n_in] resharding as p, and */
+    int64_t **link_f;   /* its forward part (0 unless split) */
+    double **link_real; /* link_p for the sweeps */
+    int32_t *group_of;  /* [L], -1 outside lo..hi */
 } uap_stage_class;
 
 /* One vector of a segment's Pareto set. */

@@ -141,11 +141,11 @@ static void limits_through_rows(const label_run *run, int32_t l, double *through
             run->limit + (size_t)(group->offset[l] + kind->out[k]) * (size_t)tests;
         double *to = through + (size_t)kind->in[k] * (size_t)tests;
         for (int32_t f = 0; f < group->n_functionals; f++) {
-            const double q = group->functional[f].cp * (double)row->p[k] +
-                             group->functional[f].cg * (double)row->g[k];
+            const double q = group->functional[f].cp * row->p_real[k] +
+                             group->functional[f].cg * row->g_real[k];
             for (int32_t m = 0; m < cls->n_multipliers; m++) {
                 const int32_t t = f * cls->n_multipliers + m;
-                const double v = behind[t] - q - cls->multiplier[m] * (double)row->m[k];
+                const double v = behind[t] - q - cls->multiplier[m] * row->m_real[k];
                 to[t] = v > to[t] ? v : to[t];
             }
         }
@@ -170,12 +170,12 @@ static void sweep_limits(label_run *run)
         }
         limits_through_rows(run, l + 1, run->sweep);
         const uap_link *link = uap_link_of(chain, u);
-        const int64_t *r = run->cls->link_p[chain->link_of[u]];
+        const double *r = run->cls->link_real[chain->link_of[u]];
         for (int32_t y = 0; y < link->n_out; y++) {
             double *limit = run->limit + (size_t)(group->offset[l] + y) * (size_t)tests;
             for (int32_t i = 0; i < link->n_in; i++) {
                 const double *through = run->sweep + (size_t)i * (size_t)tests;
-                const double cost = (double)r[y * link->n_in + i];
+                const double cost = r[y * link->n_in + i];
                 for (int32_t f = 0; f < group->n_functionals; f++) {
                     const double q = group->functional[f].cp * cost;
                     for (int32_t m = 0; m < run->cls->n_multipliers; m++) {

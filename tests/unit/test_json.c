@@ -351,7 +351,7 @@ static void no_memory_while_reading_leaks_nothing(void **state)
         assert_i64(uap_mem_outstanding(), 0);
         assert_status(rc, rc == UAP_OK ? UAP_OK : UAP_NO_MEMORY, &err);
     }
-    assert_true(tried > 10 && rc == UAP_OK);
+    assert_true(tried > 3 && rc == UAP_OK);
 }
 
 /* ---- Checksums --------------------------------------------------------------------- */

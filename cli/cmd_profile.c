@@ -1,0 +1,282 @@
+/* `uniap profile`: measures this machine, or the job's nodes, and writes a cluster profile.
+ * Runs on every rank: one rank is one device. */
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "mpi/comm.h"
+#include "profile/profile.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEQ_MAX         1e8
+#define MICRO_BATCH_MAX 65536
+#define BUDGET_MAX_S    1e6
+
+/* What the command line said. */
+typedef struct request {
+    const char *output;
+    uap_str_list models;
+    uap_int_list micro_batches;
+    int64_t seq;
+    double budget_s;
+    int backend, precision, granularity;
+    bool quick, full, dry_run, quiet;
+} request;
+
+static const char about[] =
+    "Measures what this job's ranks can do, one rank per device: forward and backward "
+    "of\n"
+    "the layers of the models given (each distinct shape, by TP degree and "
+    "micro-batch),\n"
+    "collectives and point to point over a size sweep, what compute and communication\n"
+    "cost each other, and memory. Every rank measures at the same time, as in training.\n"
+    "Without a model only the devices' speed and the links are measured.\n\n"
+    "Exit status: 0 measured, 1 failure, 2 bad usage or input.";
+
+static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
+{
+    const uap_option option[] = {
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+         .help = "where the profile goes; - is standard output"},
+        {'m', "model", UAP_OPT_STRS, &r->models, "MODEL",
+         .help = "config.json or its directory; may be repeated"},
+        {0, "seq", UAP_OPT_INT, &r->seq, "N",
+         "tokens per sample (each model's training length, at most 4096)", .min = 1,
+         .max = SEQ_MAX},
+        {0, "micro-batches", UAP_OPT_INTS, &r->micro_batches, "LIST",
+         "samples per micro-batch, ascending (1,2; 1,2,4; with --full to 16)", .min = 1,
+         .max = MICRO_BATCH_MAX},
+        {0, "precision", UAP_OPT_CHOICE, &r->precision, NULL,
+         "compute type (fp32 on CPUs, bf16 on GPUs)", .choices = "fp32|bf16|fp16"},
+        {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
+         "layers as blocks, or attention and MLP apart (block)",
+         .choices = "block|operator"},
+        {0, "backend", UAP_OPT_CHOICE, &r->backend, NULL,
+         "what computes (auto: CUDA where there is a GPU)", .choices = "auto|cpu|cuda"},
+        {0, "quick", UAP_OPT_FLAG, &r->quick, NULL,
+         .help = "the essentials, in well under a minute"},
+        {0, "full", UAP_OPT_FLAG, &r->full, NULL,
+         .help = "larger micro-batches and messages, links also one at a time"},
+        {0, "budget", UAP_OPT_REAL, &r->budget_s, "S",
+         "skip what would not end within S seconds (quick 45, usual 300, full: none)",
+         .min = 1, .max = BUDGET_MAX_S},
+        {0, "dry-run", UAP_OPT_FLAG, &r->dry_run, NULL,
+         .help = "print what would be measured, and the expected seconds"},
+        {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no progress"},
+    };
+    const uap_usage usage = {.name = "profile",
+                             .synopsis = "-o FILE [-m MODEL]... [options]",
+                             .about = about,
+                             .option = option,
+                             .n_options = (int)(sizeof option / sizeof option[0])};
+    return uap_options_parse(cli, &usage, argc, argv, NULL, NULL);
+}
+
+static uap_status check_request(const request *r, uap_err *err)
+{
+    if (r->output == NULL && !r->dry_run) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "-o/--output: not given, expected where the profile goes");
+    }
+    if (r->quick && r->full) {
+        return UAP_FAIL(err, BAD_USAGE, "--quick and --full: both given, expected one");
+    }
+    for (int32_t i = 1; i < r->micro_batches.n; i++) {
+        if (r->micro_batches.value[i] <= r->micro_batches.value[i - 1]) {
+            return UAP_FAIL(err, BAD_USAGE,
+                            "--micro-batches: %" PRId64 " after %" PRId64
+                            ", expected ascending numbers",
+                            r->micro_batches.value[i], r->micro_batches.value[i - 1]);
+        }
+    }
+    return UAP_OK;
+}
+
+/* The program's arguments as one line. */
+static void join(int argc, char *const *argv, char *line, size_t n)
+{
+    size_t used = (size_t)snprintf(line, n, "uniap");
+    for (int i = 0; i < argc && used < n; i++) {
+        used += (size_t)snprintf(line + used, n - used, " %s", argv[i]);
+    }
+}
+
+/* The state of the progress line. */
+typedef struct progress {
+    bool live; /* a terminal: one line, written over */
+    double last_s;
+} progress;
+
+#define PLAIN_EVERY_S 3.0
+
+static void show_progress(void *context, const uap_profile *profile, int32_t index,
+                          double elapsed_s)
+{
+    progress *p = context;
+    const int32_t count = uap_profile_count(profile);
+    const double expected_s = uap_profile_expected_s(profile);
+    if (index == count) {
+        (void)fprintf(stderr, "%sprofile: %d measurements in %.1f s\n",
+                      p->live ? "\r\033[K" : "", (int)count, elapsed_s);
+        return;
+    }
+    if (!p->live && index > 0 && elapsed_s - p->last_s < PLAIN_EVERY_S) {
+        return;
+    }
+    p->last_s = elapsed_s;
+    const uap_profile_item item = uap_profile_item_at(profile, index);
+    (void)fprintf(stderr, "%sprofile: %d/%d  %.1f s of about %.0f  %.60s%s",
+                  p->live ? "\r\033[K" : "", (int)index + 1, (int)count, elapsed_s,
+                  fmax(expected_s, elapsed_s), item.what, p->live ? "" : "\n");
+    (void)fflush(stderr);
+}
+
+static const char *fate(uap_item_state state)
+{
+    switch (state) {
+    case UAP_ITEM_OVER_BUDGET:
+        return "  (skipped: no time)";
+    case UAP_ITEM_NO_MEMORY:
+        return "  (skipped: no memory)";
+    case UAP_ITEM_WAITING:
+    case UAP_ITEM_DONE:
+        break;
+    }
+    return "";
+}
+
+static void print_plan(const uap_profile *profile)
+{
+    const int32_t n = uap_profile_count(profile);
+    for (int32_t i = 0; i < n; i++) {
+        const uap_profile_item item = uap_profile_item_at(profile, i);
+        (void)printf("%8.2f s  %s%s\n", item.expected_s, item.what, fate(item.state));
+    }
+    (void)printf("%8.2f s  expected in all, %d measurements\n",
+                 uap_profile_expected_s(profile), (int)n);
+}
+
+/* What was found, in a few lines on stderr. */
+static void report(const uap_profile *profile, const uap_cluster *cluster)
+{
+    const uap_device_class *device = cluster->device_class;
+    int32_t skipped = 0;
+    double peak = 0;
+    for (int32_t i = 0; i < uap_profile_count(profile); i++) {
+        skipped += uap_profile_item_at(profile, i).state != UAP_ITEM_DONE;
+    }
+    for (int p = 0; p < UAP_PRECISION_COUNT; p++) {
+        peak = fmax(peak, device->peak_flops[p]);
+    }
+    UAP_LOG(INFO, GLOBAL,
+            "profile: %" PRId64 " x %s, %.1f GiB and %.4g GFLOP/s each, memory %.3g GB/s",
+            uap_cluster_devices(cluster), device->name,
+            (double)device->memory_bytes / (double)((int64_t)1 << 30), peak / 1e9,
+            device->memory_bandwidth_Bps / 1e9);
+    UAP_LOG(INFO, GLOBAL,
+            "profile: %d layer times, %d collectives, overlap slows compute %.2f x and "
+            "communication %.2f x",
+            (int)device->n_layers, (int)cluster->n_collectives, cluster->compute_slowdown,
+            cluster->communication_slowdown);
+    if (skipped > 0) {
+        UAP_LOG(WARNING, GLOBAL,
+                "profile: %d measurements skipped for want of time or memory (--budget; "
+                "the profile lists them)",
+                (int)skipped);
+    }
+    if (uap_profile_note(profile)[0] != '\0') {
+        UAP_LOG(WARNING, GLOBAL, "profile: %s", uap_profile_note(profile));
+    }
+}
+
+static uap_status measure(const uap_cli *cli, const request *r, uap_profile *profile,
+                          const char *command, uap_err *err)
+{
+    progress shown = {.live = isatty(STDERR_FILENO) != 0};
+    uap_status rc = UAP_OK;
+    uap_cluster *cluster = NULL;
+    const bool shows = cli->rank == 0 && !r->quiet;
+    UAP_TRY(uap_profile_run(profile, shows ? show_progress : NULL, &shown, err));
+    UAP_TRY(uap_profile_cluster(profile, command, &cluster, err));
+    if (cli->rank == 0) {
+        rc = uap_cluster_save(cluster, r->output, err);
+    }
+    UAP_TRY(uap_comm_agree(cli->comm, rc, err));
+    if (cli->rank == 0 && !r->quiet) {
+        report(profile, cluster);
+    }
+done:
+    uap_cluster_free(cluster);
+    return rc;
+}
+
+/* Every rank reads the models: they are small, and each needs them. */
+static uap_status load_models(const request *r, uap_model **model, uap_err *err)
+{
+    const uap_model_options options = {.seq = r->seq,
+                                       .operator_granularity = r->granularity == 1};
+    uap_status rc = UAP_OK;
+    for (int32_t i = 0; i < r->models.n && rc == UAP_OK; i++) {
+        rc = uap_model_load(r->models.value[i], &options, &model[i], err);
+    }
+    return rc;
+}
+
+static uap_status run(const uap_cli *cli, const request *r, const char *command,
+                      uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_model *model[UAP_LIST_MAX] = {NULL};
+    uap_profile *profile = NULL;
+    if (cli->rank == 0 && !r->dry_run) {
+        rc = uap_file_check_writable(r->output, err);
+    }
+    UAP_TRY(uap_comm_agree(cli->comm, rc, err));
+    UAP_TRY(uap_comm_agree(cli->comm, load_models(r, model, err), err));
+    const uap_profile_options options = {.n_models = r->models.n,
+                                         .model = (const uap_model *const *)model,
+                                         .backend = (uap_backend)r->backend,
+                                         .precision = r->precision,
+                                         .n_micro_batches = r->micro_batches.n,
+                                         .micro_batch = r->micro_batches.value,
+                                         .effort = r->quick  ? UAP_EFFORT_QUICK
+                                                   : r->full ? UAP_EFFORT_FULL
+                                                             : UAP_EFFORT_NORMAL,
+                                         .budget_s = r->budget_s};
+    UAP_TRY(uap_profile_new(cli->comm, &options, &profile, err));
+    if (!r->dry_run) {
+        rc = measure(cli, r, profile, command, err);
+    } else if (cli->rank == 0) {
+        print_plan(profile);
+    }
+done:
+    uap_profile_free(profile);
+    for (int32_t i = 0; i < UAP_LIST_MAX; i++) {
+        uap_model_free(model[i]);
+    }
+    return rc;
+}
+
+int uap_cmd_profile(const uap_cli *cli, int argc, char **argv)
+{
+    request r = {.precision = -1};
+    uap_err err = {0};
+    char command[4096];
+    /* The parser reads options; the provenance keeps what was typed. */
+    join(argc, argv, command, sizeof command);
+    const uap_parsed parsed = parse(cli, argc, argv, &r);
+    if (parsed != UAP_PARSED) {
+        return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    uap_status rc = check_request(&r, &err);
+    if (rc == UAP_OK) {
+        rc = run(cli, &r, command, &err);
+    }
+    return rc == UAP_OK ? UAP_EXIT_OK : uap_cli_fail(cli, &err);
+}

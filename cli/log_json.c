@@ -1,0 +1,72 @@
+/* A log sink that writes JSON lines beside what people read. */
+#include "cli/log_json.h"
+
+#include "common/json_write.h"
+#include "common/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+    FILE *file;
+    const char *path;
+    uap_log_level level;
+    struct timespec start;
+} log_file;
+
+static const char *level_name(uap_log_level level)
+{
+    static const char *const name[] = {"error", "warning", "info", "debug"};
+    return name[level];
+}
+
+static void write_line(void *context, uap_log_level level, const char *line)
+{
+    (void)context;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    uap_jout *object = uap_jout_object();
+    uap_jset_str(object, "level", level_name(level));
+    uap_jset_str(object, "message", line);
+    uap_jset_f64(object, "time_s",
+                 (double)(now.tv_sec - log_file.start.tv_sec) +
+                     1e-9 * (double)(now.tv_nsec - log_file.start.tv_nsec));
+    char *text = uap_jout_text(object);
+    if (text != NULL) {
+        (void)fprintf(log_file.file, "%s\n", text); /* checked when the file closes */
+    }
+    uap_free(text);
+    uap_jout_free(object);
+    static const char *const prefix[] = {"uniap: ", "uniap: warning: ", "", "debug: "};
+    (void)fprintf(stderr, "%s%s\n", prefix[level], line);
+}
+
+uap_status uap_log_json_open(const char *path, uap_log_level level, uap_err *err)
+{
+    log_file.file = fopen(path, "w");
+    if (log_file.file == NULL) {
+        return UAP_FAIL(err, IO, "--log-json: %s: %s", path, strerror(errno));
+    }
+    log_file.path = path;
+    log_file.level = level;
+    (void)clock_gettime(CLOCK_MONOTONIC, &log_file.start);
+    uap_log_setup(level, 0, write_line, NULL);
+    return UAP_OK;
+}
+
+uap_status uap_log_json_close(uap_err *err)
+{
+    FILE *file = log_file.file;
+    if (file == NULL) {
+        return UAP_OK;
+    }
+    uap_log_setup(log_file.level, 0, NULL, NULL);
+    log_file.file = NULL;
+    const int failed = ferror(file);
+    if (fclose(file) != 0 || failed) {
+        return UAP_FAIL(err, IO, "--log-json: %s: cannot write", log_file.path);
+    }
+    return UAP_OK;
+}

@@ -1,0 +1,123 @@
+/* The program: starts MPI, finds the command, and returns one exit status on all ranks. */
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "mpi/comm.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    uap_command_fn *run;
+    uap_where where;
+    const char *help;
+} command;
+
+static const command commands[] = {
+#define COMMAND_ROW(name, where, help) {#name, uap_cmd_##name, UAP_ON_##where, help},
+    UAP_COMMAND_LIST(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static const command *find_command(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_commands(FILE *to)
+{
+    (void)fprintf(to, "Usage: uniap COMMAND [options]\n\nCommands:\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        (void)fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+    }
+    (void)fprintf(to,
+                  "\n`uniap COMMAND --help` explains each; `uniap --version` says the "
+                  "version.\nEvery command runs as a plain process and under mpirun "
+                  "or srun on any number of ranks.\n");
+}
+
+/* `uniap` alone, --help, --version, or a name that is no command. */
+static int answer_without_command(const uap_cli *cli, const char *word)
+{
+    if (word != NULL && strcmp(word, "--version") == 0) {
+        if (cli->rank == 0) {
+            (void)printf("uniap %s\n", UAP_VERSION);
+        }
+        return UAP_EXIT_OK;
+    }
+    const bool asked = word != NULL && strcmp(word, "--help") == 0;
+    if (cli->rank == 0) {
+        if (word != NULL && !asked) {
+            (void)fprintf(stderr, "uniap: '%.80s': unknown command\n", word);
+        }
+        print_commands(asked ? stdout : stderr);
+    }
+    return asked ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+}
+
+/* Results that did not reach stdout (a full disk, say) are a failure. */
+static int flush_results(int status)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        (void)fprintf(stderr, "uniap: standard output: cannot write\n");
+        return status == UAP_EXIT_OK ? UAP_EXIT_FAILURE : status;
+    }
+    return status;
+}
+
+/* This rank's part; OK where the command is not for this rank. */
+static int run_here(const uap_cli *cli, int argc, char **argv)
+{
+    const command *what = argc > 1 ? find_command(argv[1]) : NULL;
+    if (what == NULL) {
+        return answer_without_command(cli, argc > 1 ? argv[1] : NULL);
+    }
+    if (what->where == UAP_ON_RANK_0 && cli->rank != 0) {
+        return UAP_EXIT_OK;
+    }
+    return what->run(cli, argc - 1, argv + 1);
+}
+
+/* The largest status of all ranks, so that every rank returns the same. Collective. */
+static int agree_on_status(const uap_cli *cli, int status)
+{
+    uap_err err = {0};
+    int64_t largest = status;
+    if (uap_comm_allreduce_i64(cli->comm, &largest, 1, UAP_COMM_MAX, &err) != UAP_OK) {
+        (void)uap_cli_fail(cli, &err);
+        return UAP_EXIT_FAILURE;
+    }
+    return (int)largest;
+}
+
+int main(int argc, char **argv)
+{
+    uap_err err = {0};
+    uap_comm *comm = NULL;
+    uap_cli cli = {.rank = 0, .size = 1};
+    (void)signal(SIGPIPE,
+                 SIG_IGN); /* a closed pipe is a failed write, checked at the end */
+    if (uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {
+        return uap_cli_fail(&cli, &err);
+    }
+    cli = (uap_cli){comm, uap_comm_rank(comm), uap_comm_size(comm)};
+    uap_log_setup(UAP_LOG_INFO, cli.rank, NULL, NULL);
+    int status = flush_results(run_here(&cli, argc, argv));
+    status = agree_on_status(&cli, status);
+    if (uap_comm_finalize(comm, &err) != UAP_OK) {
+        status = uap_cli_fail(&cli, &err);
+    }
+    assert(uap_mem_outstanding() == 0);
+    return status;
+}

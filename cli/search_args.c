@@ -1,0 +1,77 @@
+/* The shared end of `plan` and `solve`. */
+#include "cli/search_args.h"
+
+#include "cli/stop.h"
+#include "plan/plan_table.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int64_t machine_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes : 0;
+}
+
+uap_search_args uap_search_args_default(void)
+{
+    return (uap_search_args){.engine = UAP_ENGINE_EXACT,
+                             .memory_limit_bytes = machine_bytes() / 4 * 3};
+}
+
+void uap_search_args_note(const uap_search_args *args, uap_plan_options *options)
+{
+    options->engine = (uap_engine)args->engine;
+    options->time_limit_s = args->time_limit_s;
+    options->gap = args->gap;
+    options->memory_limit_bytes = args->memory_limit_bytes;
+}
+
+uap_status uap_search_run(const uap_search_args *args, const uap_source *source,
+                          uap_result *result, uap_err *err)
+{
+    const uap_limits limits = {.time_limit_s = args->time_limit_s,
+                               .gap = args->gap,
+                               .memory_limit_bytes = args->memory_limit_bytes,
+                               .stop = uap_stop_flag()};
+    return args->engine == UAP_ENGINE_CBC ? uap_cbc_solve(source, &limits, result, err)
+                                          : uap_exact_solve(source, &limits, result, err);
+}
+
+static int exit_of_outcome(uap_outcome outcome)
+{
+    switch (outcome) {
+    case UAP_OUTCOME_OPTIMAL:
+        return UAP_EXIT_OK;
+    case UAP_OUTCOME_FEASIBLE:
+        return UAP_EXIT_FEASIBLE;
+    case UAP_OUTCOME_INFEASIBLE:
+        return UAP_EXIT_INFEASIBLE;
+    case UAP_OUTCOME_UNKNOWN:
+        break;
+    }
+    return UAP_EXIT_UNKNOWN;
+}
+
+int uap_search_report(const uap_cli *cli, const uap_search_args *args,
+                      const uap_result *result, const uap_plan *plan, const char *output)
+{
+    uap_err err = {0};
+    if (plan == NULL) {
+        (void)fprintf(stderr,
+                      "uniap: stopped before a plan was found; none is written\n");
+        return UAP_EXIT_UNKNOWN;
+    }
+    if (uap_plan_save(plan, output, &err) != UAP_OK) {
+        (void)uap_cli_fail(cli, &err);
+        return UAP_EXIT_FAILURE;
+    }
+    if (plan->status == UAP_PLAN_INFEASIBLE) {
+        (void)fprintf(stderr, "uniap: %s\n", plan->reason);
+    } else if (!args->quiet && strcmp(output, "-") != 0) {
+        uap_plan_print(plan, stdout);
+        (void)printf("\nwritten to %s\n", output);
+    }
+    return exit_of_outcome(result->outcome);
+}

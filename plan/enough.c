@@ -1,0 +1,67 @@
+/* Doubling the device count until a plan fits. */
+#include "plan/enough.h"
+
+#include "common/numbers.h"
+#include "search/solve.h"
+
+#define TRIES       6
+#define TRY_SECONDS 5.0
+#define DEVICES_MAX ((int64_t)1 << 20)
+
+/* The same nodes, as many as `devices` need: a shallow copy that borrows everything but
+ * its one group, which the caller lends. */
+static uap_cluster grown(const uap_cluster *cluster, int64_t devices,
+                         uap_node_group *group)
+{
+    uap_cluster larger = *cluster;
+    *group = cluster->group[0];
+    group->nodes = (int32_t)uap_max_i64(group->nodes,
+                                        uap_ceil_div(devices, group->devices_per_node));
+    larger.group = group;
+    return larger;
+}
+
+/* Whether a plan is found with options->devices devices. */
+static uap_status fits(const uap_model *model, const uap_cluster *cluster,
+                       const uap_cost_options *options, const uap_limits *limits,
+                       bool *out, uap_err *err)
+{
+    uap_node_group group;
+    const uap_cluster larger = grown(cluster, options->devices, &group);
+    uap_cost *cost = NULL;
+    uap_result result = {0};
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_cost_new(model, &larger, options, &cost, err));
+    const uap_source source = uap_cost_source(cost);
+    UAP_TRY(uap_exact_solve(&source, limits, &result, err));
+    *out =
+        result.outcome == UAP_OUTCOME_OPTIMAL || result.outcome == UAP_OUTCOME_FEASIBLE;
+done:
+    uap_result_free(&result);
+    uap_cost_free(cost);
+    return rc;
+}
+
+int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
+                           const uap_cost_options *options,
+                           const volatile sig_atomic_t *stop)
+{
+    const uap_limits limits = {.time_limit_s = TRY_SECONDS, .gap = 1, .stop = stop};
+    uap_cost_options larger = *options;
+    if (larger.devices <= 0) {
+        larger.devices = uap_cluster_devices(cluster);
+    }
+    for (int i = 0; i < TRIES && *stop == 0 && cluster->n_groups == 1; i++) {
+        bool enough = false;
+        uap_err err = {0};
+        larger.devices *= 2;
+        if (larger.devices > DEVICES_MAX ||
+            fits(model, cluster, &larger, &limits, &enough, &err) != UAP_OK) {
+            break; /* a hint that cannot be had is no failure of the command */
+        }
+        if (enough) {
+            return larger.devices;
+        }
+    }
+    return -1;
+}

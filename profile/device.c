@@ -1,0 +1,151 @@
+/* Chooses the backend and checks what goes into it. */
+#include "profile/device.h"
+
+#include "common/mem.h"
+#include "profile/device_backend.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+struct uap_device {
+    const uap_backend_table *table;
+    void *inner;
+};
+
+struct uap_work {
+    const uap_backend_table *table;
+    void *inner;
+};
+
+static const char *const backend_names[] = {
+    [UAP_BACKEND_AUTO] = "auto", [UAP_BACKEND_CPU] = "cpu", [UAP_BACKEND_CUDA] = "cuda"};
+
+const char *uap_backend_name(uap_backend backend)
+{
+    return backend_names[backend];
+}
+
+bool uap_backend_by_name(const char *name, uap_backend *out)
+{
+    for (size_t i = 0; i < sizeof backend_names / sizeof backend_names[0]; i++) {
+        if (strcmp(name, backend_names[i]) == 0) {
+            *out = (uap_backend)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uap_status open_cuda(int local_rank, uap_device *device, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_backend_cuda(&device->table, err));
+    rc = device->table->open(local_rank, &device->inner, err);
+done:
+    return rc;
+}
+
+uap_status uap_device_open(uap_backend backend, int local_rank, uap_device **out,
+                           uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_device *device = uap_calloc(1, sizeof *device);
+    *out = NULL;
+    if (device == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "no memory for a device");
+    }
+    if (backend != UAP_BACKEND_CPU) {
+        uap_err reason = {0};
+        rc = open_cuda(local_rank, device, backend == UAP_BACKEND_CUDA ? err : &reason);
+    }
+    const bool falls_back =
+        backend == UAP_BACKEND_AUTO && (rc == UAP_NO_DEVICE || rc == UAP_UNSUPPORTED);
+    if (backend == UAP_BACKEND_CPU || falls_back) {
+        device->table = uap_backend_cpu();
+        rc = device->table->open(local_rank, &device->inner, err);
+    }
+    if (rc != UAP_OK) {
+        uap_free(device);
+        return rc;
+    }
+    *out = device;
+    return UAP_OK;
+}
+
+void uap_device_close(uap_device *device)
+{
+    if (device != NULL) {
+        device->table->close(device->inner);
+        uap_free(device);
+    }
+}
+
+uap_status uap_device_describe(const uap_device *device, uap_device_info *out,
+                               uap_err *err)
+{
+    memset(out, 0, sizeof *out);
+    return device->table->describe(device->inner, out, err);
+}
+
+static uap_status check_shape(const uap_work_shape *shape, uap_err *err)
+{
+    const int64_t most = INT32_MAX; /* BLAS libraries count in int */
+    if (shape->n_products < 0 || shape->n_products > UAP_WORK_MAX_PRODUCTS) {
+        return UAP_FAIL(err, BAD_USAGE, "work of %" PRId32 " products, at most %d",
+                        shape->n_products, UAP_WORK_MAX_PRODUCTS);
+    }
+    for (int32_t i = 0; i < shape->n_products; i++) {
+        const uap_product *p = &shape->product[i];
+        if (p->m < 1 || p->n < 1 || p->k < 1 || p->batch < 1 || p->m > most ||
+            p->n > most || p->k > most || p->batch > most) {
+            return UAP_FAIL(err, BAD_USAGE,
+                            "product %" PRId32 " is %" PRId64 " x %" PRId64 " x %" PRId64
+                            " in %" PRId64 " batches, each must be 1 to %" PRId64,
+                            i, p->m, p->n, p->k, p->batch, most);
+        }
+    }
+    if (!(shape->move_elems >= 0) || !isfinite(shape->move_elems)) {
+        return UAP_FAIL(err, BAD_USAGE, "work moves %g elements", shape->move_elems);
+    }
+    if (!(uap_work_bytes(shape) < 0x1p46)) {
+        return UAP_FAIL(err, NO_MEMORY, "work needs %.3g bytes of buffers",
+                        uap_work_bytes(shape));
+    }
+    return UAP_OK;
+}
+
+uap_status uap_work_new(uap_device *device, const uap_work_shape *shape, uap_work **out,
+                        uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_work *work = NULL;
+    *out = NULL;
+    UAP_TRY(check_shape(shape, err));
+    work = uap_calloc(1, sizeof *work);
+    if (work == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "no memory for work on a device");
+        goto done;
+    }
+    work->table = device->table;
+    UAP_TRY(device->table->work_new(device->inner, shape, &work->inner, err));
+    *out = work;
+    work = NULL;
+done:
+    uap_free(work);
+    return rc;
+}
+
+void uap_work_free(uap_work *work)
+{
+    if (work != NULL) {
+        work->table->work_free(work->inner);
+        uap_free(work);
+    }
+}
+
+uap_status uap_work_run(uap_work *work, uap_pass pass, uap_poll *poll, void *context,
+                        double *seconds, uap_err *err)
+{
+    return work->table->work_run(work->inner, pass, poll, context, seconds, err);
+}

@@ -1,0 +1,362 @@
+/* The CUDA backend, built as a library of its own that device_plugin.c loads: products by
+ * cuBLAS, times by CUDA events, the stream by one small kernel. Without a driver or a GPU it
+ * loads all the same and answers "no device". */
+#include "profile/device_backend.h"
+
+#include <cublas_v2.h>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+namespace
+{
+
+struct cuda_device {
+    int number;
+    cudaStream_t stream;
+    cublasHandle_t blas;
+};
+
+struct cuda_work {
+    cuda_device *device;
+    uap_work_shape shape;
+    void *a, *b, *c, *out;
+    int64_t stream_elems;
+    cudaEvent_t start, stop;
+};
+
+uap_status check(cudaError_t code, const char *call, int line, uap_err *err)
+{
+    if (code == cudaSuccess) {
+        return UAP_OK;
+    }
+    const uap_status status =
+        code == cudaErrorMemoryAllocation ? UAP_NO_MEMORY : UAP_NO_DEVICE;
+    return uap_fail(err, status, __FILE__, line, "%s: %s", call,
+                    cudaGetErrorString(code));
+}
+
+uap_status check(cublasStatus_t code, const char *call, int line, uap_err *err)
+{
+    if (code == CUBLAS_STATUS_SUCCESS) {
+        return UAP_OK;
+    }
+    const uap_status status =
+        code == CUBLAS_STATUS_ALLOC_FAILED ? UAP_NO_MEMORY : UAP_NO_DEVICE;
+    return uap_fail(err, status, __FILE__, line, "%s: %s", call,
+                    cublasGetStatusString(code));
+}
+
+#define CU(err, call) check((call), #call, __LINE__, (err))
+
+size_t element_bytes(uap_precision precision)
+{
+    return precision == UAP_FP32 ? 4 : 2;
+}
+
+cudaDataType_t data_type(uap_precision precision)
+{
+    switch (precision) {
+    case UAP_BF16:
+        return CUDA_R_16BF;
+    case UAP_FP16:
+        return CUDA_R_16F;
+    default:
+        return CUDA_R_32F;
+    }
+}
+
+/* out = a / 2 + b, n elements. */
+template <typename T>
+__global__ void stream_kernel(const T *a, const T *b, T *out, int64_t n)
+{
+    const int64_t step = (int64_t)gridDim.x * blockDim.x;
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
+        out[i] = (T)(0.5F * (float)a[i] + (float)b[i]);
+    }
+}
+
+void cuda_close(void *inner)
+{
+    cuda_device *device = (cuda_device *)inner;
+    if (device != nullptr) {
+        if (device->blas != nullptr) {
+            (void)cublasDestroy(device->blas);
+        }
+        if (device->stream != nullptr) {
+            (void)cudaStreamDestroy(device->stream);
+        }
+        std::free(device);
+    }
+}
+
+uap_status open_on(cuda_device *device, int local_rank, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    int n = 0; /* stays untouched where there is no driver */
+    UAP_TRY(CU(err, cudaGetDeviceCount(&n)));
+    if (n < 1) {
+        rc = UAP_FAIL(err, NO_DEVICE, "this node has no CUDA device");
+        goto done;
+    }
+    device->number = local_rank % n;
+    UAP_TRY(CU(err, cudaSetDevice(device->number)));
+    UAP_TRY(CU(err, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking)));
+    UAP_TRY(CU(err, cublasCreate(&device->blas)));
+    UAP_TRY(CU(err, cublasSetStream(device->blas, device->stream)));
+done:
+    return rc;
+}
+
+uap_status cuda_open(int local_rank, void **out, uap_err *err)
+{
+    cuda_device *device = (cuda_device *)std::calloc(1, sizeof *device);
+    *out = nullptr;
+    if (device == nullptr) {
+        return UAP_FAIL(err, NO_MEMORY, "no memory for a device");
+    }
+    const uap_status rc = open_on(device, local_rank, err);
+    if (rc != UAP_OK) {
+        cuda_close(device);
+        return rc;
+    }
+    *out = device;
+    return UAP_OK;
+}
+
+uap_status cuda_describe(const void *inner, uap_device_info *out, uap_err *err)
+{
+    const cuda_device *device = (const cuda_device *)inner;
+    uap_status rc = UAP_OK;
+    cudaDeviceProp prop;
+    size_t free_bytes = 0, total_bytes = 0;
+    int runtime = 0, driver = 0, blas = 0;
+    UAP_TRY(CU(err, cudaGetDeviceProperties(&prop, device->number)));
+    UAP_TRY(CU(err, cudaMemGetInfo(&free_bytes, &total_bytes)));
+    UAP_TRY(CU(err, cudaRuntimeGetVersion(&runtime)));
+    UAP_TRY(CU(err, cudaDriverGetVersion(&driver)));
+    UAP_TRY(CU(err, cublasGetVersion(device->blas, &blas)));
+    out->backend = UAP_BACKEND_CUDA;
+    (void)std::snprintf(out->name, sizeof out->name, "%.95s", prop.name);
+    (void)std::snprintf(out->library, sizeof out->library,
+                        "cuBLAS %d, CUDA runtime %d, driver %d", blas, runtime, driver);
+    out->memory_bytes = (int64_t)total_bytes;
+    out->free_bytes = (int64_t)free_bytes;
+    out->memory_is_shared = false;
+    out->native[UAP_FP32] = true;
+    out->native[UAP_FP16] = true;
+    out->native[UAP_BF16] = prop.major >= 8;
+done:
+    return rc;
+}
+
+void cuda_work_free(void *inner)
+{
+    cuda_work *work = (cuda_work *)inner;
+    if (work != nullptr) {
+        (void)cudaFree(work->a);
+        (void)cudaFree(work->b);
+        (void)cudaFree(work->c);
+        (void)cudaFree(work->out);
+        if (work->start != nullptr) {
+            (void)cudaEventDestroy(work->start);
+        }
+        if (work->stop != nullptr) {
+            (void)cudaEventDestroy(work->stop);
+        }
+        std::free(work);
+    }
+}
+
+/* The random block in the element type of the work. */
+std::vector<char> random_block(int64_t n, uap_precision precision)
+{
+    std::vector<float> values((size_t)n);
+    std::vector<char> bytes((size_t)n * element_bytes(precision));
+    uap_fill_normal(values.data(), n);
+    for (int64_t i = 0; i < n; i++) {
+        if (precision == UAP_FP32) {
+            ((float *)bytes.data())[i] = values[(size_t)i];
+        } else if (precision == UAP_BF16) {
+            ((__nv_bfloat16 *)bytes.data())[i] = __float2bfloat16(values[(size_t)i]);
+        } else {
+            ((__half *)bytes.data())[i] = __float2half(values[(size_t)i]);
+        }
+    }
+    return bytes;
+}
+
+/* Allocates `elems` elements and fills them with the block, over and over. */
+uap_status filled(double elems, const std::vector<char> &block, uap_precision precision,
+                  void **out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const size_t bytes = (size_t)elems * element_bytes(precision);
+    size_t have = bytes < block.size() ? bytes : block.size();
+    char *at = nullptr;
+    if (bytes == 0) {
+        return UAP_OK;
+    }
+    UAP_TRY(CU(err, cudaMalloc(out, bytes)));
+    at = (char *)*out;
+    UAP_TRY(CU(err, cudaMemcpy(at, block.data(), have, cudaMemcpyHostToDevice)));
+    while (have < bytes) {
+        const size_t part = bytes - have < have ? bytes - have : have;
+        UAP_TRY(CU(err, cudaMemcpy(at + have, at, part, cudaMemcpyDeviceToDevice)));
+        have += part;
+    }
+done:
+    return rc;
+}
+
+uap_status fill_work(cuda_work *work, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const uap_precision precision = work->shape.precision;
+    const uap_work_buffers need = uap_work_buffers_of(&work->shape);
+    const std::vector<char> block = random_block(65536, precision);
+    work->stream_elems = (int64_t)need.stream;
+    UAP_TRY(filled(need.a, block, precision, &work->a, err));
+    UAP_TRY(filled(need.b, block, precision, &work->b, err));
+    UAP_TRY(filled(need.c, block, precision, &work->c, err));
+    UAP_TRY(filled(need.out, block, precision, &work->out, err));
+    UAP_TRY(CU(err, cudaEventCreate(&work->start)));
+    UAP_TRY(CU(err, cudaEventCreate(&work->stop)));
+done:
+    return rc;
+}
+
+uap_status cuda_work_new(void *inner, const uap_work_shape *shape, void **out,
+                         uap_err *err)
+{
+    cuda_work *work = (cuda_work *)std::calloc(1, sizeof *work);
+    *out = nullptr;
+    if (work == nullptr) {
+        return UAP_FAIL(err, NO_MEMORY, "no memory for work on a device");
+    }
+    work->device = (cuda_device *)inner;
+    work->shape = *shape;
+    const uap_status rc = fill_work(work, err);
+    if (rc != UAP_OK) {
+        cuda_work_free(work);
+        return rc;
+    }
+    *out = work;
+    return UAP_OK;
+}
+
+/* A row-major product for column-major cuBLAS: X [rows x inner] times Y [inner x columns],
+ * each possibly stored transposed, into `out`. */
+struct row_product {
+    int64_t rows, columns, inner;
+    const void *x, *y;
+    bool x_transposed, y_transposed;
+};
+
+uap_status multiply(const cuda_work *w, const row_product &p, int64_t batch, uap_err *err)
+{
+    const float one = 1.0F, zero = 0.0F;
+    const cudaDataType_t type = data_type(w->shape.precision);
+    /* Column-major, the memory of a row-major matrix is its transpose: out^T = Y^T X^T. */
+    return CU(err,
+              cublasGemmStridedBatchedEx(
+                  w->device->blas, p.y_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+                  p.x_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, (int)p.columns, (int)p.rows,
+                  (int)p.inner, &one, p.y, type,
+                  (int)(p.y_transposed ? p.inner : p.columns), p.inner * p.columns, p.x,
+                  type, (int)(p.x_transposed ? p.rows : p.inner), p.rows * p.inner, &zero,
+                  w->out, type, (int)p.columns, p.rows * p.columns, (int)batch,
+                  CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+}
+
+uap_status queue_products(const cuda_work *w, uap_pass pass, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    for (int32_t i = 0; i < w->shape.n_products; i++) {
+        const uap_product &p = w->shape.product[i];
+        const row_product forward = {p.m, p.n, p.k, w->a, w->b, false, false};
+        const row_product by_input = {p.m, p.k, p.n, w->c, w->b, false, true};
+        const row_product by_weight = {p.k, p.n, p.m, w->a, w->c, true, false};
+        if (pass == UAP_FORWARD) {
+            UAP_TRY(multiply(w, forward, p.batch, err));
+        } else {
+            UAP_TRY(multiply(w, by_input, p.batch, err));
+            UAP_TRY(multiply(w, by_weight, p.batch, err));
+        }
+    }
+done:
+    return rc;
+}
+
+template <typename T> void launch(const cuda_work *w, int64_t n)
+{
+    const int blocks = (int)((n + 255) / 256 < 4096 ? (n + 255) / 256 : 4096);
+    stream_kernel<T><<<blocks, 256, 0, w->device->stream>>>(
+        (const T *)w->a, (const T *)w->b, (T *)w->out, n);
+}
+
+uap_status queue_stream(const cuda_work *w, double moves, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    for (int64_t left = (int64_t)(moves / 3); left > 0 && rc == UAP_OK;) {
+        const int64_t part = left < w->stream_elems ? left : w->stream_elems;
+        if (w->shape.precision == UAP_FP32) {
+            launch<float>(w, part);
+        } else if (w->shape.precision == UAP_BF16) {
+            launch<__nv_bfloat16>(w, part);
+        } else {
+            launch<__half>(w, part);
+        }
+        rc = CU(err, cudaGetLastError());
+        left -= part;
+    }
+    return rc;
+}
+
+/* Waits for the event, letting communication advance meanwhile. */
+uap_status wait_for(cudaEvent_t event, uap_poll *poll, void *context, uap_err *err)
+{
+    if (poll == nullptr) {
+        return CU(err, cudaEventSynchronize(event));
+    }
+    cudaError_t state = cudaEventQuery(event);
+    while (state == cudaErrorNotReady) {
+        poll(context);
+        state = cudaEventQuery(event);
+    }
+    return check(state, "cudaEventQuery", __LINE__, err);
+}
+
+uap_status cuda_work_run(void *inner, uap_pass pass, uap_poll *poll, void *context,
+                         double *seconds, uap_err *err)
+{
+    const cuda_work *work = (const cuda_work *)inner;
+    const double moves =
+        work->shape.move_elems * (pass == UAP_FORWARD ? 1.0 : UAP_BACKWARD_MOVES);
+    uap_status rc = UAP_OK;
+    float milliseconds = 0.0F;
+    UAP_TRY(CU(err, cudaEventRecord(work->start, work->device->stream)));
+    UAP_TRY(queue_products(work, pass, err));
+    UAP_TRY(queue_stream(work, moves, err));
+    UAP_TRY(CU(err, cudaEventRecord(work->stop, work->device->stream)));
+    UAP_TRY(wait_for(work->stop, poll, context, err));
+    UAP_TRY(CU(err, cudaEventElapsedTime(&milliseconds, work->start, work->stop)));
+    *seconds = 1e-3 * (double)milliseconds;
+done:
+    return rc;
+}
+
+} // namespace
+
+const uap_backend_table *uap_backend_library(void)
+{
+    static const uap_backend_table table = {
+        UAP_BACKEND_INTERFACE, cuda_open,      cuda_close,    cuda_describe,
+        cuda_work_new,         cuda_work_free, cuda_work_run,
+    };
+    return &table;
+}

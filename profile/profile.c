@@ -1,0 +1,323 @@
+/* The measuring itself: opening devices, the first look, the list run through. */
+#include "profile/profile.h"
+
+#include "common/mem.h"
+#include "profile/clock.h"
+#include "profile/fit.h"
+#include "profile/profile_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Ranks in the order of their nodes, as a cluster profile numbers its devices; launchers
+ * may deal them out in turn. */
+static uap_status order_by_node(const uap_comm *comm, uap_comm **out, uap_err *err)
+{
+    const int rank = uap_comm_rank(comm), node = uap_comm_node_of(comm, rank);
+    int before = 0;
+    for (int r = 0; r < uap_comm_size(comm); r++) {
+        const int other = uap_comm_node_of(comm, r);
+        before += other < node || (other == node && r < rank);
+    }
+    return uap_comm_split(comm, 0, before, out, err);
+}
+
+/* How many ranks the emptiest and the fullest node have; equal on all ranks. */
+static void count_on_nodes(uap_profile *profile)
+{
+    const uap_comm *comm = profile->comm;
+    const int size = uap_comm_size(comm);
+    profile->least_on_node = size;
+    for (int r = 0, first = 0; r < size; r++) {
+        const bool ends =
+            r + 1 == size || uap_comm_node_of(comm, r + 1) != uap_comm_node_of(comm, r);
+        const int32_t on_node = r + 1 - first;
+        if (ends && on_node < profile->least_on_node) {
+            profile->least_on_node = on_node;
+        }
+        if (ends && on_node > profile->most_on_node) {
+            profile->most_on_node = on_node;
+        }
+        first = ends ? r + 1 : first;
+    }
+}
+
+/* Median over ranks of value[0 .. n-1], in place; equal on all ranks. */
+static uap_status median_over_ranks(const uap_comm *comm, double *value, int32_t n,
+                                    uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    char *all = NULL;
+    size_t *offset = NULL;
+    double *column = NULL;
+    const size_t bytes = (size_t)n * sizeof *value;
+    UAP_TRY(uap_comm_gather(comm, value, bytes, &all, &offset, err));
+    if (uap_comm_rank(comm) == 0) {
+        const int size = uap_comm_size(comm);
+        column = uap_calloc((size_t)size, sizeof *column);
+        for (int32_t i = 0; i < n && column != NULL; i++) {
+            for (int r = 0; r < size; r++) {
+                memcpy(&column[r], all + offset[r] + (size_t)i * sizeof *column,
+                       sizeof *column);
+            }
+            value[i] = uap_median(column, size);
+        }
+        rc = column != NULL ? UAP_OK
+                            : UAP_FAIL(err, NO_MEMORY, "no memory for %d times", size);
+    }
+    UAP_TRY(uap_comm_agree(comm, rc, err));
+    rc = uap_comm_bcast(comm, value, bytes, 0, err);
+done:
+    uap_free(column);
+    uap_free(offset);
+    uap_free(all);
+    return rc;
+}
+
+/* Large products, products of a small layer's size, and the stream. */
+enum { LOOK_LARGE, LOOK_SMALL, LOOK_STREAM, LOOK_COUNT };
+
+uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
+                               uap_precision precision, uap_first_look *out, uap_err *err)
+{
+    const uap_repeat repeat = {.target_s = 0.1, .min = 4, .max = 20};
+    const uap_work_shape shape[LOOK_COUNT] = {
+        [LOOK_LARGE] = {1, {{768, 1536, 1024, 1}}, 0, precision},
+        [LOOK_SMALL] = {2, {{128, 768, 256, 2}, {128, 128, 64, 12}}, 0, precision},
+        [LOOK_STREAM] = {0, {{0}}, 3e7, precision}};
+    uap_status rc = UAP_OK;
+    double speed[LOOK_COUNT]; /* operations or bytes per second of this rank */
+    for (int i = 0; i < LOOK_COUNT; i++) {
+        uap_work_times times;
+        const double amount = i == LOOK_STREAM
+                                  ? 4 * shape[i].move_elems * (1 + UAP_BACKWARD_MOVES)
+                                  : 3 * uap_work_flops(&shape[i]);
+        UAP_TRY(uap_work_measure(comm, device, &shape[i], repeat, &times, err));
+        speed[i] = amount / fmax(times.own_s, 1e-9);
+    }
+    out->slowest_flops = speed[LOOK_LARGE];
+    UAP_TRY(uap_comm_allreduce_f64(comm, &out->slowest_flops, 1, UAP_COMM_MIN, err));
+    UAP_TRY(median_over_ranks(comm, speed, LOOK_COUNT, err));
+    out->flops = speed[LOOK_LARGE];
+    out->efficiency = fmin(1, speed[LOOK_SMALL] / speed[LOOK_LARGE]);
+    out->bytes_per_s = speed[LOOK_STREAM];
+done:
+    return rc;
+}
+
+/* The same backend everywhere: a node without a GPU would not do the same work. */
+static uap_status open_devices(uap_profile *profile, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const uap_comm *comm = profile->comm;
+    int64_t backend[2];
+    int64_t memory[2];
+    UAP_TRY(
+        uap_comm_agree(comm,
+                       uap_device_open(profile->options.backend, uap_comm_node_rank(comm),
+                                       &profile->device, err),
+                       err));
+    UAP_TRY(uap_comm_agree(
+        comm, uap_device_describe(profile->device, &profile->info, err), err));
+    backend[0] = (int64_t)profile->info.backend;
+    backend[1] = -backend[0];
+    UAP_TRY(uap_comm_allreduce_i64(comm, backend, 2, UAP_COMM_MIN, err));
+    if (backend[0] != -backend[1]) {
+        rc = UAP_FAIL(err, NO_DEVICE,
+                      "some nodes have a GPU and some have none; choose with --backend");
+        goto done;
+    }
+    memory[0] = profile->info.memory_bytes;
+    memory[1] = profile->info.free_bytes;
+    if (profile->info.memory_is_shared) {
+        memory[0] /= uap_comm_node_size(comm);
+    }
+    /* free_bytes decides what is measured: the same everywhere. */
+    UAP_TRY(uap_comm_allreduce_i64(comm, memory, 2, UAP_COMM_MIN, err));
+    profile->memory_bytes = memory[0];
+    profile->info.free_bytes = memory[1];
+done:
+    return rc;
+}
+
+/* Which type is measured, and what a reader must know about it. */
+static void choose_precision(uap_profile *profile)
+{
+    const bool is_gpu = profile->info.backend == UAP_BACKEND_CUDA;
+    const uap_precision usual = is_gpu ? UAP_BF16 : UAP_FP32;
+    const int asked = profile->options.precision;
+    profile->precision = asked < 0 ? usual : (uap_precision)asked;
+    const char *const name = uap_precision_name(profile->precision);
+    if (!profile->info.native[profile->precision]) {
+        (void)snprintf(profile->note, sizeof profile->note,
+                       "%s is not native on this device: the work ran as fp32", name);
+    } else if (is_gpu && uap_comm_size(profile->comm) > 1) {
+        (void)snprintf(profile->note, sizeof profile->note,
+                       "links were measured between host memories, not between GPUs");
+    }
+}
+
+static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    UAP_TRY(order_by_node(comm, &profile->comm, err));
+    count_on_nodes(profile);
+    UAP_TRY(open_devices(profile, err));
+    choose_precision(profile);
+    UAP_TRY(uap_first_look_take(profile->comm, profile->device, profile->precision,
+                                &profile->look, err));
+    UAP_TRY(uap_comm_agree(profile->comm, uap_profile_list(profile, err), err));
+done:
+    return rc;
+}
+
+uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *options,
+                           uap_profile **out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_profile *profile = uap_calloc(1, sizeof *profile);
+    *out = NULL;
+    UAP_TRY(uap_comm_agree(
+        comm,
+        profile != NULL ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "no memory for a profile"),
+        err));
+    profile->options = *options;
+    profile->effort = uap_effort_row_of(options->effort);
+    profile->budget_s =
+        options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
+    profile->compute_slowdown = profile->communication_slowdown = 1;
+    UAP_TRY(prepare(profile, comm, err));
+    *out = profile;
+    profile = NULL;
+done:
+    uap_profile_free(profile);
+    return rc;
+}
+
+void uap_profile_free(uap_profile *profile)
+{
+    if (profile == NULL) {
+        return;
+    }
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        uap_free(profile->item[i].collective.point);
+        uap_free(profile->item[i].p2p.point);
+    }
+    uap_free(profile->item);
+    uap_links_free(profile->links);
+    uap_device_close(profile->device);
+    uap_comm_free(profile->comm);
+    uap_free(profile);
+}
+
+int32_t uap_profile_count(const uap_profile *profile)
+{
+    return profile->n_items;
+}
+
+uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index)
+{
+    return profile->item[index].pub;
+}
+
+double uap_profile_expected_s(const uap_profile *profile)
+{
+    double seconds = 0;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_profile_item *item = &profile->item[i].pub;
+        if (item->state == UAP_ITEM_WAITING || item->state == UAP_ITEM_DONE) {
+            seconds += item->expected_s;
+        }
+    }
+    return seconds;
+}
+
+const char *uap_profile_note(const uap_profile *profile)
+{
+    return profile->note;
+}
+
+static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *err)
+{
+    uap_work_shape shape;
+    uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
+    const uap_status rc = uap_work_measure(profile->comm, profile->device, &shape,
+                                           profile->effort->repeat, &item->times, err);
+    if (rc == UAP_OK) {
+        profile->own_layers_s += item->times.own_s;
+        profile->layers_s += item->times.forward_s + item->times.backward_s;
+    } else if (rc == UAP_NO_MEMORY) {
+        /* Agreed on by all ranks: a hole in the profile, which its reader interpolates. */
+        item->pub.state = UAP_ITEM_NO_MEMORY;
+        uap_err_clear(err);
+        return UAP_OK;
+    }
+    return rc;
+}
+
+static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
+{
+    const uap_group_shape shape = {item->collective.size, item->collective.stride};
+    switch (item->kind) {
+    case UAP_MEASURE_LAYER:
+        return measure_layer(profile, item, err);
+    case UAP_MEASURE_COLLECTIVE:
+        return uap_links_collective(profile->links, item->collective.kind, shape,
+                                    item->collective.contended, &item->collective, err);
+    case UAP_MEASURE_P2P:
+        return uap_links_p2p(profile->links, item->distance, item->alone, &item->p2p,
+                             err);
+    case UAP_MEASURE_OVERLAP:
+        break;
+    }
+    return uap_links_overlap(
+        profile->links, profile->device, profile->effort->overlap_repetitions,
+        &profile->compute_slowdown, &profile->communication_slowdown, err);
+}
+
+/* Rank 0's clock decides for all whether the next item still fits. */
+static uap_status decide(const uap_profile *profile, uap_item *item, double elapsed_s,
+                         uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    int32_t state = (int32_t)item->pub.state;
+    if (state != UAP_ITEM_NO_MEMORY) {
+        const bool fits = elapsed_s + item->pub.expected_s <= profile->budget_s;
+        state = fits ? UAP_ITEM_WAITING : UAP_ITEM_OVER_BUDGET;
+    }
+    UAP_TRY(uap_comm_bcast(profile->comm, &state, sizeof state, 0, err));
+    item->pub.state = (uap_item_state)state;
+done:
+    return rc;
+}
+
+uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
+                           void *context, uap_err *err)
+{
+    const double start = uap_clock_s();
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_links_new(profile->comm, &profile->effort->sweep, &profile->links, err));
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        uap_item *item = &profile->item[i];
+        UAP_TRY(decide(profile, item, uap_clock_s() - start, err));
+        if (item->pub.state != UAP_ITEM_WAITING) {
+            continue;
+        }
+        if (progress != NULL) {
+            progress(context, profile, i, uap_clock_s() - start);
+        }
+        UAP_TRY(measure(profile, item, err));
+        if (item->pub.state == UAP_ITEM_WAITING) {
+            item->pub.state = UAP_ITEM_DONE;
+        }
+    }
+    profile->elapsed_s = uap_clock_s() - start;
+    if (progress != NULL) {
+        progress(context, profile, profile->n_items, profile->elapsed_s);
+    }
+done:
+    uap_links_free(profile->links);
+    profile->links = NULL;
+    return rc;
+}

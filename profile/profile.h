@@ -1,0 +1,94 @@
+/* Profiling a partition: which measurements, in which order, within which time, and the
+ * cluster profile that comes out. It prints nothing. One rank is one device; all ranks must
+ * make the same calls. */
+#ifndef UAP_PROFILE_PROFILE_H
+#define UAP_PROFILE_PROFILE_H
+
+#include "common/status.h"
+#include "configs/cluster.h"
+#include "configs/model.h"
+#include "mpi/comm.h"
+#include "profile/device.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How much is measured, and how often. A row of a table in profile_items.c each. */
+typedef enum uap_effort {
+    UAP_EFFORT_QUICK, /* well under a minute: micro-batches 1 and 2, five sizes a sweep */
+    UAP_EFFORT_NORMAL, /* a few minutes */
+    UAP_EFFORT_FULL,   /* large micro-batches and messages, links also one at a time */
+    UAP_EFFORT_COUNT
+} uap_effort;
+
+const char *uap_effort_name(uap_effort effort); /* "quick", "normal", "full" */
+
+typedef struct uap_profile_options {
+    int32_t n_models;
+    const uap_model *const *model; /* [n_models], borrowed; may be none */
+    uap_backend backend;
+    int precision;              /* uap_precision; -1: fp32 on CPUs, bf16 on GPUs */
+    int32_t n_micro_batches;    /* 0: the effort's */
+    const int64_t *micro_batch; /* [n_micro_batches], ascending, each >= 1; borrowed */
+    uap_effort effort;
+    double budget_s; /* skip what would take longer; 0: the effort's, INFINITY: none */
+} uap_profile_options;
+
+/* The list of measurements, and their results so far. */
+typedef struct uap_profile uap_profile;
+
+typedef enum uap_item_state {
+    UAP_ITEM_WAITING,
+    UAP_ITEM_DONE,
+    UAP_ITEM_OVER_BUDGET, /* skipped: would not end in time */
+    UAP_ITEM_NO_MEMORY    /* skipped: buffers do not fit */
+} uap_item_state;
+
+typedef struct uap_profile_item {
+    char what[160];    /* "block t512.h1280... tp 2 micro-batch 1", one line */
+    double expected_s; /* estimated from a first look at the devices' speed */
+    uap_item_state state;
+} uap_profile_item;
+
+/* Opens the device of every rank, takes a first look at its speed (a fraction of a second)
+ * and lists the measurements in their order: layers at the smallest micro-batch, links,
+ * overlap, layers at larger ones. What would not end within the budget is marked already.
+ * The models must outlive *out; the caller frees it.
+ * Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI. Collective. */
+UAP_NODISCARD uap_status uap_profile_new(const uap_comm *comm,
+                                         const uap_profile_options *options,
+                                         uap_profile **out, uap_err *err);
+void uap_profile_free(uap_profile *profile); /* NULL is legal; collective */
+
+int32_t uap_profile_count(const uap_profile *profile);
+uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index);
+double uap_profile_expected_s(const uap_profile *profile); /* of what is not skipped */
+
+/* Called on every rank before item `index` is measured, and once with index = count at the
+ * end; elapsed_s since uap_profile_run began. */
+typedef void uap_profile_progress(void *context, const uap_profile *profile,
+                                  int32_t index, double elapsed_s);
+
+/* Measures the list. `progress` may be NULL. Errors: as above. Collective. */
+UAP_NODISCARD uap_status uap_profile_run(uap_profile *profile,
+                                         uap_profile_progress *progress, void *context,
+                                         uap_err *err);
+
+/* The profile as a cluster, on rank 0 (the others get NULL); `command` is what the user
+ * typed, for the provenance. The caller frees *out. Errors: MPI, NO_MEMORY. Collective. */
+UAP_NODISCARD uap_status uap_profile_cluster(const uap_profile *profile,
+                                             const char *command, uap_cluster **out,
+                                             uap_err *err);
+
+/* One line about what a reader should know (precisions that ran as fp32, GPUs whose links
+ * were measured through host memory), or "". Valid while the profile lives. Local. */
+const char *uap_profile_note(const uap_profile *profile);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

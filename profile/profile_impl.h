@@ -1,0 +1,88 @@
+/* The fields of a profile under way, for the profile_*.c files. Private to profile/. */
+#ifndef UAP_PROFILE_PROFILE_IMPL_H
+#define UAP_PROFILE_PROFILE_IMPL_H
+
+#include "profile/layers.h"
+#include "profile/links.h"
+#include "profile/profile.h"
+
+/* What an effort means. */
+typedef struct uap_effort_row {
+    const char *name;
+    int32_t n_micro_batches;
+    int64_t micro_batch[5];
+    uap_repeat repeat;
+    uap_sweep sweep;
+    int32_t overlap_repetitions;
+    bool alone;      /* links one group or pair at a time, too */
+    double budget_s; /* of everything behind the first look */
+} uap_effort_row;
+
+typedef enum uap_item_kind {
+    UAP_MEASURE_LAYER,
+    UAP_MEASURE_COLLECTIVE,
+    UAP_MEASURE_P2P,
+    UAP_MEASURE_OVERLAP
+} uap_item_kind;
+
+/* One measurement and, once done, its result. */
+typedef struct uap_item {
+    uap_profile_item pub;
+    uap_item_kind kind;
+    const uap_layer *layer; /* LAYER; borrowed from a model */
+    int32_t tp;
+    int64_t micro_batch;
+    uap_work_times times;
+    uap_collective
+        collective;   /* COLLECTIVE: kind, size, stride, contended are set first */
+    int32_t distance; /* P2P */
+    bool alone;
+    uap_p2p p2p;
+} uap_item;
+
+/* What the first look found, with all ranks at work; equal on every rank. */
+typedef struct uap_first_look {
+    double flops;         /* median over ranks: large products */
+    double slowest_flops; /* of any rank, for expectations */
+    double efficiency;    /* products of a layer's size, relative to large ones */
+    double bytes_per_s;   /* median: the stream */
+} uap_first_look;
+
+struct uap_profile {
+    uap_comm *comm;                      /* own: ranks in the order of their nodes */
+    int32_t least_on_node, most_on_node; /* ranks */
+    uap_device *device;
+    uap_device_info info;
+    int64_t memory_bytes; /* per rank, the least of any */
+    uap_precision precision;
+    uap_profile_options options;
+    const uap_effort_row *effort;
+    double budget_s;
+    uap_first_look look;
+    uap_links *links;
+    int32_t n_items, capacity;
+    uap_item *item; /* [n_items] */
+    double compute_slowdown, communication_slowdown;
+    double own_layers_s; /* this rank's share of layer times, to find slow ranks */
+    double layers_s;     /* the medians' sum */
+    double elapsed_s;
+    char note[256];
+};
+
+const uap_effort_row *uap_effort_row_of(uap_effort effort);
+
+/* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
+UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
+
+/* Measures peak, efficiency and memory bandwidth. Collective. */
+UAP_NODISCARD uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
+                                             uap_precision precision, uap_first_look *out,
+                                             uap_err *err);
+
+/* One line of JSON; the caller frees it (uap_free). *out is NULL on ranks above 0.
+ * Collective. */
+UAP_NODISCARD uap_status uap_profile_provenance(const uap_profile *profile,
+                                                const char *command, char **out,
+                                                uap_err *err);
+
+#endif

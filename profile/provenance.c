@@ -1,0 +1,179 @@
+/* Where a profile comes from: when, on which hosts, with what, and what to distrust. */
+#include "common/json_write.h"
+#include "common/mem.h"
+#include "profile/fit.h"
+#include "profile/profile_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A rank whose layers took this much longer than the medians is named. */
+#define SLOW_RATIO 1.25
+
+/* Hosts named one by one; more would make the file grow with the cluster. */
+#define HOSTS_MAX 64
+
+/* What every rank tells rank 0. */
+typedef struct rank_report {
+    char host[64];
+    char device[96];
+    double ratio; /* own layer times by the medians; 0: no layers */
+} rank_report;
+
+static rank_report report_self(const uap_profile *profile)
+{
+    rank_report own = {.ratio = 0};
+    if (gethostname(own.host, sizeof own.host - 1) != 0) {
+        (void)snprintf(own.host, sizeof own.host, "unknown");
+    }
+    memcpy(own.device, profile->info.name, sizeof own.device);
+    if (profile->layers_s > 0) {
+        own.ratio = profile->own_layers_s / profile->layers_s;
+    }
+    return own;
+}
+
+static void add_hosts(uap_jout *object, const uap_profile *profile,
+                      const rank_report *report)
+{
+    const uap_comm *comm = profile->comm;
+    uap_jout *hosts = uap_jout_array();
+    int n = 0;
+    for (int r = 0; r < uap_comm_size(comm); r++) {
+        if (r == 0 || uap_comm_node_of(comm, r) != uap_comm_node_of(comm, r - 1)) {
+            if (n++ < HOSTS_MAX) {
+                uap_jadd_str(hosts, report[r].host);
+            }
+        }
+    }
+    uap_jset(object, "hosts", hosts);
+    uap_jset_i64(object, "nodes", n);
+    uap_jset_i64(object, "ranks", uap_comm_size(comm));
+}
+
+/* Ranks that are slower than the rest, or are another device altogether. */
+static void add_suspects(uap_jout *object, const uap_profile *profile,
+                         const rank_report *report)
+{
+    uap_jout *suspects = uap_jout_array();
+    for (int r = 0; r < uap_comm_size(profile->comm); r++) {
+        const bool differs = strcmp(report[r].device, report[0].device) != 0;
+        if (report[r].ratio > SLOW_RATIO || differs) {
+            uap_jout *one = uap_jout_object();
+            uap_jset_i64(one, "rank", r);
+            uap_jset_str(one, "host", report[r].host);
+            uap_jset_str(one, "device", report[r].device);
+            uap_jset_f64(one, "time_ratio", report[r].ratio);
+            uap_jadd(suspects, one);
+        }
+    }
+    uap_jset(object, "suspects", suspects);
+}
+
+static void add_skipped(uap_jout *object, const uap_profile *profile)
+{
+    uap_jout *skipped = uap_jout_array();
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_profile_item *item = &profile->item[i].pub;
+        if (item->state != UAP_ITEM_DONE) {
+            char line[224];
+            (void)snprintf(line, sizeof line, "%s: %s", item->what,
+                           item->state == UAP_ITEM_NO_MEMORY ? "no memory" : "no time");
+            uap_jadd_str(skipped, line);
+        }
+    }
+    uap_jset(object, "skipped", skipped);
+}
+
+static void add_models(uap_jout *object, const uap_profile *profile)
+{
+    uap_jout *models = uap_jout_array();
+    for (int32_t i = 0; i < profile->options.n_models; i++) {
+        const uap_model *model = profile->options.model[i];
+        uap_jout *one = uap_jout_object();
+        uap_jset_str(one, "name", model->name);
+        uap_jset_str(one, "sha256", model->sha256);
+        uap_jset_i64(one, "seq", model->seq);
+        uap_jadd(models, one);
+    }
+    uap_jset(object, "models", models);
+}
+
+/* Largest relative error of any fitted line: says whether latency + bytes / bandwidth is a
+ * fair picture of these links. */
+static double worst_fit(const uap_profile *profile)
+{
+    double worst = 0;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_item *item = &profile->item[i];
+        const bool is_collective = item->kind == UAP_MEASURE_COLLECTIVE;
+        if (item->pub.state != UAP_ITEM_DONE ||
+            (!is_collective && item->kind != UAP_MEASURE_P2P)) {
+            continue;
+        }
+        const uap_line line =
+            is_collective
+                ? (uap_line){item->collective.latency_s, item->collective.bandwidth_Bps}
+                : (uap_line){item->p2p.latency_s, item->p2p.bandwidth_Bps};
+        worst = fmax(worst, is_collective ? uap_fit_error(line, item->collective.point,
+                                                          item->collective.n_points)
+                                          : uap_fit_error(line, item->p2p.point,
+                                                          item->p2p.n_points));
+    }
+    return worst;
+}
+
+static char *compose(const uap_profile *profile, const char *command,
+                     const rank_report *report)
+{
+    char date[32] = "";
+    struct tm utc;
+    const time_t now = time(NULL);
+    uap_jout *object = uap_jout_object();
+    if (gmtime_r(&now, &utc) != NULL) {
+        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    uap_jset_str(object, "date", date);
+    uap_jset_str(object, "program", "uniap " UAP_VERSION);
+    uap_jset_str(object, "command", command);
+    uap_jset_str(object, "effort", profile->effort->name);
+    uap_jset_str(object, "backend", uap_backend_name(profile->info.backend));
+    uap_jset_str(object, "device_library", profile->info.library);
+    uap_jset_str(object, "mpi_library", uap_comm_library());
+    uap_jset_f64(object, "elapsed_s", profile->elapsed_s);
+    uap_jset_f64(object, "largest_fit_error", worst_fit(profile));
+    if (profile->note[0] != '\0') {
+        uap_jset_str(object, "note", profile->note);
+    }
+    add_hosts(object, profile, report);
+    add_models(object, profile);
+    add_suspects(object, profile, report);
+    add_skipped(object, profile);
+    char *text = uap_jout_text(object);
+    uap_jout_free(object);
+    return text;
+}
+
+uap_status uap_profile_provenance(const uap_profile *profile, const char *command,
+                                  char **out, uap_err *err)
+{
+    const rank_report own = report_self(profile);
+    uap_status rc = UAP_OK;
+    char *all = NULL;
+    size_t *offset = NULL;
+    *out = NULL;
+    UAP_TRY(uap_comm_gather(profile->comm, &own, sizeof own, &all, &offset, err));
+    if (uap_comm_rank(profile->comm) == 0) {
+        *out = compose(profile, command, (const rank_report *)(const void *)all);
+        rc = *out != NULL ? UAP_OK
+                          : UAP_FAIL(err, NO_MEMORY, "no memory for the provenance");
+    }
+    rc = uap_comm_agree(profile->comm, rc, err);
+done:
+    uap_free(offset);
+    uap_free(all);
+    return rc;
+}

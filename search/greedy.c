@@ -1,0 +1,302 @@
+/* The first plan of an engine that needs one to start from (search/greedy.h). */
+#include "search/greedy.h"
+
+#include "common/numbers.h"
+#include "search/objective.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PRICES    14 /* of memory, from nothing to everything, each 4 times the last */
+#define TIE_TRIES 16 /* combinations of tie classes looked at */
+#define ROUNDS    40 /* of local search; each tries every single change */
+
+/* How good a plan is: bytes that do not fit first, then time. */
+typedef struct score {
+    int64_t over;
+    int64_t value;
+} score;
+
+typedef struct greedy {
+    const uap_instance *in;
+    uap_arena *arena;
+    uap_stage_cost *stage;  /* [pp] scratch */
+    double *weight;         /* [L] time of each layer in the plan at hand */
+    double **best;          /* [L][S_u] shortest path to here */
+    int32_t **from;         /* [L][S_u] strategy of the layer before on it */
+    bool **allowed;         /* [L][S_u] by the tie classes being tried */
+    double time_scale;      /* micro-batches that a stage's time counts for */
+    double held;            /* micro-batches in flight, the mean over the stages */
+    uap_choice trial, good; /* the plan at hand, the best so far */
+    score good_score;
+} greedy;
+
+static bool better(score a, score b)
+{
+    return a.over != b.over ? a.over < b.over : a.value < b.value;
+}
+
+static score score_of(const greedy *g, const uap_choice *choice)
+{
+    score s = {INT64_MAX, -1};
+    const bool fits = uap_choice_value(g->in, choice, g->stage, &s.value);
+    if (fits) {
+        s.over = 0;
+    } else if (s.value >= 0) {
+        s.over = 0;
+        for (int32_t i = 0; i < g->in->pp; i++) {
+            const int64_t over = g->stage[i].memory - g->in->cap[i];
+            s.over += over > 0 ? over / g->in->pp + 1 : 0;
+        }
+    }
+    return s;
+}
+
+static bool make(greedy *g)
+{
+    const size_t layers = (size_t)g->in->n_layers;
+    g->stage = uap_arena_alloc(g->arena, (size_t)g->in->pp, sizeof *g->stage);
+    g->weight = uap_arena_alloc(g->arena, layers, sizeof *g->weight);
+    g->best = uap_arena_alloc(g->arena, layers, sizeof *g->best);
+    g->from = uap_arena_alloc(g->arena, layers, sizeof *g->from);
+    g->allowed = uap_arena_alloc(g->arena, layers, sizeof *g->allowed);
+    if (g->stage == NULL || g->weight == NULL || g->best == NULL || g->from == NULL ||
+        g->allowed == NULL) {
+        return false;
+    }
+    for (size_t u = 0; u < layers; u++) {
+        const size_t n = (size_t)uap_table_of(g->in, (int32_t)u)->n;
+        g->best[u] = uap_arena_alloc(g->arena, n, sizeof **g->best);
+        g->from[u] = uap_arena_alloc(g->arena, n, sizeof **g->from);
+        g->allowed[u] = uap_arena_alloc(g->arena, n, sizeof **g->allowed);
+        if (g->best[u] == NULL || g->from[u] == NULL || g->allowed[u] == NULL) {
+            return false;
+        }
+    }
+    return uap_choice_init(&g->trial, g->in->pp, g->in->n_layers) &&
+           uap_choice_init(&g->good, g->in->pp, g->in->n_layers);
+}
+
+static double price_of(const greedy *g, int32_t u, int32_t k, double price)
+{
+    const uap_layer_table *t = uap_table_of(g->in, u);
+    if (!g->allowed[u][k]) {
+        return HUGE_VAL;
+    }
+    const double time = ((double)t->fwd[k] + (double)t->bwd[k]) * g->time_scale +
+                        (double)t->grad[k] / g->in->pp;
+    const double bytes = (double)t->state[k] + g->held * (double)t->act[k];
+    return time + price * bytes;
+}
+
+/* Strategies of least time + price x memory along the chain, as if in one stage. */
+static void shortest_path(greedy *g, double price)
+{
+    const int32_t layers = g->in->n_layers;
+    for (int32_t u = 0; u < layers; u++) {
+        for (int32_t k = 0; k < uap_table_of(g->in, u)->n; k++) {
+            double least = u == 0 ? 0.0 : HUGE_VAL;
+            for (int32_t m = 0; u > 0 && m < uap_table_of(g->in, u - 1)->n; m++) {
+                const uap_edge_table *edge = uap_edge_of(g->in, u - 1);
+                const int32_t at = uap_edge_index(edge, m, k);
+                const double via =
+                    g->best[u - 1][m] +
+                    ((double)edge->r_fwd[at] + (double)edge->r_bwd[at]) * g->time_scale;
+                if (via < least) {
+                    least = via;
+                    g->from[u][k] = m;
+                }
+            }
+            g->best[u][k] = least + price_of(g, u, k, price);
+        }
+    }
+    int32_t at = 0;
+    for (int32_t k = 1; k < uap_table_of(g->in, layers - 1)->n; k++) {
+        at = g->best[layers - 1][k] < g->best[layers - 1][at] ? k : at;
+    }
+    for (int32_t u = layers; u-- > 0; at = g->from[u][at]) {
+        g->trial.strategy[u] = at;
+    }
+}
+
+/* Cuts where the running sum of the layers' times passes each stage's share. */
+static void balance(greedy *g)
+{
+    const int32_t layers = g->in->n_layers;
+    const int32_t pp = g->in->pp;
+    double total = 0.0;
+    for (int32_t u = 0; u < layers; u++) {
+        const uap_layer_table *t = uap_table_of(g->in, u);
+        const int32_t k = g->trial.strategy[u];
+        g->weight[u] = (double)t->fwd[k] + (double)t->bwd[k];
+        total += g->weight[u];
+    }
+    double sum = 0.0;
+    int32_t u = 0;
+    g->trial.first[0] = 0;
+    for (int32_t i = 1; i < pp; i++) {
+        do {
+            sum += g->weight[u++];
+        } while (u < layers - (pp - i) && sum + g->weight[u] / 2 < total * i / pp);
+        g->trial.first[i] = u;
+    }
+}
+
+/* Tries one entry of the plan at hand at another value; keeps it when that is better. */
+static bool try_change(greedy *g, int32_t *entry, int32_t value, score *now)
+{
+    const int32_t old = *entry;
+    if (old == value) {
+        return false;
+    }
+    *entry = value;
+    const score s = score_of(g, &g->trial);
+    if (better(s, *now)) {
+        *now = s;
+        return true;
+    }
+    *entry = old;
+    return false;
+}
+
+static bool move_cuts(greedy *g, score *now)
+{
+    bool moved = false;
+    for (int32_t i = 1; i < g->in->pp; i++) {
+        moved |= try_change(g, &g->trial.first[i], g->trial.first[i] - 1, now);
+        moved |= try_change(g, &g->trial.first[i], g->trial.first[i] + 1, now);
+    }
+    return moved;
+}
+
+static bool change_strategies(greedy *g, score *now)
+{
+    bool changed = false;
+    for (int32_t u = 0; u < g->in->n_layers; u++) {
+        for (int32_t k = 0; k < uap_table_of(g->in, u)->n; k++) {
+            changed |= try_change(g, &g->trial.strategy[u], k, now);
+        }
+    }
+    return changed;
+}
+
+static void keep_if_better(greedy *g, score now)
+{
+    if (better(now, g->good_score)) {
+        uap_choice_copy(&g->good, &g->trial, g->in->pp, g->in->n_layers);
+        g->good_score = now;
+    }
+}
+
+static void try_price(greedy *g, double price)
+{
+    shortest_path(g, price);
+    balance(g);
+    score now = score_of(g, &g->trial);
+    int rounds = ROUNDS;
+    while (rounds-- > 0 && move_cuts(g, &now)) {
+    }
+    keep_if_better(g, now);
+}
+
+static void improve(greedy *g)
+{
+    uap_choice_copy(&g->trial, &g->good, g->in->pp, g->in->n_layers);
+    score now = g->good_score;
+    for (int round = 0; round < ROUNDS; round++) {
+        const bool cut = move_cuts(g, &now);
+        if (!change_strategies(g, &now) && !cut) {
+            break;
+        }
+    }
+    keep_if_better(g, now);
+}
+
+/* Leaves both ends of each tie only the strategies of one class; `number` says which, as
+ * digits of mixed radix over the strategies of the ties' first ends. */
+static void allow(greedy *g, int64_t number)
+{
+    for (int32_t u = 0; u < g->in->n_layers; u++) {
+        memset(g->allowed[u], 1, (size_t)uap_table_of(g->in, u)->n);
+    }
+    for (int32_t t = 0; t < g->in->n_ties; t++) {
+        const uap_tie *tie = &g->in->tie[t];
+        const int32_t n = uap_table_of(g->in, tie->a)->n;
+        const int32_t class = tie->class_a[number % n];
+        number /= n;
+        for (int32_t k = 0; k < n; k++) {
+            g->allowed[tie->a][k] &= tie->class_a[k] == class;
+        }
+        for (int32_t k = 0; k < uap_table_of(g->in, tie->b)->n; k++) {
+            g->allowed[tie->b][k] &= tie->class_b[k] == class;
+        }
+    }
+}
+
+static int64_t tie_combinations(const uap_instance *in)
+{
+    int64_t n = 1;
+    for (int32_t t = 0; t < in->n_ties; t++) {
+        n = uap_min_i64(TIE_TRIES, n * uap_table_of(in, in->tie[t].a)->n);
+    }
+    return n;
+}
+
+/* The price at which a layer's memory weighs about a thousandth of its time. */
+static double lowest_price(const greedy *g)
+{
+    double time = 0.0;
+    double bytes = 1.0;
+    for (int32_t t = 0; t < g->in->n_tables; t++) {
+        const uap_layer_table *table = &g->in->table[t];
+        for (int32_t k = 0; k < table->n; k++) {
+            time += ((double)table->fwd[k] + (double)table->bwd[k]) * g->time_scale;
+            bytes += (double)table->state[k] + g->held * (double)table->act[k];
+        }
+    }
+    return (time + 1.0) / bytes / 1000.0;
+}
+
+static void search(greedy *g)
+{
+    const uap_instance *in = g->in;
+    g->good_score = (score){INT64_MAX, INT64_MAX};
+    g->time_scale = 1.0 + ((double)in->micro_batches - 1.0) / in->pp;
+    g->held = 0.0;
+    for (int32_t i = 0; i < in->pp; i++) {
+        g->held += (double)in->inflight[i] / in->pp;
+    }
+    const int64_t ties = tie_combinations(in);
+    for (int64_t number = 0; number < ties; number++) {
+        allow(g, number);
+        double price = lowest_price(g);
+        try_price(g, 0.0);
+        for (int p = 0; p < PRICES; p++, price *= 4.0) {
+            try_price(g, price);
+        }
+    }
+    if (g->good_score.over < INT64_MAX) {
+        improve(g);
+    }
+}
+
+uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
+                           int64_t *value, bool *found, uap_err *err)
+{
+    greedy g = {.in = instance};
+    *found = false;
+    g.arena = uap_arena_new();
+    const bool made = g.arena != NULL && make(&g);
+    if (made) {
+        search(&g);
+        *found = g.good_score.over == 0;
+    }
+    if (*found) {
+        uap_choice_copy(choice, &g.good, instance->pp, instance->n_layers);
+        *value = g.good_score.value;
+    }
+    uap_choice_free(&g.trial);
+    uap_choice_free(&g.good);
+    uap_arena_free(g.arena);
+    return made ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for a first plan");
+}

@@ -1,0 +1,21 @@
+/* A good plan quickly, without proof: strategies along a shortest path that also prices
+ * memory, stages balanced, then single changes while they help. */
+#ifndef UAP_SEARCH_GREEDY_H
+#define UAP_SEARCH_GREEDY_H
+
+#include "search/instance.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Looks for a plan of a checked instance. *found says whether it has one that fits; then
+ * choice (arrays of pp and L, made by the caller) and *value (ticks) are set. The same
+ * answer every time. Errors: NO_MEMORY. O(prices x L x S^2 + changes x L^2 x S). Local. */
+UAP_NODISCARD uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
+                                         int64_t *value, bool *found, uap_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,78 @@
+/* The exact engine against brute force on small random instances. */
+#include "unit/engines.h"
+
+#define INSTANCES 600
+
+static const uap_generate_range small = {1, 6, 1, 5, 1, 4};
+
+static void exact_equals_brute_force(void **state)
+{
+    (void)state;
+    int infeasible = 0;
+    int binding = 0;
+    int live = 0;
+    for (uint64_t seed = 0; seed < INSTANCES; seed++) {
+        uap_instance *in = random_instance(seed, &small);
+        uap_brute_result truth;
+        uap_err err = {0};
+        assert_ok(uap_brute_solve(in, &truth, &err), &err);
+        const answer a = solve_exactly(in, seed);
+        const int64_t expected = truth.feasible ? truth.value : INT64_MAX;
+        if (a.value != expected) {
+            fail_msg("seed %" PRIu64
+                     " (L %d, pp %d, c %d, objective %d, %s): exact %" PRId64
+                     ", brute force %" PRId64,
+                     seed, in->n_layers, in->pp, in->micro_batches, (int)in->objective,
+                     uap_schedule_name(in->schedule), a.value, expected);
+        }
+        infeasible += !truth.feasible;
+        binding += truth.feasible && truth.unlimited < truth.value;
+        live += in->n_live > 0;
+        uap_instance_free(in);
+    }
+    printf("%d instances: %d infeasible, %d with memory binding, %d with a live tensor\n",
+           INSTANCES, infeasible, binding, live);
+    assert_in_range(infeasible, INSTANCES / 5, INSTANCES / 2);
+    assert_in_range(binding, INSTANCES * 3 / 10, INSTANCES);
+    assert_in_range(live, INSTANCES / 5, INSTANCES);
+}
+
+/* Gradient work on late stages behind at least two others: a slower middle stage can lower
+ * E by more than it raises V, so that a plan that looks dominated may be the best. */
+static void late_gradient_work_is_weighed(void **state)
+{
+    (void)state;
+    static const uap_generate_range deep = {4, 6, 2, 4, 3, 4};
+    int counted = 0;
+    for (uint64_t seed = 100000; counted < 150; seed++) {
+        uap_instance *in = random_instance(seed, &deep);
+        if (in->objective != UAP_OBJECTIVE_FULL || in->pp < 3) {
+            uap_instance_free(in);
+            continue;
+        }
+        for (int32_t t = 0; t < in->n_tables; t++) {
+            for (int32_t k = 0; k < in->table[t].n; k++) {
+                in->table[t].grad[k] += t * (in->table[t].fwd[k] + in->table[t].bwd[k]);
+            }
+        }
+        uap_brute_result truth;
+        uap_err err = {0};
+        assert_ok(uap_brute_solve(in, &truth, &err), &err);
+        const answer a = solve_exactly(in, seed);
+        if (a.value != (truth.feasible ? truth.value : INT64_MAX)) {
+            fail_msg("seed %" PRIu64 ": exact %" PRId64 ", brute force %" PRId64, seed,
+                     a.value, truth.value);
+        }
+        counted++;
+        uap_instance_free(in);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exact_equals_brute_force),
+        cmocka_unit_test(late_gradient_work_is_weighed),
+    };
+    return cmocka_run_group_tests(tests, NULL, check_no_leaks);
+}
