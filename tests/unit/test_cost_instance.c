@@ -40,30 +40,28 @@ static void test_edges(void **state)
     bench_free(&b, instance);
 }
 
-/* Six devices, tp 2 -> tp 3: X = 6 x 100 x 4 = 2400 B: an all-to-all over 6 ranks of 400 B,
- * then a gather of 1200 B over 3. Bus bandwidth of 4 ranks stays, latency x log n / log 4. */
+/* Twelve devices, tp 4 -> tp 6: X = 12 x 100 x 4 = 4800 B: an all-to-all over 12 ranks of 400
+ * B, then a gather of 2400 B over 6. Beyond 4 ranks bus bandwidth stays (x 3/4) and latency
+ * grows with the logarithm. */
 static void test_layouts_that_do_not_nest(void **state)
 {
     (void)state;
     bench b;
     bench_init(&b, 2, UAP_SPACE_DP | UAP_SPACE_TP);
-    b.group.devices_per_node = 6;
-    b.options.batch = 6;
+    b.group.devices_per_node = 12;
+    b.options.batch = 12;
     for (int i = 0; i < 2; i++) {
-        b.layer[i].heads = b.layer[i].kv_heads = b.layer[i].ffn = 6;
+        b.layer[i].heads = b.layer[i].kv_heads = b.layer[i].ffn = 12;
     }
     uap_instance *instance = build(&b, 1, 1);
     assert_non_null(instance);
     const uap_edge_table *edge = uap_edge_of(instance, 0);
     const uap_layer_table *table = uap_table_of(instance, 0);
     const int32_t at =
-        uap_edge_index(edge, row_named(table, "dp3.tp2"), row_named(table, "dp2.tp3"));
-    const double exchange_bus = 8e6 * 3 / 4, exchange = 400 / (exchange_bus * 6 / 5);
-    /* Three ranks lie between the measured 2 and 4. */
-    const double x = log(1.5) / log(2), gather_bus = 0.5e6 + x * (3e6 - 0.5e6);
-    const double seconds = 4e-3 * log(6) / log(4) + exchange + (1e-3 + x * 1e-3) +
-                           1200 / (gather_bus * 3 / 2);
-    assert_close((double)edge->r_fwd[at] * 1e-11, seconds, 1e-8, 0);
+        uap_edge_index(edge, row_named(table, "dp3.tp4"), row_named(table, "dp2.tp6"));
+    const double exchange = 4e-3 * log(12) / log(4) + 400 / (8e6 * 0.75 * 12 / 11);
+    const double gather = 2e-3 * log(6) / log(4) + 2400 / (4e6 * 0.75 * 6 / 5);
+    assert_close((double)edge->r_fwd[at] * 1e-11, exchange + gather, 1e-8, 0);
     bench_free(&b, instance);
 }
 
@@ -119,7 +117,12 @@ static void test_tied_layers_keep_their_classes(void **state)
     const uap_tie *tie = &instance->tie[0];
     const uap_layer_table *first = uap_table_of(instance, 0);
     const uap_layer_table *last = uap_table_of(instance, 1);
+    bool seen[64] = {false};
+    int32_t classes = 0;
     for (int32_t i = 0; i < first->n; i++) {
+        assert_true(tie->class_a[i] >= 0 && tie->class_a[i] < 64);
+        classes += !seen[tie->class_a[i]];
+        seen[tie->class_a[i]] = true;
         const uap_strategy a = uap_cost_strategy(b.cost, 0, first->origin[i]);
         bool partner = false;
         for (int32_t j = 0; j < last->n; j++) {
@@ -130,6 +133,7 @@ static void test_tied_layers_keep_their_classes(void **state)
         }
         assert_true(partner);
     }
+    assert_i64(classes, 6); /* tp 1: fsdp 1, 2, 4; tp 2: 1, 2; tp 4: 1 */
     bench_free(&b, instance);
 }
 
