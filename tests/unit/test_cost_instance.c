@@ -300,6 +300,34 @@ static void test_what_is_refused(void **state)
     check_refused(&b, UAP_UNSUPPORTED, "mixes device classes");
 }
 
+/* Every allocation may fail: an error, and nothing leaks. */
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    bench b;
+    bool built = false;
+    bench_init(&b, 2, UAP_SPACE_ALL);
+    make_tied(&b);
+    for (int64_t allowed = 0; !built; allowed++) {
+        uap_err err = {0};
+        uap_instance *instance = NULL;
+        uap_cost *cost = NULL;
+        uap_mem_fail_after(allowed);
+        uap_status status = uap_cost_new(&b.model, &b.cluster, &b.options, &cost, &err);
+        if (status == UAP_OK) {
+            const uap_source source = uap_cost_source(cost);
+            status = source.build(source.context, 0, &instance, &err);
+        }
+        uap_mem_fail_after(-1);
+        built = status == UAP_OK;
+        assert_true(built == (instance != NULL));
+        assert_true(built || status == UAP_NO_MEMORY);
+        uap_instance_free(instance);
+        uap_cost_free(cost);
+        assert_i64(uap_mem_outstanding(), 0);
+    }
+}
+
 static void test_warnings(void **state)
 {
     (void)state;
@@ -342,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_illegal_configurations_and_suggestions),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_warnings),
     };
     return cmocka_run_group_tests(tests, NULL, check_no_leaks);
