@@ -411,6 +411,9 @@ static uap_status explain_infeasible(engine *e, uap_err *err)
             if (rc == UAP_OK && overshoot < least) {
                 least = overshoot;
                 e->result->shortage = shortage;
+                /* With ties or live tensors the figure is a lower bound: where it says that
+                 * all is well it explains nothing. */
+                e->result->shortage.known = overshoot > 0;
             }
         }
         uap_instance_free(in);

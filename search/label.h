@@ -25,7 +25,7 @@ typedef struct uap_label_list {
 
 /* Which comparisons dominance needs. */
 typedef struct uap_dominance {
-    bool plane;     /* only p and m differ from label to label */
+    bool plane;     /* f and g are 0 throughout */
     bool keep_slow; /* the backward part p - f must be equal */
 } uap_dominance;
 

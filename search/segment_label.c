@@ -73,21 +73,10 @@ static void run_free(label_run *run)
     uap_free(run->out);
 }
 
-/* Whether labels of this group differ in p and m only. */
+/* Whether labels have p, m and w only. */
 static bool is_plane(const label_run *run)
 {
-    if (run->only < 0 && (run->cls->split || run->cls->grad)) {
-        return false;
-    }
-    for (int32_t l = 0; l < run->group->n_len; l++) {
-        const int32_t kind = run->s->chain->kind_of[run->group->start + l];
-        for (int32_t k = 0; k < run->s->chain->kind[kind].n; k++) {
-            if (run->cls->row[kind].w[k] != 0) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return run->only >= 0 || (!run->cls->split && !run->cls->grad);
 }
 
 static void run_start(label_run *run, const uap_group *group, int32_t x,
