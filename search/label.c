@@ -47,13 +47,30 @@ static bool stands_before(const uap_label *a, const uap_label *b)
     return a->w < b->w;
 }
 
-/* a stands before b, so a->p <= b->p. */
-static bool dominates(const uap_label *a, const uap_label *b, bool keep_slow)
+/* The terms of stage 0, one by one: V, V + g and V - b of a are nowhere above b's. */
+static bool dominates_first(const uap_label *a, const uap_label *b, uap_dominance rule)
 {
+    const int64_t dp = a->p - b->p; /* all differences are a - b */
+    const int64_t df = a->f - b->f;
+    const int64_t dg = a->g - b->g;
+    const int64_t db = dp - df;
+    const int64_t by_f = rule.c * dp - (rule.k - 1) * df;
+    const int64_t by_b = rule.c * dp - (rule.k - 1) * db;
+    return a->m <= b->m && a->w <= b->w && df <= 0 && dp + dg <= 0 &&
+           rule.c * dp + dg <= 0 && by_f <= 0 && by_b <= 0 && by_f + dg <= 0 &&
+           by_b + dg <= 0 && by_f - db <= 0 && by_b - db <= 0;
+}
+
+/* a stands before b, so a->p <= b->p. */
+static bool dominates(const uap_label *a, const uap_label *b, uap_dominance rule)
+{
+    if (rule.first_stage) {
+        return dominates_first(a, b, rule);
+    }
     const int64_t back_a = a->p - a->f;
     const int64_t back_b = b->p - b->f;
     return a->m <= b->m && a->f <= b->f && a->g <= b->g && a->w <= b->w &&
-           (keep_slow ? back_a == back_b : back_a <= back_b);
+           (rule.keep_slow ? back_a == back_b : back_a <= back_b);
 }
 
 /* The least memory among kept labels, by workspace: w ascending, m descending. In the plane
@@ -111,7 +128,7 @@ static bool is_dominated(const uap_label_list *kept, const front *f,
         return false;
     }
     for (size_t i = kept->n; i-- > 0;) {
-        if (dominates(&kept->at[i], label, rule.keep_slow)) {
+        if (dominates(&kept->at[i], label, rule)) {
             return true;
         }
     }

@@ -47,6 +47,9 @@ void uap_run_start(uap_label_run *run, uap_group *group, int32_t x,
  * >= 0), or the lists themselves (saved). False when out of memory. */
 bool uap_run_labels(uap_label_run *run);
 
+/* What row k of a kind adds to a label. */
+uap_label uap_run_step(const uap_label_run *run, const uap_row_view *row, int32_t k);
+
 /* Functional f of a full label. */
 double uap_run_value(const uap_label_run *run, int32_t f, const uap_label *label);
 

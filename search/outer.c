@@ -173,6 +173,20 @@ static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
     return o->terms[i].round_trips ? fmax(m, (double)o->c * p - (p + behind)) : m;
 }
 
+/* The same from a cell's bounds, where stage 0's come with g. */
+static double cell_term(const uap_outer *o, int32_t i, const uap_cell_bounds *cell,
+                        double behind)
+{
+    const double m = fmax(stage_term(o, i, cell->p, behind), cell->alone);
+    const uap_stage_terms *t = &o->terms[i];
+    if (cell->round <= 0) {
+        return m;
+    }
+    /* Without full rounds the measure is c p + g, which waits for nothing behind. */
+    const double rounds = t->n_rounds > 0 ? t->rounds[1] : 0;
+    return fmax(m, rounds * behind + cell->round - (cell->s + behind));
+}
+
 static double boundary_term(const uap_outer *o, double fwd, double bwd)
 {
     const double c = (double)o->c;
@@ -193,6 +207,7 @@ static bool cell_bounds(const uap_outer *o, const uap_group *group, int32_t cell
     if (group->alone >= 0) {
         out->alone = fmax(0, group->bound[group->alone][cell] - out->s);
     }
+    out->round = group->round < 0 ? 0 : group->bound[group->round][cell];
     (void)o;
     return true;
 }
@@ -313,7 +328,7 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
             for (int32_t j = 0; j < tail->count; j++) {
                 const uap_relaxed t = o->pool[tail->first + j];
                 const double s = cell.s + t.s;
-                const double alone = fmax(stage_term(o, i, cell.p, t.s), cell.alone);
+                const double alone = cell_term(o, i, &cell, t.s);
                 const double m = fmax(t.m, alone);
                 if (before + s + m <= o->target) {
                     stair_add(acc, s, m);
@@ -462,7 +477,7 @@ static bool prefix_pass(uap_outer *o)
 
 /* Most that a stage's time, its share of S and its span may be in plans within the target. */
 typedef struct cell_slack {
-    double time, sum, alone;
+    double time, sum, alone, round;
 } cell_slack;
 
 /* Widens the slack by what a prefix h and a suffix t leave. */
@@ -483,12 +498,14 @@ static void pair_slack(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed
     slack->time = fmax(slack->time, p);
     slack->sum = fmax(slack->sum, room - fmax(h.m, t.m));
     slack->alone = fmax(slack->alone, room);
+    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
+    slack->round = fmax(slack->round, o->target - h.s - rounds * t.s);
 }
 
 static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
                            const uap_list *tail, uap_group *group, int32_t cell)
 {
-    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = fmax(group->bound[0][cell], 0);
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
@@ -500,9 +517,11 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
             pair_slack(o, i, h, t, &slack);
         }
     }
-    double of[UAP_MAX_FUNCTIONALS] = {slack.time, slack.sum, slack.sum};
-    if (group->alone >= 0) {
-        of[group->alone] = slack.alone;
+    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
+    for (int32_t f = 1; f < group->n_functionals; f++) {
+        of[f] = f == group->sum     ? slack.sum
+                : f == group->alone ? slack.alone
+                                    : slack.round;
     }
     for (int32_t f = 0; f < group->n_functionals; f++) {
         if (of[f] < group->bound[f][cell]) {

@@ -23,6 +23,9 @@ static void set_weights(const uap_segments *s, const uap_segment_needs *needs,
     cls->weights[UAP_MEASURE_TIME_GRAD] = (uap_weights){.p = 1, .g = 1};
     cls->weights[UAP_MEASURE_SPAN] = (uap_weights){.p = c, .f = -half};
     cls->weights[UAP_MEASURE_SPAN_GRAD] = (uap_weights){.p = c, .f = -half, .g = 1};
+    const int64_t rounds = uap_most_rounds(c, k);
+    const int64_t rest = c - 1 - (rounds - 1) * k;
+    cls->weights[UAP_MEASURE_ROUND_GRAD] = (uap_weights){.p = rounds + rest, .g = 1};
 }
 
 /* Fills every measure of a list of (p, f, g); g may be NULL. q: [UAP_MEASURE_COUNT] -> [n] */
@@ -345,13 +348,14 @@ static bool shares_group(const uap_segments *s, const uap_stage_class *cls, int3
            chain->run_end[a] - b + 1 >= cls->n_max;
 }
 
-static void choose_measures(const uap_stage_class *cls, uap_group *group)
+static void choose_measures(const uap_stage_class *cls, bool round_trips,
+                            uap_group *group)
 {
     const bool tail = group->start == 0 && cls->grad && !cls->scalar;
     const bool halves = cls->weights[UAP_MEASURE_SPAN].f != 0;
     group->measure[group->n_functionals++] = UAP_MEASURE_TIME;
     group->sum = 0;
-    group->alone = -1;
+    group->alone = group->round = -1;
     if (tail) {
         group->sum = group->n_functionals;
         group->measure[group->n_functionals++] = UAP_MEASURE_TIME_GRAD;
@@ -361,6 +365,36 @@ static void choose_measures(const uap_stage_class *cls, uap_group *group)
         group->measure[group->n_functionals++] =
             tail ? UAP_MEASURE_SPAN_GRAD : UAP_MEASURE_SPAN;
     }
+    if (tail && round_trips) {
+        group->round = group->n_functionals;
+        group->measure[group->n_functionals++] = UAP_MEASURE_ROUND_GRAD;
+    }
+}
+
+/* Whether g of a stage that starts at this layer can never decide E: all backward work of
+ * the layers before, at its least, takes longer than all g of the group's layers, at its
+ * most. The simple objective adds the largest g as it stands. */
+static bool grad_is_idle(const uap_segments *s, const uap_group *group)
+{
+    const uap_chain *chain = s->chain;
+    if (chain->instance->objective == UAP_OBJECTIVE_SIMPLE || group->start == 0) {
+        return false;
+    }
+    double later = 0;
+    double grad = 0;
+    for (int32_t u = 0; u < group->start; u++) {
+        const uap_kind *kind = uap_kind_of(chain, u);
+        later += (double)least_of(kind->bwd, kind->n);
+    }
+    for (int32_t l = 0; l < group->n_len; l++) {
+        const uap_kind *kind = uap_kind_of(chain, group->start + l);
+        int64_t most = 0;
+        for (int32_t k = 0; k < kind->n; k++) {
+            most = uap_max_i64(most, kind->grad[k]);
+        }
+        grad += (double)most;
+    }
+    return grad <= later;
 }
 
 static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
@@ -384,7 +418,8 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
         group->cells += uap_kind_of(chain, start + l)->n_out;
     }
     group->offset[group->n_len] = group->cells;
-    choose_measures(cls, group);
+    choose_measures(cls, s->is_round_trip, group);
+    group->no_grad = grad_is_idle(s, group);
     const size_t n = (size_t)group->n_in * (size_t)group->cells;
     for (int32_t f = 0; f < group->n_functionals; f++) {
         group->bound[f] = uap_arena_alloc(s->arena, n, sizeof(double));
@@ -613,6 +648,7 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->chain = chain;
     s->arena = arena;
     s->keep_slow = needs->keep_slow;
+    s->is_round_trip = needs->round_trips;
     if (!build_all(s, needs)) {
         uap_segments_free(s);
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");

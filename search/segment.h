@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define UAP_MAX_FUNCTIONALS 3
+#define UAP_MAX_FUNCTIONALS 4
 #define UAP_MAX_MULTIPLIERS 24
 
 /* Linear measures of a segment that bounds and budgets speak of, with integer weights:
@@ -27,8 +27,16 @@ typedef enum uap_measure {
     UAP_MEASURE_TIME_GRAD,
     UAP_MEASURE_SPAN,
     UAP_MEASURE_SPAN_GRAD,
+    UAP_MEASURE_ROUND_GRAD, /* stage 0: its times in the most round trips that V counts */
     UAP_MEASURE_COUNT
 } uap_measure;
+
+/* Round trips of 1f1b that V counts at most (r), and the p's it adds (c-1-(r-1)k), for a
+ * stage that holds k of c micro-batches; r = 1: none. */
+static inline int64_t uap_most_rounds(int64_t c, int64_t k)
+{
+    return c > k ? 1 + (c - 1) / k : 1;
+}
 
 typedef struct uap_weights {
     int64_t p, f, g;
@@ -80,7 +88,9 @@ typedef struct uap_group {
     int32_t cells;   /* per x */
     int32_t n_functionals;
     uap_measure measure[UAP_MAX_FUNCTIONALS];
-    int32_t sum, alone; /* which bounds the share of S; of the span, -1: none */
+    bool no_grad; /* g can never decide E: stage 0's backward and g outlast it */
+    int32_t sum, alone,
+        round; /* which bounds the share of S, the span, the rounds; -1: none */
     double
         *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, HUGE_VAL: none fits */
     double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
@@ -90,7 +100,8 @@ typedef struct uap_group {
 typedef struct uap_segments {
     const uap_chain *chain;
     uap_arena *arena;
-    bool keep_slow; /* dominance must not rely on a smaller backward time */
+    bool is_round_trip; /* 1f1b: V is the maximum that labels of stage 0 know */
+    bool keep_slow;     /* dominance must not rely on a smaller backward time */
     int32_t n_classes, n_groups;
     uap_stage_class *cls; /* [n_classes] */
     int32_t *class_of;    /* [pp] */

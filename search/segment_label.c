@@ -69,7 +69,8 @@ void uap_run_free(uap_label_run *run)
 /* Whether labels have p, m and w only. */
 static bool is_plane(const uap_label_run *run)
 {
-    return run->only >= 0 || (!run->cls->split && !run->cls->grad);
+    const bool grad = run->cls->grad && !run->group->no_grad;
+    return run->only >= 0 || (!run->cls->split && !grad);
 }
 
 void uap_run_start(uap_label_run *run, uap_group *group, int32_t x,
@@ -80,8 +81,13 @@ void uap_run_start(uap_label_run *run, uap_group *group, int32_t x,
     run->cls = &run->s->cls[group->class_index];
     run->x = x;
     run->tests = group->n_functionals * run->cls->n_multipliers;
+    const bool first = group->start == 0 && run->cls->grad && run->s->is_round_trip;
+    const bool full = run->only < 0;
     run->rule = (uap_dominance){.plane = is_plane(run),
-                                .keep_slow = run->only < 0 && run->s->keep_slow};
+                                .keep_slow = full && run->s->keep_slow,
+                                .first_stage = full && first && chain->pp > 1,
+                                .c = chain->c,
+                                .k = uap_min_i64(run->cls->inflight, chain->c)};
     for (int32_t f = 0; f < group->n_functionals; f++) {
         run->budget[f] = budget[f];
     }
@@ -107,11 +113,11 @@ static bool merge_into(uap_label_run *run, uap_label_list *list)
     return true;
 }
 
-/* What row k of a kind adds to a label. */
-static uap_label row_step(const uap_label_run *run, const uap_row_view *row, int32_t k)
+uap_label uap_run_step(const uap_label_run *run, const uap_row_view *row, int32_t k)
 {
     if (run->only < 0) {
-        return (uap_label){row->p[k], row->f[k], row->g[k], row->m[k], row->w[k]};
+        const int64_t g = run->group->no_grad ? 0 : row->g[k];
+        return (uap_label){row->p[k], row->f[k], g, row->m[k], row->w[k]};
     }
     const double q = row->q[run->group->measure[run->only]][k];
     return (uap_label){.p = (int64_t)q, .m = row->m[k], .w = row->w[k]};
@@ -134,7 +140,7 @@ static bool pass_rows(uap_label_run *run, int32_t l)
             return false;
         }
         run->shifted.n = 0;
-        const uap_label step = row_step(run, row, k);
+        const uap_label step = uap_run_step(run, row, k);
         const int64_t least_work = run->work[l];
         for (size_t i = 0; i < from->n; i++) {
             uap_label next = from->at[i];

@@ -36,7 +36,7 @@ static bool step_back(const uap_label_run *run, int32_t l, int32_t *y, uap_label
         if (kind->out[k] != *y || (l == 0 && kind->in[k] != run->x)) {
             continue;
         }
-        uap_label step = {row->p[k], row->f[k], row->g[k], row->m[k], row->w[k]};
+        const uap_label step = uap_run_step(run, row, k);
         if (l == 0) {
             const uap_label_list first = {.at = (uap_label[]){origin}, .n = 1};
             if (find_before(&first, label, &step) != NULL) {
