@@ -44,7 +44,7 @@ stopped() {
     *) complain "$command_line: exit status $1, expected 4 or 5" ;;
     esac
     rm -f plan.json
-    [ "$2" -lt 30 ] || complain "$command_line: took $2 seconds"
+    [ "$2" -lt $((20 * ${UAP_TIME_SCALE:-1})) ] || complain "$command_line: took $2 seconds"
 }
 
 # The search has begun, however slow the machine.
