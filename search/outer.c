@@ -56,14 +56,15 @@ uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain,
     }
     const bool full = in->objective == UAP_OBJECTIVE_FULL;
     pipeline->scalar = full && chain->pp == 1;
+    pipeline->round_trips =
+        full && in->schedule != UAP_SCHEDULE_GPIPE && !pipeline->scalar;
     const double share = full ? smaller_half_share(chain) : 0;
     for (int32_t i = 0; i < chain->pp; i++) {
         const double k = fmin((double)in->inflight[i], c);
-        const bool round_trips = full && in->schedule != UAP_SCHEDULE_GPIPE;
-        pipeline->kappa[i] = round_trips ? c - 1 - (k - 1) * share : c - 1;
+        pipeline->kappa[i] = pipeline->round_trips ? c - 1 - (k - 1) * share : c - 1;
         pipeline->grad[i] = any_grad && (!full || exact_tail || i < 2);
         pipeline->split[i] =
-            full && (!round_trips || k > 1 ||
+            full && (!pipeline->round_trips || k > 1 ||
                      (any_grad && i + 1 < chain->pp && (exact_tail || i == 0)));
         if (pipeline->scalar) {
             pipeline->kappa[i] = 0;
@@ -187,11 +188,10 @@ static bool cell_bounds(const uap_outer *o, const uap_group *group, int32_t cell
     if (isinf(group->bound[0][cell])) {
         return false;
     }
-    out->s = out->p;
+    out->s = fmax(out->p, group->bound[group->sum][cell]);
     out->alone = 0;
-    if (group->n_functionals == 3) {
-        out->s = fmax(out->p, group->bound[1][cell]);
-        out->alone = fmax(0, group->bound[2][cell] - out->s);
+    if (group->alone >= 0) {
+        out->alone = fmax(0, group->bound[group->alone][cell] - out->s);
     }
     (void)o;
     return true;
@@ -264,8 +264,7 @@ static void least_before(uap_outer *o)
                     const int32_t n_out = uap_kind_of(chain, a + l - 1)->n_out;
                     double *end = o->at_end + (size_t)(a + l - 1) * (size_t)o->width;
                     const int32_t cell = uap_cell(group, x, l, 0);
-                    const double *bound =
-                        group->bound[group->n_functionals == 3 ? 1 : 0] + cell;
+                    const double *bound = group->bound[group->sum] + cell;
                     for (int32_t y = 0; y < n_out; y++) {
                         const double v = s + fmax(0, bound[y]);
                         end[y] = v < end[y] ? v : end[y];
@@ -472,10 +471,14 @@ static bool prefix_pass(uap_outer *o)
     return ok;
 }
 
-/* Most that p may be between a prefix h and a suffix t so that the plan can be within the
- * target; slack[1] and slack[2] get the same for S's share and for S + kappa p. */
-static void pair_budget(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed t,
-                        double *slack)
+/* Most that a stage's time, its share of S and its span may be in plans within the target. */
+typedef struct cell_slack {
+    double time, sum, alone;
+} cell_slack;
+
+/* Widens the slack by what a prefix h and a suffix t leave. */
+static void pair_slack(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed t,
+                       cell_slack *slack)
 {
     const uap_stage_terms *terms = &o->terms[i];
     const double c = (double)o->c;
@@ -488,15 +491,15 @@ static void pair_budget(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxe
             p = fmin(p, (room - (times - 1) * t.s) / (times + terms->rest[r]));
         }
     }
-    slack[0] = fmax(slack[0], p);
-    slack[1] = fmax(slack[1], room - fmax(h.m, t.m));
-    slack[2] = fmax(slack[2], room);
+    slack->time = fmax(slack->time, p);
+    slack->sum = fmax(slack->sum, room - fmax(h.m, t.m));
+    slack->alone = fmax(slack->alone, room);
 }
 
 static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
                            const uap_list *tail, uap_group *group, int32_t cell)
 {
-    double slack[UAP_MAX_FUNCTIONALS] = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = fmax(group->bound[0][cell], 0);
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
@@ -505,17 +508,21 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
             if (h.s + t.s + least > o->target) {
                 break; /* sums only grow along the list */
             }
-            pair_budget(o, i, h, t, slack);
+            pair_slack(o, i, h, t, &slack);
         }
     }
+    double of[UAP_MAX_FUNCTIONALS] = {slack.time, slack.sum, slack.sum};
+    if (group->alone >= 0) {
+        of[group->alone] = slack.alone;
+    }
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        if (slack[f] < group->bound[f][cell]) {
+        if (of[f] < group->bound[f][cell]) {
             return;
         }
     }
     for (int32_t f = 0; f < group->n_functionals; f++) {
         double *budget = &group->budget[f][cell];
-        *budget = fmax(*budget, slack[f]);
+        *budget = fmax(*budget, of[f]);
     }
 }
 
@@ -564,8 +571,7 @@ static void budget_pass(uap_outer *o)
 static void set_terms(uap_outer *o)
 {
     const uap_instance *in = o->chain->instance;
-    const bool round_trips = in->objective == UAP_OBJECTIVE_FULL &&
-                             in->schedule != UAP_SCHEDULE_GPIPE && !o->pipeline->scalar;
+    const bool round_trips = o->pipeline->round_trips;
     for (int32_t i = 0; i < o->chain->pp; i++) {
         uap_stage_terms *t = &o->terms[i];
         const int64_t k = uap_min_i64(in->inflight[i], o->c);

@@ -20,6 +20,7 @@ typedef struct label_run {
     const uap_stage_class *cls;
     int32_t x;
     const double *budget[UAP_MAX_FUNCTIONALS]; /* [cells] of this x */
+    int32_t only; /* labels of this functional alone, its value in p; -1: full labels */
     uap_dominance rule;
     int32_t width;            /* widest class set */
     int32_t tests;            /* functionals x multipliers */
@@ -47,7 +48,7 @@ static bool run_init(label_run *run, uap_segments *s)
         width = chain->kind[i].n_out > width ? chain->kind[i].n_out : width;
     }
     const size_t tests = (size_t)UAP_MAX_FUNCTIONALS * UAP_MAX_MULTIPLIERS;
-    *run = (label_run){.s = s, .width = width};
+    *run = (label_run){.s = s, .width = width, .only = -1};
     run->limit = uap_calloc((size_t)cells * tests, sizeof *run->limit);
     run->sweep = uap_calloc(2 * (size_t)width * tests, sizeof *run->sweep);
     run->work = uap_calloc((size_t)n_len, sizeof *run->work);
@@ -75,7 +76,7 @@ static void run_free(label_run *run)
 /* Whether labels of this group differ in p and m only. */
 static bool is_plane(const label_run *run)
 {
-    if (run->cls->split || run->cls->grad) {
+    if (run->only < 0 && (run->cls->split || run->cls->grad)) {
         return false;
     }
     for (int32_t l = 0; l < run->group->n_len; l++) {
@@ -97,7 +98,8 @@ static void run_start(label_run *run, const uap_group *group, int32_t x,
     run->cls = &run->s->cls[group->class_index];
     run->x = x;
     run->tests = group->n_functionals * run->cls->n_multipliers;
-    run->rule = (uap_dominance){.plane = is_plane(run), .keep_slow = run->s->keep_slow};
+    run->rule = (uap_dominance){.plane = is_plane(run),
+                                .keep_slow = run->only < 0 && run->s->keep_slow};
     for (int32_t f = 0; f < group->n_functionals; f++) {
         run->budget[f] = budget[f];
     }
@@ -108,6 +110,19 @@ static void run_start(label_run *run, const uap_group *group, int32_t x,
     }
 }
 
+/* Multiplier m on the scale of functional f. */
+static double price(const label_run *run, int32_t f, int32_t m)
+{
+    return (double)run->cls->weights[run->group->measure[f]].p * run->cls->multiplier[m];
+}
+
+/* Functional f of a full label. */
+static double value_of(const label_run *run, int32_t f, const uap_label *label)
+{
+    const uap_weights *w = &run->cls->weights[run->group->measure[f]];
+    return (double)(w->p * label->p + w->f * label->f + w->g * label->g);
+}
+
 /* Most that each test may be behind layer l in class y when the stage ends right there. */
 static void limits_of_end(const label_run *run, int32_t l, int32_t y, double *limit)
 {
@@ -116,7 +131,7 @@ static void limits_of_end(const label_run *run, int32_t l, int32_t y, double *li
     for (int32_t f = 0; f < run->group->n_functionals; f++) {
         const double budget = run->budget[f][cell];
         for (int32_t m = 0; m < cls->n_multipliers; m++) {
-            const double credit = cls->multiplier[m] * (double)(cls->cap - run->work[l]);
+            const double credit = price(run, f, m) * (double)(cls->cap - run->work[l]);
             const double margin = RELATIVE_MARGIN * (fabs(budget) + fabs(credit)) + 1;
             limit[f * cls->n_multipliers + m] =
                 isinf(budget) ? -HUGE_VAL : budget + credit + margin;
@@ -141,11 +156,10 @@ static void limits_through_rows(const label_run *run, int32_t l, double *through
             run->limit + (size_t)(group->offset[l] + kind->out[k]) * (size_t)tests;
         double *to = through + (size_t)kind->in[k] * (size_t)tests;
         for (int32_t f = 0; f < group->n_functionals; f++) {
-            const double q = group->functional[f].cp * row->p_real[k] +
-                             group->functional[f].cg * row->g_real[k];
+            const double q = row->q[group->measure[f]][k];
             for (int32_t m = 0; m < cls->n_multipliers; m++) {
                 const int32_t t = f * cls->n_multipliers + m;
-                const double v = behind[t] - q - cls->multiplier[m] * row->m_real[k];
+                const double v = behind[t] - q - price(run, f, m) * row->m_real[k];
                 to[t] = v > to[t] ? v : to[t];
             }
         }
@@ -170,14 +184,14 @@ static void sweep_limits(label_run *run)
         }
         limits_through_rows(run, l + 1, run->sweep);
         const uap_link *link = uap_link_of(chain, u);
-        const double *r = run->cls->link_real[chain->link_of[u]];
         for (int32_t y = 0; y < link->n_out; y++) {
             double *limit = run->limit + (size_t)(group->offset[l] + y) * (size_t)tests;
             for (int32_t i = 0; i < link->n_in; i++) {
                 const double *through = run->sweep + (size_t)i * (size_t)tests;
-                const double cost = r[y * link->n_in + i];
                 for (int32_t f = 0; f < group->n_functionals; f++) {
-                    const double q = group->functional[f].cp * cost;
+                    const double *r =
+                        run->cls->link_q[group->measure[f]][chain->link_of[u]];
+                    const double q = r[y * link->n_in + i];
                     for (int32_t m = 0; m < run->cls->n_multipliers; m++) {
                         const int32_t t = f * run->cls->n_multipliers + m;
                         const double v = through[t] - q;
@@ -195,12 +209,13 @@ static bool within_limits(const label_run *run, const uap_label *label,
     const uap_group *group = run->group;
     const int32_t n = run->cls->n_multipliers;
     const double m = (double)label->m;
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        const double q = group->functional[f].cp * (double)label->p +
-                         group->functional[f].cg * (double)label->g;
+    const int32_t first = run->only < 0 ? 0 : run->only;
+    const int32_t last = run->only < 0 ? group->n_functionals - 1 : run->only;
+    for (int32_t f = first; f <= last; f++) {
+        const double q = run->only >= 0 ? (double)label->p : value_of(run, f, label);
         const double *at = limit + f * n;
         for (int32_t j = 0; j < n; j++) {
-            if (q + run->cls->multiplier[j] * m > at[j]) {
+            if (q + price(run, f, j) * m > at[j]) {
                 return false;
             }
         }
@@ -223,6 +238,16 @@ static bool merge_into(label_run *run, uap_label_list *list)
     return true;
 }
 
+/* What row k of a kind adds to a label. */
+static uap_label row_step(const label_run *run, const uap_row_view *row, int32_t k)
+{
+    if (run->only < 0) {
+        return (uap_label){row->p[k], row->f[k], row->g[k], row->m[k], row->w[k]};
+    }
+    const double q = row->q[run->group->measure[run->only]][k];
+    return (uap_label){.p = (int64_t)q, .m = row->m[k], .w = row->w[k]};
+}
+
 /* Labels in front of layer l through its rows; true when any label survives. */
 static bool pass_rows(label_run *run, int32_t l)
 {
@@ -243,14 +268,17 @@ static bool pass_rows(label_run *run, int32_t l)
             return false;
         }
         run->shifted.n = 0;
+        const uap_label step = row_step(run, row, k);
+        const int64_t least_work = run->work[l];
         for (size_t i = 0; i < from->n; i++) {
             uap_label next = from->at[i];
-            next.p += row->p[k];
-            next.f += row->f[k];
-            next.g += row->g[k];
-            next.m += row->m[k];
-            next.w = uap_max_i64(next.w, row->w[k]);
-            if (next.m + next.w <= run->cls->cap && within_limits(run, &next, limit)) {
+            next.p += step.p;
+            next.f += step.f;
+            next.g += step.g;
+            next.m += step.m;
+            next.w = uap_max_i64(next.w, step.w);
+            if (next.m + uap_max_i64(next.w, least_work) <= run->cls->cap &&
+                within_limits(run, &next, limit)) {
                 run->shifted.at[run->shifted.n++] = next;
             }
         }
@@ -271,6 +299,9 @@ static bool pass_link(label_run *run, int32_t l)
     const uap_link *link = uap_link_of(chain, u);
     const int64_t *rp = run->cls->link_p[chain->link_of[u]];
     const int64_t *rf = run->cls->link_f[chain->link_of[u]];
+    const bool full = run->only < 0;
+    const uap_measure measure = full ? UAP_MEASURE_TIME : run->group->measure[run->only];
+    const double *rq = run->cls->link_q[measure][chain->link_of[u]];
     for (int32_t x = 0; x < link->n_in; x++) {
         run->in[x].n = 0;
         for (int32_t y = 0; y < link->n_out; y++) {
@@ -283,8 +314,9 @@ static bool pass_link(label_run *run, int32_t l)
             for (size_t i = 0; i < from->n; i++) {
                 uap_label *next = &run->shifted.at[i];
                 *next = from->at[i];
-                next->p += rp[y * link->n_in + x];
-                next->f += rf[y * link->n_in + x];
+                next->p +=
+                    full ? rp[y * link->n_in + x] : (int64_t)rq[y * link->n_in + x];
+                next->f += full ? rf[y * link->n_in + x] : 0;
             }
             if (!merge_into(run, &run->in[x])) {
                 return false;
@@ -365,8 +397,7 @@ static bool emit_set(label_run *run, int32_t l, int32_t y)
         const uap_label *label = &list->at[i];
         bool wanted = true;
         for (int32_t f = 0; f < run->group->n_functionals; f++) {
-            const double q = run->group->functional[f].cp * (double)label->p +
-                             run->group->functional[f].cg * (double)label->g;
+            const double q = value_of(run, f, label);
             wanted = wanted && q <= run->budget[f][cell] + 1 + RELATIVE_MARGIN * q;
         }
         if (wanted && !set_covers(s, set, label)) {
@@ -375,6 +406,21 @@ static bool emit_set(label_run *run, int32_t l, int32_t y)
         }
     }
     return true;
+}
+
+/* The least value of the functional at (l, y), into the group's bound. */
+static void raise_bound(label_run *run, int32_t l, int32_t y)
+{
+    const int32_t cell = run->group->offset[l] + y;
+    const double budget = run->budget[run->only][cell];
+    double *bound = &run->group->bound[run->only][run->x * run->group->cells + cell];
+    if (isinf(budget)) {
+        return;
+    }
+    const uap_label_list *list = &run->out[y];
+    const double least = list->n == 0 ? budget * (1 + RELATIVE_MARGIN) + 1
+                                      : (double)list->at[0].p * (1 - RELATIVE_MARGIN) - 1;
+    *bound = fmax(*bound, least);
 }
 
 /* Runs the labels of one start class through the group's layers. */
@@ -395,11 +441,15 @@ static bool run_labels(label_run *run)
     run->in[run->x].at[0] =
         (uap_label){.m = chain->start_act[group->start] * run->cls->inflight};
     for (int32_t l = 0; l < group->n_len; l++) {
-        if (!pass_rows(run, l)) {
+        const bool any = pass_rows(run, l);
+        const int32_t n_out = uap_kind_of(chain, group->start + l)->n_out;
+        for (int32_t y = 0; run->only >= 0 && !run->no_memory && y < n_out; y++) {
+            raise_bound(run, l, y);
+        }
+        if (run->no_memory || (!any && run->only < 0)) {
             return !run->no_memory;
         }
-        const int32_t n_out = uap_kind_of(chain, group->start + l)->n_out;
-        for (int32_t y = 0; run->saved == NULL && y < n_out; y++) {
+        for (int32_t y = 0; run->only < 0 && run->saved == NULL && y < n_out; y++) {
             if (!emit_set(run, l, y)) {
                 return false;
             }
@@ -423,6 +473,34 @@ static bool any_budget(const uap_group *group, int32_t x)
         }
     }
     return false;
+}
+
+uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
+{
+    label_run run;
+    bool ok = run_init(&run, segments);
+    for (int32_t i = 0; ok && i < segments->n_groups; i++) {
+        uap_group *group = &segments->group[i];
+        for (int32_t x = 0; ok && x < group->n_in; x++) {
+            if (!any_budget(group, x)) {
+                continue;
+            }
+            const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
+            for (int32_t f = 0; f < group->n_functionals; f++) {
+                budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
+            }
+            run.only = -1;
+            run_start(&run, group, x, budget);
+            const bool plane = run.rule.plane;
+            for (int32_t f = 0; ok && !plane && f < group->n_functionals; f++) {
+                run.only = f;
+                run_start(&run, group, x, budget);
+                ok = run_labels(&run);
+            }
+        }
+    }
+    run_free(&run);
+    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
 }
 
 uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop, void *context,
@@ -561,8 +639,9 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
         for (int32_t i = 0; i < group->cells; i++) {
             at[i] = -HUGE_VAL;
         }
-        at[cell] = group->functional[f].cp * (double)ref->point.p +
-                   group->functional[f].cg * (double)ref->point.g;
+        const uap_weights *w = &cls->weights[group->measure[f]];
+        at[cell] =
+            (double)(w->p * ref->point.p + w->f * ref->point.f + w->g * ref->point.g);
         of[f] = at;
     }
     run.saved = saved;
