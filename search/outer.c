@@ -403,6 +403,33 @@ static double least_sum(const uap_outer *o, const uap_list *list)
     return list->count == 0 ? HUGE_VAL : o->pool[list->first].s;
 }
 
+/* A stage from layer a with first strategy x over l layers to last strategy y. */
+typedef struct span {
+    int32_t i, a, x, l, y;
+} span;
+
+/* Adds what the heads in front of one span give at its end. */
+static void prefix_of_span(uap_outer *o, const uap_group *group, const span *s,
+                           const uap_list *head, stair *end)
+{
+    uap_cell_bounds cell;
+    const double behind = least_sum(o, uap_outer_tail(o, s->i, s->a + s->l - 1, s->y));
+    if (isinf(behind) ||
+        !cell_bounds(o, group, uap_cell(group, s->x, s->l, s->y), &cell)) {
+        return;
+    }
+    const double alone = fmax(stage_term_least(o, s->i, cell.p, behind), cell.alone);
+    const double own = o->terms[s->i].round_trips ? (double)o->c * cell.p : 0;
+    for (int32_t j = 0; j < head->count; j++) {
+        const uap_relaxed h = o->pool[head->first + j];
+        const double sum = h.s + cell.s;
+        const double m = fmax(h.m, alone);
+        if (sum + behind + m <= o->target && h.s + own <= o->target) {
+            stair_add(end, sum, m);
+        }
+    }
+}
+
 /* Ends of stage i: lists at (b, y), from all its starts, into ends[L][width]. */
 static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
 {
@@ -421,24 +448,8 @@ static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
                 const int32_t b = a + l - 1;
                 const int32_t n_out = uap_kind_of(chain, b)->n_out;
                 for (int32_t y = 0; y < n_out; y++) {
-                    uap_cell_bounds cell;
-                    const double behind = least_sum(o, uap_outer_tail(o, i, b, y));
-                    if (isinf(behind) ||
-                        !cell_bounds(o, group, uap_cell(group, x, l, y), &cell)) {
-                        continue;
-                    }
-                    const double alone =
-                        fmax(stage_term_least(o, i, cell.p, behind), cell.alone);
-                    const double own =
-                        o->terms[i].round_trips ? (double)o->c * cell.p : 0;
-                    for (int32_t j = 0; j < head->count; j++) {
-                        const uap_relaxed h = o->pool[head->first + j];
-                        const double s = h.s + cell.s;
-                        const double m = fmax(h.m, alone);
-                        if (s + behind + m <= o->target && h.s + own <= o->target) {
-                            stair_add(&ends[b * o->width + y], s, m);
-                        }
-                    }
+                    const span s = {i, a, x, l, y};
+                    prefix_of_span(o, group, &s, head, &ends[b * o->width + y]);
                 }
             }
         }
@@ -534,6 +545,28 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
     }
 }
 
+/* Budgets of all spans of stage i that start at layer a. */
+static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
+{
+    uap_group *group = uap_outer_group(o, i, a);
+    int32_t first;
+    int32_t last;
+    length_range(o, i, a, group, &first, &last);
+    for (int32_t x = 0; x < group->n_in; x++) {
+        const uap_list *head = uap_outer_head(o, i, a, x);
+        for (int32_t l = first; l <= last && head->count > 0; l++) {
+            const int32_t n_out = uap_kind_of(o->chain, a + l - 1)->n_out;
+            for (int32_t y = 0; y < n_out; y++) {
+                const int32_t cell = uap_cell(group, x, l, y);
+                const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
+                if (tail->count > 0 && !isinf(group->bound[0][cell])) {
+                    budget_of_cell(o, i, head, tail, group, cell);
+                }
+            }
+        }
+    }
+}
+
 static void budget_pass(uap_outer *o)
 {
     const uap_chain *chain = o->chain;
@@ -547,23 +580,7 @@ static void budget_pass(uap_outer *o)
     }
     for (int32_t i = 0; i < chain->pp; i++) {
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-            uap_group *group = uap_outer_group(o, i, a);
-            int32_t first;
-            int32_t last;
-            length_range(o, i, a, group, &first, &last);
-            for (int32_t x = 0; x < group->n_in; x++) {
-                const uap_list *head = uap_outer_head(o, i, a, x);
-                for (int32_t l = first; l <= last && head->count > 0; l++) {
-                    const int32_t n_out = uap_kind_of(chain, a + l - 1)->n_out;
-                    for (int32_t y = 0; y < n_out; y++) {
-                        const int32_t cell = uap_cell(group, x, l, y);
-                        const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
-                        if (tail->count > 0 && !isinf(group->bound[0][cell])) {
-                            budget_of_cell(o, i, head, tail, group, cell);
-                        }
-                    }
-                }
-            }
+            budget_of_start(o, i, a);
         }
     }
 }
