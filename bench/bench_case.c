@@ -24,9 +24,10 @@ typedef struct job {
     uap_cost *cost;
 } job;
 
-static uap_status solve_case(job *j, uap_case_run *out, uap_err *err)
+static uap_status solve_case(const uap_bench_search *bench, job *j, uap_case_run *out,
+                             uap_err *err)
 {
-    const uap_limits limits = {0};
+    const uap_limits limits = {.time_limit_s = bench->exact_limit_s, .stop = bench->stop};
     const double cpu = uap_cpu_seconds();
     const double wall = uap_wall_seconds();
     uap_status rc = uap_cost_new(j->model, j->cluster, j->options, &j->cost, err);
@@ -84,7 +85,7 @@ uap_status uap_case_solve(const uap_bench_search *bench, const uap_case *what,
     UAP_TRY(uap_cluster_load(cluster_path, &cluster, err));
     work.model = model;
     work.cluster = cluster;
-    UAP_TRY(solve_case(&work, out, err));
+    UAP_TRY(solve_case(bench, &work, out, err));
     UAP_TRY(keep_best(&work, out, err));
 done:
     uap_cost_free(work.cost);

@@ -44,7 +44,7 @@ static uap_status solve(const uap_bench_search *bench, const char *name,
                         const uap_instance *in, uap_run *run, uap_err *err)
 {
     const uap_source source = uap_source_of_instance(in);
-    const uap_limits limits = {.stop = bench->stop};
+    const uap_limits limits = {.time_limit_s = bench->exact_limit_s, .stop = bench->stop};
     const uap_status rc = uap_run_engine(uap_exact_solve, &source, &limits, run, err);
     if (rc == UAP_OK) {
         print_run(bench->out, name, in, run);

@@ -80,10 +80,11 @@ static uap_status compare_with_cbc(const uap_bench_search *bench, const uap_case
     uap_status rc = UAP_OK;
     uap_run exact = {0};
     uap_run cbc = {0};
-    const uap_limits none = {0};
-    const uap_limits limits = {.time_limit_s = bench->cbc_limit_s};
+    const uap_limits exact_limits = {.time_limit_s = bench->exact_limit_s,
+                                     .stop = bench->stop};
+    const uap_limits limits = {.time_limit_s = bench->cbc_limit_s, .stop = bench->stop};
     const uap_source source = uap_source_of_instance(r->instance);
-    UAP_TRY(uap_run_engine(uap_exact_solve, &source, &none, &exact, err));
+    UAP_TRY(uap_run_engine(uap_exact_solve, &source, &exact_limits, &exact, err));
     UAP_TRY(uap_run_engine(uap_cbc_solve, &source, &limits, &cbc, err));
     const bool proven = cbc.result.outcome == UAP_OUTCOME_OPTIMAL;
     const double off = (double)(exact.result.value - cbc.result.value);

@@ -39,6 +39,7 @@ typedef struct uap_bench_search {
     int64_t brute_instances; /* random instances against brute force */
     int64_t cbc_instances;   /* random instances against CBC */
     double cbc_limit_s;      /* CBC is stopped after this many seconds an instance */
+    double exact_limit_s;    /* and the exact engine after these, a case; 0: never */
     const volatile sig_atomic_t *stop; /* ends the run early, or NULL */
     FILE *out;
 } uap_bench_search;

@@ -151,21 +151,25 @@ static bool stair_store(uap_outer *o, uap_list *list, const stair *s)
 
 /* --- The terms of M -------------------------------------------------------------------- */
 
-/* What stage i of time p adds to S, given the sum of everything behind it (with its own
- * boundary): the longest stage, and for 1f1b the round trips that a full pipeline waits for
- * (r RT + (c-1-(r-1)k) p, less S, which counts RT once) and c p. */
-static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
+/* What stage i of time p adds to S, whatever lies behind it as long as that takes `behind`
+ * (with its own boundary) or more: the longest stage, and for 1f1b the round trips that a
+ * full pipeline waits for (r RT + (c-1-(r-1)k) p, less S, which counts RT once). */
+static double stage_term_least(const uap_outer *o, int32_t i, double p, double behind)
 {
     const uap_stage_terms *t = &o->terms[i];
     double m = t->kappa * p;
-    if (t->round_trips) {
-        const double round_trip = p + behind;
-        m = fmax(m, (double)o->c * p - round_trip);
-        for (int32_t r = 0; r < t->n_rounds; r++) {
-            m = fmax(m, (t->rounds[r] - 1) * round_trip + t->rest[r] * p);
-        }
+    for (int32_t r = 0; r < t->n_rounds; r++) {
+        m = fmax(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
     }
     return m;
+}
+
+/* The same with what lies behind known, then also c p, less S. This falls as more lies
+ * behind, so that a prefix must not use it. */
+static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
+{
+    const double m = stage_term_least(o, i, p, behind);
+    return o->terms[i].round_trips ? fmax(m, (double)o->c * p - (p + behind)) : m;
 }
 
 static double boundary_term(const uap_outer *o, double fwd, double bwd)
@@ -235,12 +239,12 @@ static void least_before(uap_outer *o)
     const uap_chain *chain = o->chain;
     const size_t n = (size_t)chain->pp * (size_t)chain->n_layers * (size_t)o->width;
     for (size_t j = 0; j < n; j++) {
-        o->before[j] = INFINITY;
+        o->before[j] = HUGE_VAL;
     }
     o->before[0] = 0;
     for (int32_t i = 0; i + 1 < chain->pp; i++) {
         for (int32_t j = 0; j < chain->n_layers * o->width; j++) {
-            o->at_end[j] = INFINITY;
+            o->at_end[j] = HUGE_VAL;
         }
         const double *from =
             o->before + (size_t)i * (size_t)chain->n_layers * (size_t)o->width;
@@ -355,7 +359,7 @@ static bool suffix_pass(uap_outer *o, double *bound)
     if (!stair_store(o, uap_outer_tail(o, pp - 1, chain->n_layers - 1, 0), &acc)) {
         return false;
     }
-    *bound = INFINITY;
+    *bound = HUGE_VAL;
     for (int32_t i = pp - 1; i >= 0; i--) {
         memset(o->suffix, 0,
                (size_t)chain->n_layers * (size_t)o->width * sizeof *o->suffix);
@@ -382,7 +386,7 @@ static bool suffix_pass(uap_outer *o, double *bound)
 /* Least S in a list; lists are sorted by it. */
 static double least_sum(const uap_outer *o, const uap_list *list)
 {
-    return list->count == 0 ? INFINITY : o->pool[list->first].s;
+    return list->count == 0 ? HUGE_VAL : o->pool[list->first].s;
 }
 
 /* Ends of stage i: lists at (b, y), from all its starts, into ends[L][width]. */
@@ -410,12 +414,14 @@ static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
                         continue;
                     }
                     const double alone =
-                        fmax(stage_term(o, i, cell.p, behind), cell.alone);
+                        fmax(stage_term_least(o, i, cell.p, behind), cell.alone);
+                    const double own =
+                        o->terms[i].round_trips ? (double)o->c * cell.p : 0;
                     for (int32_t j = 0; j < head->count; j++) {
                         const uap_relaxed h = o->pool[head->first + j];
                         const double s = h.s + cell.s;
                         const double m = fmax(h.m, alone);
-                        if (s + behind + m <= o->target) {
+                        if (s + behind + m <= o->target && h.s + own <= o->target) {
                             stair_add(&ends[b * o->width + y], s, m);
                         }
                     }
@@ -479,7 +485,7 @@ static void pair_budget(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxe
 static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
                            const uap_list *tail, uap_group *group, int32_t cell)
 {
-    double slack[UAP_MAX_FUNCTIONALS] = {-INFINITY, -INFINITY, -INFINITY};
+    double slack[UAP_MAX_FUNCTIONALS] = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = fmax(group->bound[0][cell], 0);
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
@@ -509,7 +515,7 @@ static void budget_pass(uap_outer *o)
         uap_group *group = &o->segments->group[i];
         for (int32_t f = 0; f < group->n_functionals; f++) {
             for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-                group->budget[f][j] = -INFINITY;
+                group->budget[f][j] = -HUGE_VAL;
             }
         }
     }
@@ -611,7 +617,7 @@ uap_status uap_outer_bound(const uap_pipeline *pipeline, uap_segments *segments,
     o->target = (double)target * (1 + 1e-11) + 1;
     o->lo = segments->lo;
     o->hi = segments->hi;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     bool ok = alloc_outer(o);
     bool possible = true;
     for (int32_t i = 0; i < o->chain->pp; i++) {

@@ -125,7 +125,7 @@ static tail_label extend(const uap_outer *o, int32_t i, const uap_segment_point 
     tail_label n = {.next = t->next};
     const int64_t bwd = q->p - q->f;
     if (o->pipeline->scalar) {
-        n.a = n.b = q->p;
+        n.a = q->p; /* all there is: nothing else may be counted on top of it */
         return n;
     }
     if (is_simple(o)) {
