@@ -50,8 +50,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "tokens per sample (each model's training length, at most 4096)", .min = 1,
          .max = SEQ_MAX},
         {0, "micro-batches", UAP_OPT_INTS, &r->micro_batches, "LIST",
-         "samples per micro-batch, ascending (1,2; 1,2,4; with --full to 16)", .min = 1,
-         .max = MICRO_BATCH_MAX},
+         "samples per micro-batch, ascending (1,2,4 with --quick, usually to 8, 16 with "
+         "--full)",
+         .min = 1, .max = MICRO_BATCH_MAX},
         {0, "precision", UAP_OPT_CHOICE, &r->precision, NULL,
          "compute type (fp32 on CPUs, bf16 on GPUs)", .choices = "fp32|bf16|fp16"},
         {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
@@ -64,7 +65,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {0, "full", UAP_OPT_FLAG, &r->full, NULL,
          .help = "larger micro-batches and messages, links also one at a time"},
         {0, "budget", UAP_OPT_REAL, &r->budget_s, "S",
-         "skip what would not end within S seconds (quick 45, usual 300, full: none)",
+         "skip layers that would not end within S seconds (quick 30, usual 300, full: "
+         "none)",
          .min = 1, .max = BUDGET_MAX_S},
         {0, "dry-run", UAP_OPT_FLAG, &r->dry_run, NULL,
          .help = "print what would be measured, and the expected seconds"},
@@ -133,7 +135,7 @@ static void show_progress(void *context, const uap_profile *profile, int32_t ind
     const uap_profile_item item = uap_profile_item_at(profile, index);
     (void)fprintf(stderr, "%sprofile: %d/%d  %.1f s of about %.0f  %.60s%s",
                   p->live ? "\r\033[K" : "", (int)index + 1, (int)count, elapsed_s,
-                  fmax(expected_s, elapsed_s), item.what, p->live ? "" : "\n");
+                  expected_s, item.what, p->live ? "" : "\n");
     (void)fflush(stderr);
 }
 

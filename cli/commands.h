@@ -33,6 +33,7 @@ typedef int uap_command_fn(const uap_cli *cli, int argc, char **argv);
 
 /* Name, where it runs, help. A new command is a row here and a file cmd_NAME.c. */
 #define UAP_COMMAND_LIST(X)                                                              \
+    X(model, RANK_0, "print a model's layers and what each costs")                       \
     X(profile, ALL, "measure this job's devices and links")                              \
     X(plan, RANK_0, "find the best plan for a model on a cluster")                       \
     X(solve, RANK_0, "solve one instance file")                                          \

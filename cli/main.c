@@ -101,13 +101,20 @@ static int agree_on_status(const uap_cli *cli, int status)
     return (int)largest;
 }
 
+/* A closed pipe is a failed write, which is checked at the end. Launchers pass USR1 to all
+ * ranks: those that wait go on waiting, a search sets its own handler. */
+static void ignore_signals(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
     uap_err err = {0};
     uap_comm *comm = NULL;
     uap_cli cli = {.rank = 0, .size = 1};
-    (void)signal(SIGPIPE,
-                 SIG_IGN); /* a closed pipe is a failed write, checked at the end */
+    ignore_signals();
     if (uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {
         return uap_cli_fail(&cli, &err);
     }

@@ -191,7 +191,7 @@ uap_status uap_jget(const uap_jval *object, const char *key, uap_jtype type,
         [UAP_JSON_INTEGER] = "an integer", [UAP_JSON_REAL] = "a number",
         [UAP_JSON_STRING] = "a string",    [UAP_JSON_ARRAY] = "an array",
         [UAP_JSON_OBJECT] = "an object"};
-    uap_jval value;
+    uap_jval value = {0};
     int64_t integer = 0;
     const uap_status rc = require(object, key, name[type], &value, err);
     if (rc != UAP_OK) {
@@ -211,7 +211,7 @@ uap_status uap_jget(const uap_jval *object, const char *key, uap_jtype type,
 uap_status uap_jget_i64(const uap_jval *object, const char *key, int64_t min, int64_t max,
                         int64_t *out, uap_err *err)
 {
-    uap_jval value;
+    uap_jval value = {0};
     char text[TEXT_BYTES];
     const uap_status rc =
         require(object, key, integer_range(text, sizeof text, min, max), &value, err);
@@ -221,7 +221,7 @@ uap_status uap_jget_i64(const uap_jval *object, const char *key, int64_t min, in
 uap_status uap_jget_f64(const uap_jval *object, const char *key, double min, double max,
                         double *out, uap_err *err)
 {
-    uap_jval value;
+    uap_jval value = {0};
     char text[TEXT_BYTES];
     const uap_status rc =
         require(object, key, number_range(text, sizeof text, min, max), &value, err);
@@ -230,7 +230,7 @@ uap_status uap_jget_f64(const uap_jval *object, const char *key, double min, dou
 
 uap_status uap_jget_bool(const uap_jval *object, const char *key, bool *out, uap_err *err)
 {
-    uap_jval value;
+    uap_jval value = {0};
     const uap_status rc = require(object, key, "true or false", &value, err);
     return rc != UAP_OK ? rc : as_bool(&value, out, err);
 }
@@ -238,7 +238,7 @@ uap_status uap_jget_bool(const uap_jval *object, const char *key, bool *out, uap
 uap_status uap_jget_str(const uap_jval *object, const char *key, const char **out,
                         uap_err *err)
 {
-    uap_jval value;
+    uap_jval value = {0};
     const uap_status rc = require(object, key, "a string", &value, err);
     return rc != UAP_OK ? rc : uap_jas_str(&value, out, err);
 }
@@ -260,8 +260,8 @@ static uap_status optional(const uap_jval *object, const char *key, uap_jval *ou
 uap_status uap_jopt_i64(const uap_jval *object, const char *key, int64_t min, int64_t max,
                         int64_t *out, uap_err *err)
 {
-    uap_jval value;
-    bool present;
+    uap_jval value = {0};
+    bool present = false;
     const uap_status rc = optional(object, key, &value, &present, err);
     return rc != UAP_OK || !present ? rc : uap_jas_i64(&value, min, max, out, err);
 }
@@ -269,16 +269,16 @@ uap_status uap_jopt_i64(const uap_jval *object, const char *key, int64_t min, in
 uap_status uap_jopt_f64(const uap_jval *object, const char *key, double min, double max,
                         double *out, uap_err *err)
 {
-    uap_jval value;
-    bool present;
+    uap_jval value = {0};
+    bool present = false;
     const uap_status rc = optional(object, key, &value, &present, err);
     return rc != UAP_OK || !present ? rc : uap_jas_f64(&value, min, max, out, err);
 }
 
 uap_status uap_jopt_bool(const uap_jval *object, const char *key, bool *out, uap_err *err)
 {
-    uap_jval value;
-    bool present;
+    uap_jval value = {0};
+    bool present = false;
     const uap_status rc = optional(object, key, &value, &present, err);
     return rc != UAP_OK || !present ? rc : as_bool(&value, out, err);
 }
@@ -286,8 +286,8 @@ uap_status uap_jopt_bool(const uap_jval *object, const char *key, bool *out, uap
 uap_status uap_jopt_str(const uap_jval *object, const char *key, const char **out,
                         uap_err *err)
 {
-    uap_jval value;
-    bool present;
+    uap_jval value = {0};
+    bool present = false;
     const uap_status rc = optional(object, key, &value, &present, err);
     return rc != UAP_OK || !present ? rc : uap_jas_str(&value, out, err);
 }

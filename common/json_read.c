@@ -269,7 +269,7 @@ static void scan_to_value(const uap_jval *value, uap_json_scan *scan)
     }
 }
 
-uap_status uap_jfail(const uap_jval *value, uap_err *err, const char *fmt, ...)
+void uap_jrecord(const uap_jval *value, uap_err *err, const char *fmt, ...)
 {
     char text[sizeof err->msg];
     const uap_json *doc = value->doc;
@@ -280,8 +280,7 @@ uap_status uap_jfail(const uap_jval *value, uap_err *err, const char *fmt, ...)
     va_end(args);
     scan_to_value(value, &scan);
     const uap_json_place at = uap_json_place_of(doc->text, uap_json_next(&scan).start);
-    return UAP_FAIL(err, BAD_INPUT, "%s:%zu:%zu: %s", doc->name, at.line, at.column,
-                    text);
+    (void)UAP_FAIL(err, BAD_INPUT, "%s:%zu:%zu: %s", doc->name, at.line, at.column, text);
 }
 
 uap_status uap_jcheck_keys(const uap_jval *object, const char *const *allowed, size_t n,

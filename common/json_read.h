@@ -58,9 +58,13 @@ const char *uap_json_name(const uap_json *doc);
 uap_jval uap_json_root(const uap_json *doc);
 uap_jtype uap_jtype_of(const uap_jval *value);
 
-/* Records "FILE:LINE:COL: <message>" for a value of the document and returns BAD_INPUT. */
-uap_status uap_jfail(const uap_jval *value, uap_err *err, const char *fmt, ...)
+/* Records "FILE:LINE:COL: <message>" for a value of the document. */
+void uap_jrecord(const uap_jval *value, uap_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Does so and is BAD_INPUT, a constant as with UAP_FAIL. */
+#define uap_jfail(value, err, ...)                                                       \
+    (uap_jrecord((value), (err), __VA_ARGS__), (uap_status)UAP_BAD_INPUT)
 
 /* True, and *out set, when an object has the key. */
 bool uap_jfind(const uap_jval *object, const char *key, uap_jval *out);

@@ -65,7 +65,7 @@ static void append_real(text_buffer *buffer, double value)
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof text - 3, "%.*g", digits, value);
         const double back = strtod(text, NULL);
-        if (memcmp(&back, &value, sizeof back) == 0) {
+        if (!(back < value) && !(back > value)) {
             break;
         }
     }

@@ -26,7 +26,7 @@ static uint32_t rotate_right(uint32_t x, unsigned n)
 
 static void expand_schedule(const unsigned char block[BLOCK_BYTES], uint32_t w[64])
 {
-    for (unsigned t = 0; t < 16; t++) {
+    for (size_t t = 0; t < 16; t++) {
         w[t] = (uint32_t)block[4 * t] << 24 | (uint32_t)block[4 * t + 1] << 16 |
                (uint32_t)block[4 * t + 2] << 8 | (uint32_t)block[4 * t + 3];
     }

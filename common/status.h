@@ -46,8 +46,10 @@ uap_status uap_fail(uap_err *err, uap_status code, const char *file, int line,
 /* Forgets a recorded failure. Local. */
 void uap_err_clear(uap_err *err);
 
+/* The code stands here as a constant so that compilers and analysers see a failure. */
 #define UAP_FAIL(err, name, ...)                                                         \
-    uap_fail((err), UAP_##name, __FILE__, __LINE__, __VA_ARGS__)
+    ((void)uap_fail((err), UAP_##name, __FILE__, __LINE__, __VA_ARGS__),                 \
+     (uap_status)UAP_##name)
 
 /* Needs a variable `uap_status rc` and a label `done` in the calling function. */
 #define UAP_TRY(call)                                                                    \

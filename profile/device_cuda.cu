@@ -98,7 +98,12 @@ uap_status open_on(cuda_device *device, int local_rank, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int n = 0; /* stays untouched where there is no driver */
-    UAP_TRY(CU(err, cudaGetDeviceCount(&n)));
+    const cudaError_t counted = cudaGetDeviceCount(&n);
+    if (counted != cudaSuccess) {
+        rc = UAP_FAIL(err, NO_DEVICE, "no usable CUDA device: %s",
+                      cudaGetErrorString(counted));
+        goto done;
+    }
     if (n < 1) {
         rc = UAP_FAIL(err, NO_DEVICE, "this node has no CUDA device");
         goto done;

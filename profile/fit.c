@@ -14,7 +14,7 @@ static int compare(const void *a, const void *b)
 double uap_median(double *value, int64_t n)
 {
     if (n < 1) {
-        return NAN;
+        return (double)NAN;
     }
     qsort(value, (size_t)n, sizeof *value, compare);
     return n % 2 == 1 ? value[n / 2] : (value[n / 2 - 1] + value[n / 2]) / 2;

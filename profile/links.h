@@ -64,10 +64,12 @@ UAP_NODISCARD uap_status uap_links_collective(uap_links *links, uap_collective_k
 UAP_NODISCARD uap_status uap_links_p2p(uap_links *links, int32_t distance, bool alone,
                                        uap_p2p *out, uap_err *err);
 
-/* How much slower products and an all-reduce over all ranks run at the same time than each
- * alone, both >= 1; 1 and 1 for a single rank. The all-reduce advances when products end
- * (every fraction of a millisecond), as it does in a program without a communication
- * thread. Errors: MPI, NO_MEMORY, and those of the device. */
+/* How many times longer products and an all-reduce over all ranks take while both run than
+ * each alone, both >= 1; 1 and 1 for a single rank. The all-reduce advances whenever a
+ * product ends, every fraction of a millisecond, as in a program without a communication
+ * thread: through MPI on CPUs the products then wait while bytes are copied, and 1/compute +
+ * 1/communication comes out near 1 (nothing is gained by running both). Errors: MPI,
+ * NO_MEMORY, and those of the device. */
 UAP_NODISCARD uap_status uap_links_overlap(uap_links *links, uap_device *device,
                                            int32_t repetitions, double *compute_slowdown,
                                            double *communication_slowdown, uap_err *err);

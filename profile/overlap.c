@@ -93,8 +93,8 @@ static uap_status both(const overlap *o, double *piece_s, double *communicate_s,
         rc = uap_work_run(o->work, UAP_FORWARD, advance, &flight, &piece, err);
         pieces++;
     }
-    *piece_s = (uap_clock_s() - begin) / pieces;
-    /* A failed device must not leave the transfer behind: the others wait for it. */
+    *piece_s = pieces > 0 ? (uap_clock_s() - begin) / pieces : 0;
+    /* Also behind a failed device: the other ranks wait for the transfer. */
     while (!flight.finished && flight.status == UAP_OK) {
         advance(&flight);
     }
@@ -129,7 +129,13 @@ done:
     return rc;
 }
 
-/* One repetition on this rank: the three times alone and together as two ratios. */
+/* Together by alone, not below 1. */
+static double slowdown(double together, double alone)
+{
+    return alone > 0 && together > alone ? together / alone : 1;
+}
+
+/* One repetition: both ratios, of the slowest rank. */
 static uap_status repeat(const overlap *o, double ratio[2], uap_err *err)
 {
     double alone[2] = {0, 0}, together[2] = {0, 0};
@@ -138,9 +144,8 @@ static uap_status repeat(const overlap *o, double ratio[2], uap_err *err)
     UAP_TRY(communicate(o, &alone[1], err));
     UAP_TRY(
         uap_comm_agree(o->links->comm, both(o, &together[0], &together[1], err), err));
-    for (int i = 0; i < 2; i++) {
-        ratio[i] = alone[i] > 0 && together[i] > alone[i] ? together[i] / alone[i] : 1;
-    }
+    ratio[0] = slowdown(together[0], alone[0]);
+    ratio[1] = slowdown(together[1], alone[1]);
     rc = uap_comm_allreduce_f64(o->links->comm, ratio, 2, UAP_COMM_MAX, err);
 done:
     return rc;

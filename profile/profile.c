@@ -186,6 +186,7 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
     profile->effort = uap_effort_row_of(options->effort);
     profile->budget_s =
         options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
+    profile->pace = 1;
     profile->compute_slowdown = profile->communication_slowdown = 1;
     UAP_TRY(prepare(profile, comm, err));
     *out = profile;
@@ -221,16 +222,20 @@ uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index)
     return profile->item[index].pub;
 }
 
-double uap_profile_expected_s(const uap_profile *profile)
+/* Of all items in this state. */
+static double sum_expected_s(const uap_profile *profile, uap_item_state state)
 {
     double seconds = 0;
     for (int32_t i = 0; i < profile->n_items; i++) {
         const uap_profile_item *item = &profile->item[i].pub;
-        if (item->state == UAP_ITEM_WAITING || item->state == UAP_ITEM_DONE) {
-            seconds += item->expected_s;
-        }
+        seconds += item->state == state ? item->expected_s : 0;
     }
     return seconds;
+}
+
+double uap_profile_expected_s(const uap_profile *profile)
+{
+    return profile->elapsed_s + profile->pace * sum_expected_s(profile, UAP_ITEM_WAITING);
 }
 
 const char *uap_profile_note(const uap_profile *profile)
@@ -241,10 +246,12 @@ const char *uap_profile_note(const uap_profile *profile)
 static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *err)
 {
     uap_work_shape shape;
+    const double start = uap_clock_s();
     uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
     const uap_status rc = uap_work_measure(profile->comm, profile->device, &shape,
-                                           profile->effort->repeat, &item->times, err);
+                                           item->repeat, &item->times, err);
     if (rc == UAP_OK) {
+        profile->spent_on_layers_s += uap_clock_s() - start;
         profile->own_layers_s += item->times.own_s;
         profile->layers_s += item->times.forward_s + item->times.backward_s;
     } else if (rc == UAP_NO_MEMORY) {
@@ -276,18 +283,32 @@ static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
         &profile->compute_slowdown, &profile->communication_slowdown, err);
 }
 
-/* Rank 0's clock decides for all whether the next item still fits. */
-static uap_status decide(const uap_profile *profile, uap_item *item, double elapsed_s,
+/* Seconds taken by seconds expected of the layers so far; 1 before the first. */
+static double layer_pace(const uap_profile *profile)
+{
+    double expected_s = 0;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_item *item = &profile->item[i];
+        const bool counts =
+            item->kind == UAP_MEASURE_LAYER && item->pub.state == UAP_ITEM_DONE;
+        expected_s += counts ? item->pub.expected_s : 0;
+    }
+    return expected_s > 0 ? profile->spent_on_layers_s / expected_s : 1;
+}
+
+/* Whether the item still fits at the pace so far: rank 0's clock decides for all. */
+static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
                          uap_err *err)
 {
     uap_status rc = UAP_OK;
-    int32_t state = (int32_t)item->pub.state;
-    if (state != UAP_ITEM_NO_MEMORY) {
-        const bool fits = elapsed_s + item->pub.expected_s <= profile->budget_s;
-        state = fits ? UAP_ITEM_WAITING : UAP_ITEM_OVER_BUDGET;
+    double said[2] = {elapsed_s, layer_pace(profile)};
+    UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
+    profile->elapsed_s = said[0];
+    profile->pace = said[1];
+    if (item->pub.state != UAP_ITEM_NO_MEMORY) {
+        const double left_s = profile->budget_s - profile->elapsed_s;
+        item->pub.state = uap_item_fit(item, left_s / profile->pace);
     }
-    UAP_TRY(uap_comm_bcast(profile->comm, &state, sizeof state, 0, err));
-    item->pub.state = (uap_item_state)state;
 done:
     return rc;
 }

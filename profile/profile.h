@@ -19,7 +19,7 @@ extern "C" {
 
 /* How much is measured, and how often. A row of a table in profile_items.c each. */
 typedef enum uap_effort {
-    UAP_EFFORT_QUICK, /* well under a minute: micro-batches 1 and 2, five sizes a sweep */
+    UAP_EFFORT_QUICK,  /* well under a minute: micro-batches to 4, five sizes a sweep */
     UAP_EFFORT_NORMAL, /* a few minutes */
     UAP_EFFORT_FULL,   /* large micro-batches and messages, links also one at a time */
     UAP_EFFORT_COUNT
@@ -35,7 +35,9 @@ typedef struct uap_profile_options {
     int32_t n_micro_batches;    /* 0: the effort's */
     const int64_t *micro_batch; /* [n_micro_batches], ascending, each >= 1; borrowed */
     uap_effort effort;
-    double budget_s; /* skip what would take longer; 0: the effort's, INFINITY: none */
+    /* Skip what would end later (not links, without which a profile is of no use); 0: the
+     * effort's, HUGE_VAL: no limit. */
+    double budget_s;
 } uap_profile_options;
 
 /* The list of measurements, and their results so far. */
@@ -55,7 +57,7 @@ typedef struct uap_profile_item {
 } uap_profile_item;
 
 /* Opens the device of every rank, takes a first look at its speed (a fraction of a second)
- * and lists the measurements in their order: layers at the smallest micro-batch, links,
+ * and lists the measurements in their order: links, layers at the smallest micro-batch,
  * overlap, layers at larger ones. What would not end within the budget is marked already.
  * The models must outlive *out; the caller frees it.
  * Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI. Collective. */
@@ -66,7 +68,8 @@ void uap_profile_free(uap_profile *profile); /* NULL is legal; collective */
 
 int32_t uap_profile_count(const uap_profile *profile);
 uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index);
-double uap_profile_expected_s(const uap_profile *profile); /* of what is not skipped */
+/* Of all that is not skipped: what it took so far, and the rest at that pace. */
+double uap_profile_expected_s(const uap_profile *profile);
 
 /* Called on every rank before item `index` is measured, and once with index = count at the
  * end; elapsed_s since uap_profile_run began. */

@@ -32,6 +32,8 @@ typedef struct uap_item {
     const uap_layer *layer; /* LAYER; borrowed from a model */
     int32_t tp;
     int64_t micro_batch;
+    uap_repeat repeat;
+    double once_s; /* LAYER: expected for one run with its preparation */
     uap_work_times times;
     uap_collective
         collective;   /* COLLECTIVE: kind, size, stride, contended are set first */
@@ -63,9 +65,11 @@ struct uap_profile {
     int32_t n_items, capacity;
     uap_item *item; /* [n_items] */
     double compute_slowdown, communication_slowdown;
-    double own_layers_s; /* this rank's share of layer times, to find slow ranks */
-    double layers_s;     /* the medians' sum */
-    double elapsed_s;
+    double own_layers_s;      /* this rank's share of layer times, to find slow ranks */
+    double layers_s;          /* the medians' sum */
+    double spent_on_layers_s; /* by the clock of this rank */
+    double elapsed_s;         /* at the end, or before the item under way */
+    double pace; /* seconds taken by seconds expected, so far; equal on every rank */
     char note[256];
 };
 
@@ -73,6 +77,10 @@ const uap_effort_row *uap_effort_row_of(uap_effort effort);
 
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
+
+/* Whether an item fits into room_s seconds; links always do, and a layer is given fewer runs
+ * where the usual number does not fit. Local. */
+uap_item_state uap_item_fit(uap_item *item, double room_s);
 
 /* Measures peak, efficiency and memory bandwidth. Collective. */
 UAP_NODISCARD uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,

@@ -11,21 +11,21 @@
 
 static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
     [UAP_EFFORT_QUICK] = {.name = "quick",
-                          .n_micro_batches = 2,
-                          .micro_batch = {1, 2},
-                          .repeat = {.target_s = 0.4, .min = 1, .max = 7},
+                          .n_micro_batches = 3,
+                          .micro_batch = {1, 2, 4},
+                          .repeat = {.target_s = 0.5, .min = 2, .max = 9},
                           .sweep = {.min_bytes = 4096,
                                     .max_bytes = 16777216,
                                     .factor = 8,
                                     .point_s = 0.02,
                                     .min_iterations = 3,
-                                    .max_iterations = 25},
+                                    .max_iterations = 40},
                           .overlap_repetitions = 5,
-                          .budget_s = 45},
+                          .budget_s = 30},
     [UAP_EFFORT_NORMAL] = {.name = "normal",
-                           .n_micro_batches = 3,
-                           .micro_batch = {1, 2, 4},
-                           .repeat = {.target_s = 1, .min = 3, .max = 15},
+                           .n_micro_batches = 4,
+                           .micro_batch = {1, 2, 4, 8},
+                           .repeat = {.target_s = 1, .min = 5, .max = 15},
                            .sweep = {.min_bytes = 1024,
                                      .max_bytes = 67108864,
                                      .factor = 4,
@@ -37,7 +37,7 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
     [UAP_EFFORT_FULL] = {.name = "full",
                          .n_micro_batches = 5,
                          .micro_batch = {1, 2, 4, 8, 16},
-                         .repeat = {.target_s = 2, .min = 5, .max = 25},
+                         .repeat = {.target_s = 2, .min = 7, .max = 25},
                          .sweep = {.min_bytes = 1024,
                                    .max_bytes = 268435456,
                                    .factor = 4,
@@ -46,7 +46,7 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                                    .max_iterations = 100},
                          .overlap_repetitions = 15,
                          .alone = true,
-                         .budget_s = INFINITY}};
+                         .budget_s = HUGE_VAL}};
 
 const uap_effort_row *uap_effort_row_of(uap_effort effort)
 {
@@ -96,6 +96,13 @@ static double expected_work_s(const uap_profile *profile, const uap_work_shape *
            4 * moves / look->bytes_per_s;
 }
 
+static int64_t smallest_micro_batch(const uap_profile *profile)
+{
+    const uap_profile_options *options = &profile->options;
+    return options->n_micro_batches > 0 ? options->micro_batch[0]
+                                        : profile->effort->micro_batch[0];
+}
+
 static uap_status add_layer(uap_profile *profile, const shape_use *use, int32_t tp,
                             int64_t micro_batch, uap_err *err)
 {
@@ -105,15 +112,22 @@ static uap_status add_layer(uap_profile *profile, const shape_use *use, int32_t 
         return no_memory(err);
     }
     uap_layer_work(use->layer, tp, micro_batch, profile->precision, &shape);
-    const uap_repeat *repeat = &profile->effort->repeat;
     const double once = expected_work_s(profile, &shape);
-    const double least = once * repeat->min, most = once * repeat->max;
     item->kind = UAP_MEASURE_LAYER;
     item->layer = use->layer;
     item->tp = tp;
     item->micro_batch = micro_batch;
-    item->pub.expected_s = fmin(fmax(repeat->target_s, least), fmax(most, least)) +
-                           uap_work_bytes(&shape) / profile->look.bytes_per_s;
+    const bool is_quick_look = profile->options.effort == UAP_EFFORT_QUICK &&
+                               micro_batch > smallest_micro_batch(profile);
+    item->repeat = profile->effort->repeat;
+    if (is_quick_look) {
+        /* One run on every rank already gives as many times as there are ranks. */
+        item->repeat.min = 1;
+    }
+    const double prepare = uap_work_bytes(&shape) / profile->look.bytes_per_s;
+    item->once_s = once + prepare;
+    const double least = once * item->repeat.min, most = once * item->repeat.max;
+    item->pub.expected_s = fmin(fmax(item->repeat.target_s, least), most) + prepare;
     (void)snprintf(item->pub.what, sizeof item->pub.what,
                    "%s %s tp %" PRId32 " micro-batch %" PRId64,
                    uap_layer_type_name(use->layer->type), use->key, tp, micro_batch);
@@ -299,17 +313,30 @@ static uap_status add_overlap(uap_profile *profile, uap_err *err)
     return UAP_OK;
 }
 
+uap_item_state uap_item_fit(uap_item *item, double room_s)
+{
+    const bool is_link =
+        item->kind == UAP_MEASURE_P2P ||
+        (item->kind == UAP_MEASURE_COLLECTIVE && item->collective.contended);
+    if (is_link) {
+        return UAP_ITEM_WAITING; /* without links a profile is of no use */
+    }
+    if (item->pub.expected_s > room_s && item->once_s > 0 && item->once_s <= room_s) {
+        item->repeat.min = item->repeat.max = (int32_t)(room_s / item->once_s);
+        item->pub.expected_s = item->once_s * item->repeat.min;
+    }
+    return item->pub.expected_s <= room_s ? UAP_ITEM_WAITING : UAP_ITEM_OVER_BUDGET;
+}
+
 /* Marks, in the list's order, what the budget has no room for. */
 static void apply_budget(uap_profile *profile)
 {
-    double used = 0;
+    double left = profile->budget_s;
     for (int32_t i = 0; i < profile->n_items; i++) {
-        uap_profile_item *item = &profile->item[i].pub;
-        if (item->state == UAP_ITEM_WAITING &&
-            used + item->expected_s > profile->budget_s) {
-            item->state = UAP_ITEM_OVER_BUDGET;
-        } else if (item->state == UAP_ITEM_WAITING) {
-            used += item->expected_s;
+        uap_item *item = &profile->item[i];
+        if (item->pub.state == UAP_ITEM_WAITING) {
+            item->pub.state = uap_item_fit(item, left);
+            left -= item->pub.state == UAP_ITEM_WAITING ? item->pub.expected_s : 0;
         }
     }
 }
@@ -325,9 +352,9 @@ uap_status uap_profile_list(uap_profile *profile, uap_err *err)
     shape_use *use = NULL;
     int32_t n_uses = 0;
     UAP_TRY(distinct_shapes(options, &use, &n_uses, err));
-    UAP_TRY(add_layers(profile, use, n_uses, micro_batch[0], err));
     UAP_TRY(add_links(profile, err));
     UAP_TRY(add_pairs(profile, err));
+    UAP_TRY(add_layers(profile, use, n_uses, micro_batch[0], err));
     UAP_TRY(add_overlap(profile, err));
     for (int32_t i = 1; i < n; i++) {
         UAP_TRY(add_layers(profile, use, n_uses, micro_batch[i], err));

@@ -38,24 +38,31 @@ static void fill_layer(const uap_profile *profile, const uap_item *item,
     out->mad_s = item->times.mad_s;
 }
 
-/* Measured rate of products by the rate of large ones, the most frequent layer first in the
- * list; from the first look where no layer with products was measured. */
-static double efficiency(const uap_profile *profile)
+/* Operations per second of a measured layer, 0 where it has no products. */
+static double layer_rate(const uap_profile *profile, const uap_item *item)
 {
+    uap_work_shape shape;
+    uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
+    const double seconds = item->times.forward_s + item->times.backward_s;
+    return seconds > 0 ? 3 * uap_work_flops(&shape) / seconds : 0;
+}
+
+/* Peak: the fastest that was seen, large products or a layer. Efficiency: the rate of the
+ * first layer with products (the list begins with the most frequent one) by that; from the
+ * first look where no such layer was measured. */
+static void fill_speed(const uap_profile *profile, double *peak, double *efficiency)
+{
+    double typical = 0;
+    *peak = profile->look.flops;
     for (int32_t i = 0; i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];
         if (item->kind == UAP_MEASURE_LAYER && item->pub.state == UAP_ITEM_DONE) {
-            uap_work_shape shape;
-            uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision,
-                           &shape);
-            const double flops = 3 * uap_work_flops(&shape);
-            const double seconds = item->times.forward_s + item->times.backward_s;
-            if (flops > 0 && seconds > 0) {
-                return fmin(1, flops / seconds / profile->look.flops);
-            }
+            const double rate = layer_rate(profile, item);
+            *peak = fmax(*peak, rate);
+            typical = typical > 0 ? typical : rate;
         }
     }
-    return profile->look.efficiency;
+    *efficiency = typical > 0 ? typical / *peak : profile->look.efficiency;
 }
 
 static uap_precision runs_as(const uap_profile *profile, uap_precision precision)
@@ -73,13 +80,14 @@ static uap_status fill_class(const uap_profile *profile, uap_device_class *out,
         return no_memory(err);
     }
     out->memory_bytes = profile->memory_bytes;
-    out->efficiency = efficiency(profile);
     out->memory_bandwidth_Bps = profile->look.bytes_per_s;
+    double peak = 0;
+    fill_speed(profile, &peak, &out->efficiency);
     const uap_precision measured = runs_as(profile, profile->precision);
     for (int p = 0; p < UAP_PRECISION_COUNT; p++) {
         /* What runs as the measured type runs at its speed; others were not measured. */
         const bool same = runs_as(profile, (uap_precision)p) == measured;
-        out->peak_flops[p] = same ? profile->look.flops : 0;
+        out->peak_flops[p] = same ? peak : 0;
     }
     for (int32_t i = 0; i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];

@@ -128,7 +128,7 @@ static void enter_layer(dual *d, int32_t i, int32_t u)
     const double *open = i > 0 ? d->cost + at(d, i - 1, u - 1) : NULL;
     const size_t to = at(d, i, u);
     for (int32_t x = 0; x < link->n_in; x++) {
-        d->in[x] = INFINITY;
+        d->in[x] = HUGE_VAL;
         for (int32_t y = 0; y < link->n_out; y++) {
             const int32_t e = y * link->n_in + x;
             if (stay != NULL) {
@@ -161,7 +161,7 @@ static void leave_layer(dual *d, int32_t i, int32_t u)
     double *out = d->cost + at(d, i, u);
     int16_t *row = d->from_row + at(d, i, u);
     for (int32_t y = 0; y < kind->n_out; y++) {
-        out[y] = INFINITY;
+        out[y] = HUGE_VAL;
     }
     for (int32_t k = 0; k < kind->n; k++) {
         const double weight = d->pipeline->scalar ? 1 : d->weight[i];
@@ -218,7 +218,7 @@ static double evaluate(dual *d)
         for (int32_t i = 0; i < chain->pp; i++) {
             if (i < first || i > last) {
                 for (int32_t y = 0; y < d->width; y++) {
-                    d->cost[at(d, i, u) + (size_t)y] = INFINITY;
+                    d->cost[at(d, i, u) + (size_t)y] = HUGE_VAL;
                 }
                 continue;
             }
@@ -292,7 +292,7 @@ uap_status uap_chain_bound(const uap_pipeline *pipeline, int32_t rounds, int64_t
     }
     first_weights(&d, share);
     double scale = 0.1;
-    double best = -INFINITY;
+    double best = -HUGE_VAL;
     for (int32_t round = 0; round < rounds && *bound <= cutoff; round++) {
         const double value = evaluate(&d);
         if (value > best) {

@@ -81,13 +81,13 @@ void uap_cost_suggest(const uap_cost *cost, char *text, size_t n)
     char batches[64] = "", devices[64] = "";
     int64_t found[2];
     look_around(cost, true, INT32_MAX, found);
-    const int has_batches = say(batches, sizeof batches, "a batch of", found);
+    const bool has_batches = say(batches, sizeof batches, "a batch of", found) > 0;
     look_around(cost, false, uap_cluster_devices(cost->cluster), found);
-    const int has_devices = say(devices, sizeof devices, "a device count of", found);
+    const bool has_devices = say(devices, sizeof devices, "a device count of", found) > 0;
+    const bool has_any = has_batches || has_devices;
     (void)snprintf(
-        text, n, "no strategy splits a batch of %lld over %lld devices; %s%s%s%s",
-        (long long)cost->options.batch, (long long)cost->devices, batches,
-        has_batches > 0 && has_devices > 0 ? ", or " : "", devices,
-        has_batches > 0 || has_devices > 0 ? " would do"
-                                           : "nor does any batch or device count nearby");
+        text, n, "no strategy splits a batch of %lld over %lld devices; %s%s%s would do",
+        (long long)cost->options.batch, (long long)cost->devices,
+        has_any ? batches : "no batch or device count nearby",
+        has_batches && has_devices ? ", or " : "", devices);
 }

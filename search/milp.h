@@ -48,7 +48,7 @@ extern "C" {
     X(PLACED, "placed", 1)            /* u: one stage */                                 \
     X(CHOSEN, "chosen", 1)            /* u: one strategy */                              \
     X(LEAVE, "leave", 2)              /* u i: P_ui = D_ui + B_ui */                      \
-    X(ENTER, "arrive", 2)              /* u i: P_(u+1)i = D_ui + B_u(i-1) */              \
+    X(ENTER, "arrive", 2)             /* u i: P_(u+1)i = D_ui + B_u(i-1) */              \
     X(ONE_CUT, "one_cut", 1)          /* i: each boundary lies once */                   \
     X(MARGINAL_PLACE, "w_place", 2)   /* u i */                                          \
     X(MARGINAL_CHOICE, "w_choice", 2) /* u k */                                          \

@@ -239,12 +239,12 @@ static void least_before(uap_outer *o)
     const uap_chain *chain = o->chain;
     const size_t n = (size_t)chain->pp * (size_t)chain->n_layers * (size_t)o->width;
     for (size_t j = 0; j < n; j++) {
-        o->before[j] = INFINITY;
+        o->before[j] = HUGE_VAL;
     }
     o->before[0] = 0;
     for (int32_t i = 0; i + 1 < chain->pp; i++) {
         for (int32_t j = 0; j < chain->n_layers * o->width; j++) {
-            o->at_end[j] = INFINITY;
+            o->at_end[j] = HUGE_VAL;
         }
         const double *from =
             o->before + (size_t)i * (size_t)chain->n_layers * (size_t)o->width;
@@ -359,7 +359,7 @@ static bool suffix_pass(uap_outer *o, double *bound)
     if (!stair_store(o, uap_outer_tail(o, pp - 1, chain->n_layers - 1, 0), &acc)) {
         return false;
     }
-    *bound = INFINITY;
+    *bound = HUGE_VAL;
     for (int32_t i = pp - 1; i >= 0; i--) {
         memset(o->suffix, 0,
                (size_t)chain->n_layers * (size_t)o->width * sizeof *o->suffix);
@@ -386,7 +386,7 @@ static bool suffix_pass(uap_outer *o, double *bound)
 /* Least S in a list; lists are sorted by it. */
 static double least_sum(const uap_outer *o, const uap_list *list)
 {
-    return list->count == 0 ? INFINITY : o->pool[list->first].s;
+    return list->count == 0 ? HUGE_VAL : o->pool[list->first].s;
 }
 
 /* Ends of stage i: lists at (b, y), from all its starts, into ends[L][width]. */
@@ -485,7 +485,7 @@ static void pair_budget(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxe
 static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
                            const uap_list *tail, uap_group *group, int32_t cell)
 {
-    double slack[UAP_MAX_FUNCTIONALS] = {-INFINITY, -INFINITY, -INFINITY};
+    double slack[UAP_MAX_FUNCTIONALS] = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = fmax(group->bound[0][cell], 0);
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
@@ -515,7 +515,7 @@ static void budget_pass(uap_outer *o)
         uap_group *group = &o->segments->group[i];
         for (int32_t f = 0; f < group->n_functionals; f++) {
             for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-                group->budget[f][j] = -INFINITY;
+                group->budget[f][j] = -HUGE_VAL;
             }
         }
     }
@@ -617,7 +617,7 @@ uap_status uap_outer_bound(const uap_pipeline *pipeline, uap_segments *segments,
     o->target = (double)target * (1 + 1e-11) + 1;
     o->lo = segments->lo;
     o->hi = segments->hi;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     bool ok = alloc_outer(o);
     bool possible = true;
     for (int32_t i = 0; i < o->chain->pp; i++) {

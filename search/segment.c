@@ -153,7 +153,7 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
     }
     const double spare = ((double)target - total) / (kappa > 1e-9 ? kappa : 1e-9);
     const int32_t most = n_layers - chain->pp + 1;
-    cls->p_limit = chain->pp > 1 ? spare * (1 + RELATIVE_MARGIN) + 1 : INFINITY;
+    cls->p_limit = chain->pp > 1 ? spare * (1 + RELATIVE_MARGIN) + 1 : HUGE_VAL;
     cls->n_max = 0;
     int32_t a = 0;
     double t = 0;
@@ -226,7 +226,7 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
         const uap_kind *kind = uap_kind_of(chain, u);
         const uap_row_view *row = &cls->row[chain->kind_of[u]];
         for (int32_t y = 0; y < kind->n_out; y++) {
-            out_cost[y] = INFINITY;
+            out_cost[y] = HUGE_VAL;
         }
         for (int32_t k = 0; k < kind->n; k++) {
             const int32_t y = kind->out[k];
@@ -243,7 +243,7 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
         const uap_link *link = uap_link_of(chain, u);
         const double *r = cls->link_real[chain->link_of[u]];
         for (int32_t x = 0; x < link->n_in; x++) {
-            in_cost[x] = INFINITY;
+            in_cost[x] = HUGE_VAL;
             in_memory[x] = 0;
             for (int32_t y = 0; y < link->n_out; y++) {
                 const double v = out_cost[y] + r[y * link->n_in + x];
@@ -348,8 +348,8 @@ static bool make_group(uap_segments *s, const uap_segment_needs *needs,
             return false;
         }
         for (size_t i = 0; i < n; i++) {
-            group->bound[f][i] = -INFINITY;
-            group->budget[f][i] = -INFINITY;
+            group->bound[f][i] = -HUGE_VAL;
+            group->budget[f][i] = -HUGE_VAL;
         }
     }
     group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
@@ -411,7 +411,7 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
     const double cp = group->functional[f].cp;
     const double cg = group->functional[f].cg;
     for (int32_t i = 0; i < group->n_in; i++) {
-        in[i] = INFINITY;
+        in[i] = HUGE_VAL;
     }
     const double start_bytes =
         (double)chain->start_act[group->start] * (double)cls->inflight;
@@ -423,7 +423,7 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
         const uap_row_view *row = &cls->row[chain->kind_of[u]];
         work = uap_max_i64(work, kind->min_work);
         for (int32_t y = 0; y < kind->n_out; y++) {
-            out[y] = INFINITY;
+            out[y] = HUGE_VAL;
         }
         for (int32_t k = 0; k < kind->n; k++) {
             const double v = in[kind->in[k]] + cp * row->p_real[k] + cg * row->g_real[k] +
@@ -434,7 +434,7 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
         double *bound = group->bound[f] + uap_cell(group, x, l + 1, 0);
         for (int32_t y = 0; y < kind->n_out; y++) {
             const double margin = RELATIVE_MARGIN * (out[y] + fabs(credit));
-            const double v = isinf(out[y]) ? INFINITY : out[y] - credit - margin;
+            const double v = isinf(out[y]) ? HUGE_VAL : out[y] - credit - margin;
             bound[y] = v > bound[y] ? v : bound[y];
             reached = out[y] <= cls->p_limit ? l + 1 : reached;
         }
@@ -444,7 +444,7 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
         const uap_link *link = uap_link_of(chain, u);
         const double *r = cls->link_real[chain->link_of[u]];
         for (int32_t i = 0; i < link->n_in; i++) {
-            in[i] = INFINITY;
+            in[i] = HUGE_VAL;
         }
         for (int32_t y = 0; y < link->n_out; y++) {
             relax_row(in, r + (size_t)y * (size_t)link->n_in, out[y], cp, link->n_in);
@@ -484,7 +484,7 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
             if (out[y] > cls->cap - work) {
                 const int32_t cell = uap_cell(group, x, l + 1, y);
                 for (int32_t f = 0; f < group->n_functionals; f++) {
-                    group->bound[f][cell] = INFINITY;
+                    group->bound[f][cell] = HUGE_VAL;
                 }
             }
         }
@@ -510,7 +510,7 @@ static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
         }
         double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
         for (int32_t i = group->offset[reached]; i < group->cells; i++) {
-            bound[i] = INFINITY;
+            bound[i] = HUGE_VAL;
         }
     }
 }
@@ -539,7 +539,7 @@ static bool build_all(uap_segments *s, const uap_segment_needs *needs)
         return false;
     }
     for (int32_t j = 0; j < s->n_classes; j++) {
-        double kappa = INFINITY;
+        double kappa = HUGE_VAL;
         for (int32_t i = 0; i < s->chain->pp; i++) {
             if (s->class_of[i] == j && needs->kappa[i] < kappa) {
                 kappa = needs->kappa[i];

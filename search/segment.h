@@ -68,8 +68,8 @@ typedef struct uap_group {
     int32_t n_functionals;
     uap_functional functional[UAP_MAX_FUNCTIONALS];
     double
-        *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, INFINITY: none fits */
-    double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -INFINITY: not wanted */
+        *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, HUGE_VAL: none fits */
+    double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
     uap_segment_set *set;                /* [n_in][cells] */
 } uap_group;
 

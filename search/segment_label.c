@@ -119,7 +119,7 @@ static void limits_of_end(const label_run *run, int32_t l, int32_t y, double *li
             const double credit = cls->multiplier[m] * (double)(cls->cap - run->work[l]);
             const double margin = RELATIVE_MARGIN * (fabs(budget) + fabs(credit)) + 1;
             limit[f * cls->n_multipliers + m] =
-                isinf(budget) ? -INFINITY : budget + credit + margin;
+                isinf(budget) ? -HUGE_VAL : budget + credit + margin;
         }
     }
 }
@@ -134,7 +134,7 @@ static void limits_through_rows(const label_run *run, int32_t l, double *through
     const uap_row_view *row = &cls->row[kind_index];
     const int32_t tests = run->tests;
     for (int32_t i = 0; i < kind->n_in * tests; i++) {
-        through[i] = -INFINITY;
+        through[i] = -HUGE_VAL;
     }
     for (int32_t k = 0; k < kind->n; k++) {
         const double *behind =
@@ -559,7 +559,7 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     for (int32_t f = 0; f < group->n_functionals; f++) {
         double *at = budget + (size_t)f * (size_t)group->cells;
         for (int32_t i = 0; i < group->cells; i++) {
-            at[i] = -INFINITY;
+            at[i] = -HUGE_VAL;
         }
         at[cell] = group->functional[f].cp * (double)ref->point.p +
                    group->functional[f].cg * (double)ref->point.g;

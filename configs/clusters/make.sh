@@ -98,16 +98,16 @@ BEGIN {
 }
 
 describe env-a 1 8 v100-sxm2-32gb assumed memory=34089205760 \
-    fp32=15.7e12 bf16=0 fp16=125e12 efficiency=0.8 hbm=900e9 \
+    fp32=15.7e12 bf16=0 fp16=125e12 efficiency=0.62 hbm=900e9 \
     bus2=44e9 bus4=66e9 bus8=120e9 nic=0 rails=0 lat=6e-6 net=0 p2p=44e9 slow=1.126
 describe env-b 2 4 titan-xp-12gb assumed memory=12788432896 \
-    fp32=12.15e12 bf16=0 fp16=12.15e12 efficiency=0.8 hbm=547.7e9 \
+    fp32=12.15e12 bf16=0 fp16=12.15e12 efficiency=0.4 hbm=547.7e9 \
     bus2=9e9 bus4=7e9 bus8=7e9 nic=1.1e9 rails=0 lat=10e-6 net=50e-6 p2p=9e9 slow=1.3
 describe env-c 1 8 a100-pcie-40gb assumed memory=42505076736 \
-    fp32=19.5e12 bf16=312e12 fp16=312e12 efficiency=0.6 hbm=1555e9 \
-    bus2=20e9 bus4=14e9 bus8=10e9 nic=0 rails=0 lat=8e-6 net=0 p2p=20e9 slow=1.3
+    fp32=19.5e12 bf16=312e12 fp16=312e12 efficiency=0.35 hbm=1555e9 \
+    bus2=6e9 bus4=5e9 bus8=4e9 nic=0 rails=0 lat=10e-6 net=0 p2p=6e9 slow=1.3
 describe env-d 4 4 titan-xp-12gb assumed memory=12788432896 \
-    fp32=12.15e12 bf16=0 fp16=12.15e12 efficiency=0.8 hbm=547.7e9 \
+    fp32=12.15e12 bf16=0 fp16=12.15e12 efficiency=0.4 hbm=547.7e9 \
     bus2=9e9 bus4=7e9 bus8=7e9 nic=1.1e9 rails=0 lat=10e-6 net=50e-6 p2p=9e9 slow=1.3
 describe env-e 8 4 dcu-16gb assumed memory=17163091968 \
     fp32=12e12 bf16=0 fp16=24e12 efficiency=0.6 hbm=1000e9 \

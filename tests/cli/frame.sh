@@ -27,6 +27,10 @@ run_ranks 3 0 plan --help
 [ "$(grep -c Usage: out)" -eq 1 ] || complain "$command_line: not one help text"
 run_ranks 3 2 frobnicate
 [ "$(grep -c 'unknown command' err)" -eq 1 ] || complain "$command_line: not one line"
+mpirun --oversubscribe --timeout 60 -n 3 bash -c '"$UNIAP" solve no-such.json; echo "status $?"' \
+    >out 2>err || true
+command_line="mpirun -n 3 uniap solve no-such.json"
+[ "$(grep -c '^status 2$' out)" -eq 3 ] || complain "$command_line: not status 2 on each rank"
 run_ranks 2 2 plan
 [ "$(grep -c '^uniap: ' err)" -eq 1 ] || complain "$command_line: not one line"
 

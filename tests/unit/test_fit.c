@@ -79,7 +79,7 @@ static void test_odd_sweeps(void **state)
     const uap_point falling[] = {{1e3, 1e-3}, {1e6, 1e-4}};
     const uap_point one[] = {{1e6, 1e-3}};
     const uap_point same[] = {{1e6, 1e-3}, {1e6, 1.1e-3}};
-    const uap_point useless[] = {{0, 1}, {1, 0}, {NAN, 1}, {1, INFINITY}};
+    const uap_point useless[] = {{0, 1}, {1, 0}, {(double)NAN, 1}, {1, HUGE_VAL}};
     const uap_point mixed[] = {{1e6, 1e-3}, {0, 1}, {1, 0}};
     (void)state;
     assert_close(uap_fit_line(falling, 2).bandwidth_Bps, 1e10, 1e-9, 0);

@@ -213,7 +213,7 @@ static void getters_say_what_and_where(void **state)
           "3:12: found 12, expected the integer 1 for \"count\"");
     FAILS(uap_jget_f64(&root, "count", 0, 1, &real, &err),
           "3:12: found 12, expected a number from 0 to 1 for \"count\"");
-    FAILS(uap_jget_f64(&root, "none", 0, INFINITY, &real, &err),
+    FAILS(uap_jget_f64(&root, "none", 0, HUGE_VAL, &real, &err),
           "2:38: found null, expected a number of at least 0 for \"none\"");
     FAILS(uap_jget_bool(&root, "count", &on, &err),
           "3:12: found 12, expected true or false for \"count\"");
@@ -231,7 +231,7 @@ static void getters_say_what_and_where(void **state)
     assert_ok(uap_jget(&inner, "x", UAP_JSON_ARRAY, &x, NULL), NULL);
     const uap_jval row = uap_jat(&x, 1);
     const uap_jval entry = uap_jat(&row, 1);
-    FAILS(uap_jas_f64(&entry, 0, INFINITY, &real, &err),
+    FAILS(uap_jas_f64(&entry, 0, HUGE_VAL, &real, &err),
           "4:37: found -4, expected a number of at least 0 for \"escape.x[1][1]\"");
     FAILS(uap_jget_str(&x, "y", &name, &err),
           "4:24: found an array, expected an object for \"escape.x\"");
@@ -285,7 +285,7 @@ static void doubles_survive_a_round_trip(void **state)
     for (size_t i = 0; i < n; i++) {
         const uap_jval entry = uap_jat(&root, i);
         double back = 1;
-        assert_ok(uap_jas_f64(&entry, -INFINITY, INFINITY, &back, &err), &err);
+        assert_ok(uap_jas_f64(&entry, -HUGE_VAL, HUGE_VAL, &back, &err), &err);
         assert_memory_equal(&back, &value[i], sizeof back);
     }
     uap_free(text);
@@ -296,7 +296,7 @@ static void doubles_survive_a_round_trip(void **state)
 static void numbers_that_are_not_finite_are_not_written(void **state)
 {
     (void)state;
-    static const double bad[] = {NAN, INFINITY, -INFINITY};
+    static const double bad[] = {(double)NAN, HUGE_VAL, -HUGE_VAL};
     for (size_t i = 0; i < 3; i++) {
         uap_err err = {0};
         uap_jout *root = uap_jout_object();

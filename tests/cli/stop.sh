@@ -1,0 +1,89 @@
+# Searches that are stopped: a time limit and signals end with a plan and 4, or without and 5.
+. "$UAP_SOURCE_DIR/tests/cli/common.bash"
+
+# An instance of unlike layers and dense random costs that takes far longer than this test.
+awk 'BEGIN {
+    srand(7); L = 200; S = 40; pp = 4
+    printf "{\"format\": \"uniap-instance\", \"version\": 1, \"objective\": \"simple\", "
+    printf "\"schedule\": \"gpipe\", \"pp\": %d, \"micro_batches\": 16,\n", pp
+    for (u = 0; u < L; u++) {
+        for (k = 0; k < S; k++) {
+            t = 100 + int(1000 * rand())
+            a = a (k ? "," : (u ? "],[" : "[")) t * 1e-6
+            m = m (k ? "," : (u ? "],[" : "[")) int(3e11 / t * (0.5 + rand()))
+            z = z (k ? "," : (u ? "],[" : "[")) 0
+            n = n (k ? "," : (u ? "],[" : "[")) "\"s" k "\""
+        }
+    }
+    printf "\"A\": [%s]],\n\"Ms\": [%s]],\n\"G\": [%s]],\n\"Ma\": [%s]],\n\"W\": [%s]],\n", a, m, z, z, z
+    printf "\"strategies\": [%s]],\n", n
+    for (half = 0; half < 2; half++) {
+        printf "\"%s\": [", half ? "Rp" : "R"
+        for (u = 0; u + 1 < L; u++) {
+            printf u ? ",[" : "["
+            for (k = 0; k < S; k++) {
+                printf k ? ",[" : "["
+                for (q = 0; q < S; q++) printf "%s%g", q ? "," : "", int(200 * rand()) * 1e-6
+                printf "]"
+            }
+            printf "]"
+        }
+        printf "],\n"
+    }
+    printf "\"cap\": [1.8e10, 1.8e10, 1.8e10, 1.8e10], \"inflight\": [16, 16, 16, 16]}\n"
+}' >hard.json
+
+# stopped STATUS SECONDS: 4 with a plan that is not proven or 5 without one.
+stopped() {
+    case $1 in
+    4)
+        says plan.json '"status": "feasible"'
+        grep -q '"tpi_s"' plan.json || complain "$command_line: no value"
+        ;;
+    5) absent plan.json ;;
+    *) complain "$command_line: exit status $1, expected 4 or 5" ;;
+    esac
+    rm -f plan.json
+    [ "$2" -lt 30 ] || complain "$command_line: took $2 seconds"
+}
+
+# The search has begun, however slow the machine.
+wait_for_search() {
+    local i
+    for i in $(seq 300); do
+        grep -q '^instance hard' err && break
+        sleep 0.1
+    done
+    sleep 1
+}
+
+command_line="uniap solve --time-limit"
+start=$SECONDS status=0
+"$UNIAP" solve hard.json -o plan.json --time-limit 1 >out 2>err || status=$?
+stopped $status $((SECONDS - start))
+
+for signal in USR1 TERM INT; do
+    command_line="uniap solve, then $signal"
+    status=0
+    rm -f err
+    # A shell starts background jobs with INT ignored; the program takes it all the same.
+    "$UNIAP" solve hard.json -o plan.json >out 2>err &
+    child=$!
+    wait_for_search
+    start=$SECONDS
+    kill -$signal $child
+    wait $child || status=$?
+    stopped $status $((SECONDS - start))
+done
+
+command_line="mpirun -n 2 uniap solve, then USR1"
+status=0
+rm -f err
+mpirun --oversubscribe -n 2 "$UNIAP" solve hard.json -o plan.json >out 2>err &
+child=$!
+wait_for_search
+start=$SECONDS
+kill -USR1 $child
+wait $child || status=$?
+stopped $status $((SECONDS - start))
+finish
