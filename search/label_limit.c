@@ -18,7 +18,7 @@ static double price(const uap_label_run *run, int32_t f, int32_t m)
 }
 
 /* Functional f of a full label. */
-double uap_run_value(const uap_label_run *run, int32_t f, const uap_label *label)
+double uap_label_run_value(const uap_label_run *run, int32_t f, const uap_label *label)
 {
     const uap_weights *w = &run->cls->weights[run->group->measure[f]];
     return (double)(w->p * label->p + w->f * label->f + w->g * label->g);
@@ -113,7 +113,8 @@ static bool within_limits(const uap_label_run *run, const uap_label *label,
     const int32_t first = run->only < 0 ? 0 : run->only;
     const int32_t last = run->only < 0 ? group->n_functionals - 1 : run->only;
     for (int32_t f = first; f <= last; f++) {
-        const double q = run->only >= 0 ? (double)label->p : uap_run_value(run, f, label);
+        const double q =
+            run->only >= 0 ? (double)label->p : uap_label_run_value(run, f, label);
         const double *at = limit + f * n;
         for (int32_t j = 0; j < n; j++) {
             if (q + price(run, f, j) * m > at[j]) {
@@ -347,7 +348,7 @@ bool uap_limits_allow(const uap_label_run *run, int32_t l, int32_t y,
         return true;
     }
     for (int32_t f = 0; f < run->group->n_functionals; f++) {
-        const int64_t value = (int64_t)uap_run_value(run, f, label);
+        const int64_t value = (int64_t)uap_label_run_value(run, f, label);
         if (!has_completion(&run->completion[f][cell], value, label)) {
             return false;
         }

@@ -36,22 +36,23 @@ typedef struct uap_label_run {
 } uap_label_run;
 
 /* Working memory for the segments' largest group; false when out of memory. */
-bool uap_run_init(uap_label_run *run, uap_segments *segments);
-void uap_run_free(uap_label_run *run);
+bool uap_label_run_init(uap_label_run *run, uap_segments *segments);
+void uap_label_run_free(uap_label_run *run);
 
 /* Points the run at a start class and the budgets of its cells ([cells] per functional). */
-void uap_run_start(uap_label_run *run, uap_group *group, int32_t x,
-                   const double *const *budget);
+void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
+                         const double *const *budget);
 
 /* Walks the labels through the group's layers: Pareto sets into the group, or bounds (only
  * >= 0), or the lists themselves (saved). False when out of memory. */
-bool uap_run_labels(uap_label_run *run);
+bool uap_label_run_labels(uap_label_run *run);
 
 /* What row k of a kind adds to a label. */
-uap_label uap_run_step(const uap_label_run *run, const uap_row_view *row, int32_t k);
+uap_label uap_label_run_step(const uap_label_run *run, const uap_row_view *row,
+                             int32_t k);
 
 /* Functional f of a full label. */
-double uap_run_value(const uap_label_run *run, int32_t f, const uap_label *label);
+double uap_label_run_value(const uap_label_run *run, int32_t f, const uap_label *label);
 
 /* Prepares the limits of a run: the Lagrangian sweep, and for full labels the completion
  * lists. False when out of memory. */

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-bool uap_run_init(uap_label_run *run, uap_segments *s)
+bool uap_label_run_init(uap_label_run *run, uap_segments *s)
 {
     const uap_chain *chain = s->chain;
     int32_t cells = 1;
@@ -50,7 +50,7 @@ static void free_lists(uap_label_list *list, int32_t n)
     uap_free(list);
 }
 
-void uap_run_free(uap_label_run *run)
+void uap_label_run_free(uap_label_run *run)
 {
     free_lists(run->in, run->width);
     free_lists(run->out, run->width);
@@ -73,8 +73,8 @@ static bool is_plane(const uap_label_run *run)
     return run->only >= 0 || (!run->cls->split && !grad);
 }
 
-void uap_run_start(uap_label_run *run, uap_group *group, int32_t x,
-                   const double *const *budget)
+void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
+                         const double *const *budget)
 {
     const uap_chain *chain = run->s->chain;
     run->group = group;
@@ -113,7 +113,7 @@ static bool merge_into(uap_label_run *run, uap_label_list *list)
     return true;
 }
 
-uap_label uap_run_step(const uap_label_run *run, const uap_row_view *row, int32_t k)
+uap_label uap_label_run_step(const uap_label_run *run, const uap_row_view *row, int32_t k)
 {
     if (run->only < 0) {
         const int64_t g = run->group->no_grad ? 0 : row->g[k];
@@ -140,7 +140,7 @@ static bool pass_rows(uap_label_run *run, int32_t l)
             return false;
         }
         run->shifted.n = 0;
-        const uap_label step = uap_run_step(run, row, k);
+        const uap_label step = uap_label_run_step(run, row, k);
         const int64_t least_work = run->work[l];
         for (size_t i = 0; i < from->n; i++) {
             uap_label next = from->at[i];
@@ -269,7 +269,7 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
         const uap_label *label = &list->at[i];
         bool wanted = true;
         for (int32_t f = 0; f < run->group->n_functionals; f++) {
-            const double q = uap_run_value(run, f, label);
+            const double q = uap_label_run_value(run, f, label);
             wanted = wanted && q <= run->budget[f][cell] + 1 + UAP_LABEL_MARGIN * q;
         }
         if (wanted && !set_covers(s, set, label)) {
@@ -297,7 +297,7 @@ static void raise_bound(uap_label_run *run, int32_t l, int32_t y)
 }
 
 /* Runs the labels of one start class through the group's layers. */
-bool uap_run_labels(uap_label_run *run)
+bool uap_label_run_labels(uap_label_run *run)
 {
     const uap_group *group = run->group;
     const uap_chain *chain = run->s->chain;
@@ -353,7 +353,7 @@ static bool any_budget(const uap_group *group, int32_t x)
 uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
 {
     uap_label_run run;
-    bool ok = uap_run_init(&run, segments);
+    bool ok = uap_label_run_init(&run, segments);
     for (int32_t i = 0; ok && i < segments->n_groups; i++) {
         uap_group *group = &segments->group[i];
         for (int32_t x = 0; ok && x < group->n_in; x++) {
@@ -365,16 +365,16 @@ uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
                 budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
             }
             run.only = -1;
-            uap_run_start(&run, group, x, budget);
+            uap_label_run_start(&run, group, x, budget);
             const bool plane = run.rule.plane;
             for (int32_t f = 0; ok && !plane && f < group->n_functionals; f++) {
                 run.only = f;
-                uap_run_start(&run, group, x, budget);
-                ok = uap_run_labels(&run);
+                uap_label_run_start(&run, group, x, budget);
+                ok = uap_label_run_labels(&run);
             }
         }
     }
-    uap_run_free(&run);
+    uap_label_run_free(&run);
     return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
 }
 
@@ -382,7 +382,7 @@ uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop, void *c
                               bool *stopped, uap_err *err)
 {
     uap_label_run run;
-    bool ok = uap_run_init(&run, segments);
+    bool ok = uap_label_run_init(&run, segments);
     *stopped = false;
     segments->n_points = 0;
     for (int32_t i = 0; ok && i < segments->n_groups && !*stopped; i++) {
@@ -397,12 +397,12 @@ uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop, void *c
             for (int32_t f = 0; f < group->n_functionals; f++) {
                 budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
             }
-            uap_run_start(&run, group, x, budget);
-            ok = uap_run_labels(&run);
+            uap_label_run_start(&run, group, x, budget);
+            ok = uap_label_run_labels(&run);
             *stopped = stop != NULL && stop(context);
         }
     }
-    uap_run_free(&run);
+    uap_label_run_free(&run);
     if (!ok) {
         return UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
     }

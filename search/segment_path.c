@@ -36,7 +36,7 @@ static bool step_back(const uap_label_run *run, int32_t l, int32_t *y, uap_label
         if (kind->out[k] != *y || (l == 0 && kind->in[k] != run->x)) {
             continue;
         }
-        const uap_label step = uap_run_step(run, row, k);
+        const uap_label step = uap_label_run_step(run, row, k);
         if (l == 0) {
             const uap_label_list first = {.at = (uap_label[]){origin}, .n = 1};
             if (find_before(&first, label, &step) != NULL) {
@@ -101,7 +101,7 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
         uap_calloc((size_t)group->cells * UAP_MAX_FUNCTIONALS, sizeof *budget);
     uap_label_list *saved = uap_calloc((size_t)group->cells, sizeof *saved);
     uap_status rc = UAP_OK;
-    if (!uap_run_init(&run, segments) || budget == NULL || saved == NULL) {
+    if (!uap_label_run_init(&run, segments) || budget == NULL || saved == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a path");
         goto done;
     }
@@ -117,8 +117,8 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
         of[f] = at;
     }
     run.saved = saved;
-    uap_run_start(&run, group, ref->x, of);
-    if (!uap_run_labels(&run)) {
+    uap_label_run_start(&run, group, ref->x, of);
+    if (!uap_label_run_labels(&run)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a path");
         goto done;
     }
@@ -129,6 +129,6 @@ done:
     }
     uap_free(saved);
     uap_free(budget);
-    uap_run_free(&run);
+    uap_label_run_free(&run);
     return rc;
 }
