@@ -1,0 +1,107 @@
+/* What moving bytes costs: collectives, resharding, stage boundaries; and the rounding of
+ * seconds. docs/cost-model.md sections 1, 1.1 and 8. */
+#include "plan/check_internal.h"
+
+#include <math.h>
+
+/* Table entries above this many ticks are refused; 2^62, a year and a half. */
+#define TICKS_MAX 4.6e18
+
+uap_status uap_check_ticks(double seconds, int64_t *out, uap_err *err)
+{
+    const double ticks = floor(seconds * UAP_CHECK_TICKS_PER_S + 0.5);
+    if (!(ticks >= 0 && ticks < TICKS_MAX)) {
+        return UAP_FAIL(err, TOO_LARGE,
+                        "a time of %g s: expected 0 to %g s in the whole plan", seconds,
+                        TICKS_MAX / UAP_CHECK_TICKS_PER_S);
+    }
+    *out = (int64_t)ticks;
+    return UAP_OK;
+}
+
+static double over_link(const uap_check_setting *setting, uap_link link, double bytes,
+                        double pieces)
+{
+    const double latency = setting->paper ? 0.0 : link.latency_s * pieces;
+    return latency + bytes / link.bandwidth_Bps;
+}
+
+double uap_check_collective(const uap_check_setting *setting, uap_collective_kind kind,
+                            int64_t size, int64_t stride, double bytes, double pieces)
+{
+    if (size <= 1 || !(bytes > 0)) {
+        return 0.0;
+    }
+    const uap_span span = uap_cluster_group_span(setting->cluster, setting->n_devices,
+                                                 (int32_t)size, stride);
+    const uap_link link =
+        uap_cluster_group_link(setting->cluster, kind, (int32_t)size, stride, span);
+    return over_link(setting, link, bytes, pieces);
+}
+
+/* To the device of the same number in the next stage, all at once. */
+static double send(const uap_check_setting *setting, double bytes)
+{
+    const int64_t node = uap_cluster_node_size(setting->cluster);
+    const int64_t d = setting->stage_devices;
+    if (!(bytes > 0)) {
+        return 0.0;
+    }
+    const uap_link link = uap_cluster_p2p_link(
+        setting->cluster, setting->n_devices <= node ? UAP_SPAN_NODE : UAP_SPAN_CLUSTER,
+        d < node ? d : node);
+    return over_link(setting, link, bytes, 1);
+}
+
+static int64_t least_common_multiple(int64_t a, int64_t b)
+{
+    int64_t x = a, y = b;
+    while (y != 0) {
+        const int64_t rest = x % y;
+        x = y;
+        y = rest;
+    }
+    return a / x * b;
+}
+
+double uap_check_held(const uap_check_setting *setting, double bytes, uap_check_layout s)
+{
+    return bytes * (double)(s.sp ? 1 : s.tp) / (double)setting->stage_devices;
+}
+
+double uap_check_move(const uap_check_setting *setting, double bytes, uap_check_layout s,
+                      uap_check_layout t)
+{
+    const double d = (double)setting->stage_devices;
+    const double gathered = bytes * (double)t.tp / d;
+    if (s.tp == t.tp && s.sp == t.sp) {
+        return 0.0;
+    }
+    if (!s.sp && s.tp % t.tp == 0) {
+        return 0.0;
+    }
+    if (!t.sp && t.tp % s.tp == 0) {
+        return s.sp ? uap_check_collective(setting, UAP_ALL_GATHER, t.tp, 1, gathered, 1)
+                    : uap_check_collective(setting, UAP_ALL_GATHER, t.tp / s.tp, s.tp,
+                                           gathered, 1);
+    }
+    double time = uap_check_collective(
+        setting, UAP_ALL_TO_ALL, least_common_multiple(s.tp, t.tp), 1, bytes / d, 1);
+    if (!t.sp) {
+        time += uap_check_collective(setting, UAP_ALL_GATHER, t.tp, 1, gathered, 1);
+    }
+    return time;
+}
+
+double uap_check_cross(const uap_check_setting *setting, double bytes, uap_check_layout s,
+                       uap_check_layout t)
+{
+    double best = send(setting, uap_check_held(setting, bytes, s)) +
+                  uap_check_move(setting, bytes, s, t);
+    if (!s.sp && s.tp > 1) {
+        const uap_check_layout sliced = {s.tp, true};
+        best = fmin(best, send(setting, bytes / (double)setting->stage_devices) +
+                              uap_check_move(setting, bytes, sliced, t));
+    }
+    return best;
+}

@@ -1,0 +1,171 @@
+/* Sums over stages: layers, the resharding between them, boundaries, live tensors, memory.
+ * docs/cost-model.md sections 6, 8, 9 and 10. */
+#include "plan/check_internal.h"
+
+#include <inttypes.h>
+
+/* What a stage gathers on the way. */
+typedef struct walk {
+    const uap_check_setting *setting;
+    const uap_plan *plan;
+    uap_check_stage *stage;
+    int64_t per_micro_batch; /* bytes of the stage in work, for each one in flight */
+    int64_t states, work;
+} walk;
+
+static uap_check_layout layout_of(const uap_plan *plan, int32_t u)
+{
+    const uap_strategy *strategy = &plan->layer[u].strategy;
+    return (uap_check_layout){strategy->tp, strategy->sp};
+}
+
+/* Adds a forward and backward pair; --cost paper rounds their sum once. */
+static uap_status add_pair(const uap_check_setting *setting, double forward,
+                           double backward, int64_t *fwd, int64_t *bwd, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    int64_t f = 0, b = 0;
+    if (setting->paper) {
+        UAP_TRY(uap_check_ticks(forward + backward, &f, err));
+    } else {
+        UAP_TRY(uap_check_ticks(forward, &f, err));
+        UAP_TRY(uap_check_ticks(backward, &b, err));
+    }
+    if (__builtin_add_overflow(*fwd, f, fwd) || __builtin_add_overflow(*bwd, b, bwd)) {
+        rc = UAP_FAIL(err, TOO_LARGE, "a stage's time: found 2^63 ticks or more");
+    }
+done:
+    return rc;
+}
+
+static uap_status add_bytes(int64_t *sum, int64_t bytes, uap_err *err)
+{
+    if (__builtin_add_overflow(*sum, bytes, sum)) {
+        return UAP_FAIL(err, TOO_LARGE, "a stage's memory: found 2^63 bytes or more");
+    }
+    return UAP_OK;
+}
+
+/* Between layer u and the one behind it, in one stage or across a boundary. */
+static uap_status add_edge(const walk *w, int32_t u, bool is_boundary, uap_err *err)
+{
+    const uap_check_setting *setting = w->setting;
+    uap_check_stage *stage = &w->stage[w->plan->layer[u].stage];
+    const uap_check_layout s = layout_of(w->plan, u), t = layout_of(w->plan, u + 1);
+    const double bytes =
+        (double)setting->samples * setting->model->layer[u].output_elems * setting->elem;
+    if (is_boundary) {
+        return add_pair(setting, uap_check_cross(setting, bytes, s, t),
+                        uap_check_cross(setting, bytes, t, s), &stage->send_fwd,
+                        &stage->send_bwd, err);
+    }
+    return add_pair(setting, uap_check_move(setting, bytes, s, t),
+                    uap_check_move(setting, bytes, t, s), &stage->fwd, &stage->bwd, err);
+}
+
+static bool reads_live(const uap_model *model, int32_t u)
+{
+    const uap_layer_type type = model->layer[u].type;
+    return model->has_live && u >= model->live.first && u <= model->live.last &&
+           (type == UAP_LAYER_CROSS_BLOCK || type == UAP_LAYER_CROSS_ATTENTION);
+}
+
+static double live_bytes(const uap_check_setting *setting)
+{
+    return (double)setting->samples * setting->model->live.elems * setting->elem;
+}
+
+/* The live tensor in stage i: its consumers, its memory, the boundary behind the stage. */
+static uap_status add_live(walk *w, int32_t i, uap_err *err)
+{
+    const uap_check_setting *setting = w->setting;
+    const uap_model *model = setting->model;
+    const uap_plan_stage *where = &w->plan->stage[i];
+    uap_check_stage *stage = &w->stage[i];
+    uap_status rc = UAP_OK;
+    if (!model->has_live) {
+        return UAP_OK;
+    }
+    const uap_check_layout s = layout_of(w->plan, model->live.from);
+    const double bytes = live_bytes(setting);
+    for (int32_t u = where->first_layer; u <= where->last_layer; u++) {
+        if (!reads_live(model, u)) {
+            continue;
+        }
+        const uap_check_layout t = layout_of(w->plan, u);
+        UAP_TRY(add_pair(setting, uap_check_move(setting, bytes, s, t),
+                         uap_check_move(setting, bytes, t, s), &stage->fwd, &stage->bwd,
+                         err));
+    }
+    if (where->last_layer > model->live.from && where->first_layer <= model->live.last) {
+        const double held = uap_check_held(setting, bytes, s);
+        const int64_t down = (int64_t)held;
+        UAP_TRY(add_bytes(&w->per_micro_batch, down + ((double)down < held), err));
+    }
+    if (where->last_layer >= model->live.from && where->last_layer < model->live.last &&
+        i < setting->pp - 1) {
+        const double cross = uap_check_cross(setting, bytes, s, s);
+        UAP_TRY(add_pair(setting, cross, cross, &stage->send_fwd, &stage->send_bwd, err));
+    }
+done:
+    return rc;
+}
+
+static uap_status add_layer(walk *w, int32_t u, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_check_layer cost;
+    uap_check_stage *stage = &w->stage[w->plan->layer[u].stage];
+    UAP_TRY(
+        uap_check_layer_costs(w->setting, u, &w->plan->layer[u].strategy, &cost, err));
+    if (__builtin_add_overflow(stage->fwd, cost.fwd, &stage->fwd) ||
+        __builtin_add_overflow(stage->bwd, cost.bwd, &stage->bwd) ||
+        __builtin_add_overflow(stage->grad, cost.grad, &stage->grad)) {
+        rc = UAP_FAIL(err, TOO_LARGE, "a stage's time: found 2^63 ticks or more");
+        goto done;
+    }
+    UAP_TRY(add_bytes(&w->states, cost.state, err));
+    UAP_TRY(add_bytes(&w->per_micro_batch, cost.act, err));
+    w->work = cost.work > w->work ? cost.work : w->work;
+done:
+    return rc;
+}
+
+static uap_status add_stage(walk *w, int32_t i, uap_err *err)
+{
+    const uap_plan_stage *where = &w->plan->stage[i];
+    uap_status rc = UAP_OK;
+    int64_t held = 0;
+    w->stage[i] = (uap_check_stage){0};
+    w->states = w->per_micro_batch = w->work = 0;
+    for (int32_t u = where->first_layer; u <= where->last_layer; u++) {
+        UAP_TRY(add_layer(w, u, err));
+        if (u < where->last_layer || i < w->setting->pp - 1) {
+            UAP_TRY(add_edge(w, u, u == where->last_layer, err));
+        }
+    }
+    UAP_TRY(add_live(w, i, err));
+    if (__builtin_mul_overflow(w->per_micro_batch, uap_check_inflight(w->setting, i),
+                               &held)) {
+        rc = UAP_FAIL(err, TOO_LARGE, "stage %d: %" PRId64 " bytes per micro-batch held",
+                      (int)i, w->per_micro_batch);
+        goto done;
+    }
+    UAP_TRY(add_bytes(&held, w->states, err));
+    UAP_TRY(add_bytes(&held, w->work, err));
+    w->stage[i].memory = held;
+done:
+    return rc;
+}
+
+uap_status uap_check_stages(const uap_check_setting *setting, const uap_plan *plan,
+                            uap_check_stage *stage, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    walk w = {.setting = setting, .plan = plan, .stage = stage};
+    for (int32_t i = 0; i < setting->pp; i++) {
+        UAP_TRY(add_stage(&w, i, err));
+    }
+done:
+    return rc;
+}
