@@ -265,7 +265,11 @@ static void choose_caps(maker *m)
 {
     uap_instance *in = m->in;
     uap_rng *rng = &m->rng;
-    const double tightness = uap_rng_real(rng, 0.05, 1.05);
+    double tightness = uap_rng_real(rng, 0.05, 1.05);
+    /* Long chains find room somewhere unless there is none at all. */
+    if (in->n_layers >= 8 && uap_rng_chance(rng, 0.2)) {
+        tightness = uap_rng_real(rng, -0.4, -0.1);
+    }
     const bool unequal = uap_rng_chance(rng, 0.5);
     int64_t common = 0;
     for (int32_t i = 0; i < in->pp; i++) {
