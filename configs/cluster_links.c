@@ -119,12 +119,11 @@ static void find_neighbours(const uap_cluster *cluster, const uap_collective *wa
     *above = high > 0 ? find_exact(cluster, &probe) : NULL;
 }
 
-/* Latency and bus bandwidth at `size` from one or two neighbours (docs/clusters.md). */
-static uap_link interpolate(const uap_collective *below, const uap_collective *above,
+/* Latency and bus bandwidth at `size` from its neighbours in size, which may be one and the
+ * same (docs/clusters.md). */
+static uap_link interpolate(const uap_collective *low, const uap_collective *high,
                             int32_t size)
 {
-    const uap_collective *low = below != NULL ? below : above;
-    const uap_collective *high = above != NULL ? above : below;
     const double bus_low = low->bandwidth_Bps * bus_factor(low->kind, low->size);
     const double bus_high = high->bandwidth_Bps * bus_factor(high->kind, high->size);
     uap_link link = {.assumed = true};
@@ -154,7 +153,12 @@ static bool link_from(const uap_cluster *cluster, const uap_collective *wanted,
         return false;
     }
     find_neighbours(cluster, &probe, &below, &above);
-    *link = interpolate(below, above, wanted->size);
+    const uap_collective *low = below != NULL ? below : above;
+    const uap_collective *high = above != NULL ? above : below;
+    if (low == NULL || high == NULL) {
+        return false;
+    }
+    *link = interpolate(low, high, wanted->size);
     link->latency_s *= from->latency_factor;
     link->bandwidth_Bps *=
         bus_factor(from->kind, wanted->size) / bus_factor(wanted->kind, wanted->size);

@@ -380,7 +380,7 @@ static uap_status build_live(const build *b, uap_err *err)
     const double bytes =
         (double)b->micro_batch * model->live.elems * (double)stage->scope.elem_bytes;
     const built_table *from = &b->built[b->cost->layer_kind[model->live.from]];
-    const size_t most = (size_t)(model->live.last - model->live.first + 1);
+    const size_t most = (size_t)model->live.last - (size_t)model->live.first + 1;
     const size_t rows = (size_t)from->table->n;
     uap_live_tensor *live = uap_arena_alloc(arena, 1, sizeof *live);
     int64_t *numbers = alloc_i64(b, 3 * rows);
@@ -469,6 +469,20 @@ static uap_status build_head(const build *b, uap_err *err)
     return UAP_OK;
 }
 
+/* The stage of that many stages, filled when it is asked for first. */
+static uap_status find_stage(uap_cost *cost, int32_t pp, const cost_stage **out,
+                             uap_err *err)
+{
+    for (int32_t i = 0; i < cost->n_stages; i++) {
+        cost_stage *stage = &cost->stage[i];
+        if (stage->scope.stage_devices * pp == cost->devices) {
+            *out = stage;
+            return stage->is_ready ? UAP_OK : cost_stage_fill(cost, stage, err);
+        }
+    }
+    return UAP_FAIL(err, INTERNAL, "no stage list for pp %d", pp);
+}
+
 uap_status cost_build(uap_cost *cost, const uap_configuration *configuration,
                       uap_instance **out, uap_err *err)
 {
@@ -477,14 +491,7 @@ uap_status cost_build(uap_cost *cost, const uap_configuration *configuration,
     uap_status rc = UAP_OK;
     *out = NULL;
     b.micro_batch = cost->options.batch / configuration->micro_batches;
-    for (int32_t i = 0; i < cost->n_stages; i++) {
-        if (cost->stage[i].scope.stage_devices * configuration->pp == cost->devices) {
-            if (!cost->stage[i].is_ready) {
-                UAP_TRY(cost_stage_fill(cost, &cost->stage[i], err));
-            }
-            b.stage = &cost->stage[i];
-        }
-    }
+    UAP_TRY(find_stage(cost, configuration->pp, &b.stage, err));
     b.instance = uap_instance_new();
     if (b.instance == NULL) {
         return no_memory(err);

@@ -114,7 +114,7 @@ static uap_status make_segments(chain_search *s, int64_t target, uap_err *err)
                                      .grad = s->pipeline.grad,
                                      .scalar = s->pipeline.scalar,
                                      .keep_slow = s->node->exact_tail,
-                                     .kappa0 = s->pipeline.kappa[0],
+                                     .round_trips = s->pipeline.round_trips,
                                      .kappa = s->pipeline.kappa,
                                      .target = target};
     return uap_segments_new(s->chain, &needs, &s->segments, err);
@@ -152,6 +152,11 @@ static uap_status search_within(chain_search *s, int64_t target, bool *found,
     uap_status rc = UAP_OK;
     *found = false;
     UAP_TRY(relax_within(s, target, &outer, err));
+    if (outer != NULL) {
+        UAP_TRY(uap_segments_tighten(s->segments, err));
+        uap_outer_free(outer);
+        UAP_TRY(relax_within(s, target, &outer, err));
+    }
     if (outer == NULL) {
         goto done;
     }
@@ -406,6 +411,9 @@ static uap_status explain_infeasible(engine *e, uap_err *err)
             if (rc == UAP_OK && overshoot < least) {
                 least = overshoot;
                 e->result->shortage = shortage;
+                /* With ties or live tensors the figure is a lower bound: where it says that
+                 * all is well it explains nothing. */
+                e->result->shortage.known = overshoot > 0;
             }
         }
         uap_instance_free(in);

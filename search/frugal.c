@@ -8,11 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_THRESHOLDS 64 /* beyond these the largest W of all stands for the rest */
-
 typedef struct frugal {
     const uap_chain *chain;
-    int64_t threshold[MOST_THRESHOLDS];
+    int64_t *threshold; /* [n_thresholds] distinct W, ascending */
     int32_t n_thresholds;
     int64_t *least; /* [n_kinds][n_thresholds] of the stage at hand, -1: no row */
     int64_t *best;  /* [pp][L] minimax overshoot with stage i ending behind layer u */
@@ -46,17 +44,11 @@ static bool collect_thresholds(frugal *f)
     }
     qsort(all, (size_t)n, sizeof *all, by_value);
     for (int64_t i = 0; i < n; i++) {
-        const bool last = i + 1 == n;
-        if (!last && all[i] == all[i + 1]) {
-            continue;
-        }
-        if (f->n_thresholds < MOST_THRESHOLDS) {
-            f->threshold[f->n_thresholds++] = all[i];
-        } else {
-            f->threshold[MOST_THRESHOLDS - 1] = all[i];
+        if (i + 1 == n || all[i] != all[i + 1]) {
+            all[f->n_thresholds++] = all[i];
         }
     }
-    uap_free(all);
+    f->threshold = all;
     return true;
 }
 
@@ -140,12 +132,16 @@ uap_status uap_frugal_plan(const uap_instance *instance, uap_shortage *shortage,
     uap_status rc = UAP_OK;
     UAP_TRY(uap_chain_build(instance, NULL, false, &chain, err));
     f.chain = chain;
-    f.least = uap_calloc((size_t)chain->n_kinds * MOST_THRESHOLDS, sizeof *f.least);
+    if (!collect_thresholds(&f)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the most frugal plan");
+        goto done;
+    }
+    f.least =
+        uap_calloc((size_t)chain->n_kinds * (size_t)f.n_thresholds, sizeof *f.least);
     f.best = uap_calloc(cells, sizeof *f.best);
     f.first = uap_calloc(cells, sizeof *f.first);
     f.need = uap_calloc(cells, sizeof *f.need);
-    if (f.least == NULL || f.best == NULL || f.first == NULL || f.need == NULL ||
-        !collect_thresholds(&f)) {
+    if (f.least == NULL || f.best == NULL || f.first == NULL || f.need == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the most frugal plan");
         goto done;
     }
@@ -162,6 +158,7 @@ uap_status uap_frugal_plan(const uap_instance *instance, uap_shortage *shortage,
     *overshoot = f.best[cells - 1];
     describe(&f, shortage);
 done:
+    uap_free(f.threshold);
     uap_free(f.least);
     uap_free(f.best);
     uap_free(f.first);

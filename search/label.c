@@ -4,6 +4,8 @@
 
 #include "common/mem.h"
 
+#include <string.h>
+
 bool uap_labels_reserve(uap_label_list *list, size_t n)
 {
     if (n <= list->capacity) {
@@ -45,27 +47,88 @@ static bool stands_before(const uap_label *a, const uap_label *b)
     return a->w < b->w;
 }
 
-/* a stands before b, so a->p <= b->p. */
-static bool dominates(const uap_label *a, const uap_label *b, bool keep_slow)
+/* The terms of stage 0, one by one: V, V + g and V - b of a are nowhere above b's. */
+static bool dominates_first(const uap_label *a, const uap_label *b, uap_dominance rule)
 {
+    const int64_t dp = a->p - b->p; /* all differences are a - b */
+    const int64_t df = a->f - b->f;
+    const int64_t dg = a->g - b->g;
+    const int64_t db = dp - df;
+    const int64_t by_f = rule.c * dp - (rule.k - 1) * df;
+    const int64_t by_b = rule.c * dp - (rule.k - 1) * db;
+    return a->m <= b->m && a->w <= b->w && df <= 0 && dp + dg <= 0 &&
+           rule.c * dp + dg <= 0 && by_f <= 0 && by_b <= 0 && by_f + dg <= 0 &&
+           by_b + dg <= 0 && by_f - db <= 0 && by_b - db <= 0;
+}
+
+/* a stands before b, so a->p <= b->p. */
+static bool dominates(const uap_label *a, const uap_label *b, uap_dominance rule)
+{
+    if (rule.first_stage) {
+        return dominates_first(a, b, rule);
+    }
     const int64_t back_a = a->p - a->f;
     const int64_t back_b = b->p - b->f;
     return a->m <= b->m && a->f <= b->f && a->g <= b->g && a->w <= b->w &&
-           (keep_slow ? back_a == back_b : back_a <= back_b);
+           (rule.keep_slow ? back_a == back_b : back_a <= back_b);
 }
 
-/* least: index of the kept label with the least memory. In the plane it alone decides. */
-static bool is_dominated(const uap_label_list *kept, size_t least, const uap_label *label,
-                         uap_dominance rule)
+/* The least memory among kept labels, by workspace: w ascending, m descending. In the plane
+ * it decides dominance alone, since kept labels are no slower than what comes. */
+#define FRONT_MOST 32
+
+typedef struct front {
+    struct {
+        int64_t w, m;
+    } at[FRONT_MOST];
+    int32_t n;
+    bool is_full; /* more workspaces than it holds: it can no longer clear a label */
+} front;
+
+static bool front_covers(const front *f, const uap_label *label)
 {
-    if (kept->n == 0 || kept->at[least].m > label->m) {
+    for (int32_t i = f->n; i-- > 0;) {
+        if (f->at[i].w <= label->w) {
+            return f->at[i].m <= label->m;
+        }
+    }
+    return false;
+}
+
+/* Adds a label that the front does not cover. */
+static void front_add(front *f, const uap_label *label)
+{
+    int32_t first = 0;
+    while (first < f->n && f->at[first].w < label->w) {
+        first++;
+    }
+    int32_t end = first;
+    while (end < f->n && f->at[end].m >= label->m) {
+        end++;
+    }
+    if (end == first && f->n == FRONT_MOST) {
+        f->is_full = true;
+        return;
+    }
+    memmove(&f->at[first + 1], &f->at[end], (size_t)(f->n - end) * sizeof f->at[0]);
+    f->n += 1 - (end - first);
+    f->at[first].w = label->w;
+    f->at[first].m = label->m;
+}
+
+static bool is_dominated(const uap_label_list *kept, const front *f,
+                         const uap_label *label, uap_dominance rule)
+{
+    /* What is in no kept label's shadow in (m, w) is dominated by none. */
+    const bool covered = front_covers(f, label);
+    if (rule.plane && !f->is_full) {
+        return covered;
+    }
+    if (!covered && !f->is_full) {
         return false;
     }
-    if (rule.plane || dominates(&kept->at[least], label, rule.keep_slow)) {
-        return true;
-    }
     for (size_t i = kept->n; i-- > 0;) {
-        if (dominates(&kept->at[i], label, rule.keep_slow)) {
+        if (dominates(&kept->at[i], label, rule)) {
             return true;
         }
     }
@@ -81,19 +144,19 @@ bool uap_labels_merge(const uap_label_list *a, const uap_label_list *b,
     }
     size_t i = 0;
     size_t j = 0;
-    size_t least = 0;
+    front shadow = {.n = 0};
     while (i < a->n || j < b->n) {
         const bool from_a =
             j == b->n || (i < a->n && !stands_before(&b->at[j], &a->at[i]));
         const uap_label *next = from_a ? &a->at[i++] : &b->at[j++];
-        if (is_dominated(to, least, next, rule)) {
+        if (is_dominated(to, &shadow, next, rule)) {
             continue;
         }
         to->at[to->n] = *next;
-        if (to->n == 0 || next->m < to->at[least].m) {
-            least = to->n;
-        }
         to->n++;
+        if (!front_covers(&shadow, next)) {
+            front_add(&shadow, next);
+        }
     }
     return true;
 }

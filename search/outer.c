@@ -56,14 +56,15 @@ uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain,
     }
     const bool full = in->objective == UAP_OBJECTIVE_FULL;
     pipeline->scalar = full && chain->pp == 1;
+    pipeline->round_trips =
+        full && in->schedule != UAP_SCHEDULE_GPIPE && !pipeline->scalar;
     const double share = full ? smaller_half_share(chain) : 0;
     for (int32_t i = 0; i < chain->pp; i++) {
         const double k = fmin((double)in->inflight[i], c);
-        const bool round_trips = full && in->schedule != UAP_SCHEDULE_GPIPE;
-        pipeline->kappa[i] = round_trips ? c - 1 - (k - 1) * share : c - 1;
+        pipeline->kappa[i] = pipeline->round_trips ? c - 1 - (k - 1) * share : c - 1;
         pipeline->grad[i] = any_grad && (!full || exact_tail || i < 2);
         pipeline->split[i] =
-            full && (!round_trips || k > 1 ||
+            full && (!pipeline->round_trips || k > 1 ||
                      (any_grad && i + 1 < chain->pp && (exact_tail || i == 0)));
         if (pipeline->scalar) {
             pipeline->kappa[i] = 0;
@@ -172,6 +173,20 @@ static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
     return o->terms[i].round_trips ? fmax(m, (double)o->c * p - (p + behind)) : m;
 }
 
+/* The same from a cell's bounds, where stage 0's come with g. */
+static double cell_term(const uap_outer *o, int32_t i, const uap_cell_bounds *cell,
+                        double behind)
+{
+    const double m = fmax(stage_term(o, i, cell->p, behind), cell->alone);
+    const uap_stage_terms *t = &o->terms[i];
+    if (cell->round <= 0) {
+        return m;
+    }
+    /* Without full rounds the measure is c p + g, which waits for nothing behind. */
+    const double rounds = t->n_rounds > 0 ? t->rounds[1] : 0;
+    return fmax(m, rounds * behind + cell->round - (cell->s + behind));
+}
+
 static double boundary_term(const uap_outer *o, double fwd, double bwd)
 {
     const double c = (double)o->c;
@@ -187,12 +202,12 @@ static bool cell_bounds(const uap_outer *o, const uap_group *group, int32_t cell
     if (isinf(group->bound[0][cell])) {
         return false;
     }
-    out->s = out->p;
+    out->s = fmax(out->p, group->bound[group->sum][cell]);
     out->alone = 0;
-    if (group->n_functionals == 3) {
-        out->s = fmax(out->p, group->bound[1][cell]);
-        out->alone = fmax(0, group->bound[2][cell] - out->s);
+    if (group->alone >= 0) {
+        out->alone = fmax(0, group->bound[group->alone][cell] - out->s);
     }
+    out->round = group->round < 0 ? 0 : group->bound[group->round][cell];
     (void)o;
     return true;
 }
@@ -264,8 +279,7 @@ static void least_before(uap_outer *o)
                     const int32_t n_out = uap_kind_of(chain, a + l - 1)->n_out;
                     double *end = o->at_end + (size_t)(a + l - 1) * (size_t)o->width;
                     const int32_t cell = uap_cell(group, x, l, 0);
-                    const double *bound =
-                        group->bound[group->n_functionals == 3 ? 1 : 0] + cell;
+                    const double *bound = group->bound[group->sum] + cell;
                     for (int32_t y = 0; y < n_out; y++) {
                         const double v = s + fmax(0, bound[y]);
                         end[y] = v < end[y] ? v : end[y];
@@ -314,7 +328,7 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
             for (int32_t j = 0; j < tail->count; j++) {
                 const uap_relaxed t = o->pool[tail->first + j];
                 const double s = cell.s + t.s;
-                const double alone = fmax(stage_term(o, i, cell.p, t.s), cell.alone);
+                const double alone = cell_term(o, i, &cell, t.s);
                 const double m = fmax(t.m, alone);
                 if (before + s + m <= o->target) {
                     stair_add(acc, s, m);
@@ -389,6 +403,33 @@ static double least_sum(const uap_outer *o, const uap_list *list)
     return list->count == 0 ? HUGE_VAL : o->pool[list->first].s;
 }
 
+/* A stage from layer a with first strategy x over l layers to last strategy y. */
+typedef struct span {
+    int32_t i, a, x, l, y;
+} span;
+
+/* Adds what the heads in front of one span give at its end. */
+static void prefix_of_span(uap_outer *o, const uap_group *group, const span *s,
+                           const uap_list *head, stair *end)
+{
+    uap_cell_bounds cell;
+    const double behind = least_sum(o, uap_outer_tail(o, s->i, s->a + s->l - 1, s->y));
+    if (isinf(behind) ||
+        !cell_bounds(o, group, uap_cell(group, s->x, s->l, s->y), &cell)) {
+        return;
+    }
+    const double alone = fmax(stage_term_least(o, s->i, cell.p, behind), cell.alone);
+    const double own = o->terms[s->i].round_trips ? (double)o->c * cell.p : 0;
+    for (int32_t j = 0; j < head->count; j++) {
+        const uap_relaxed h = o->pool[head->first + j];
+        const double sum = h.s + cell.s;
+        const double m = fmax(h.m, alone);
+        if (sum + behind + m <= o->target && h.s + own <= o->target) {
+            stair_add(end, sum, m);
+        }
+    }
+}
+
 /* Ends of stage i: lists at (b, y), from all its starts, into ends[L][width]. */
 static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
 {
@@ -407,24 +448,8 @@ static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
                 const int32_t b = a + l - 1;
                 const int32_t n_out = uap_kind_of(chain, b)->n_out;
                 for (int32_t y = 0; y < n_out; y++) {
-                    uap_cell_bounds cell;
-                    const double behind = least_sum(o, uap_outer_tail(o, i, b, y));
-                    if (isinf(behind) ||
-                        !cell_bounds(o, group, uap_cell(group, x, l, y), &cell)) {
-                        continue;
-                    }
-                    const double alone =
-                        fmax(stage_term_least(o, i, cell.p, behind), cell.alone);
-                    const double own =
-                        o->terms[i].round_trips ? (double)o->c * cell.p : 0;
-                    for (int32_t j = 0; j < head->count; j++) {
-                        const uap_relaxed h = o->pool[head->first + j];
-                        const double s = h.s + cell.s;
-                        const double m = fmax(h.m, alone);
-                        if (s + behind + m <= o->target && h.s + own <= o->target) {
-                            stair_add(&ends[b * o->width + y], s, m);
-                        }
-                    }
+                    const span s = {i, a, x, l, y};
+                    prefix_of_span(o, group, &s, head, &ends[b * o->width + y]);
                 }
             }
         }
@@ -461,10 +486,14 @@ static bool prefix_pass(uap_outer *o)
     return ok;
 }
 
-/* Most that p may be between a prefix h and a suffix t so that the plan can be within the
- * target; slack[1] and slack[2] get the same for S's share and for S + kappa p. */
-static void pair_budget(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed t,
-                        double *slack)
+/* Most that a stage's time, its share of S and its span may be in plans within the target. */
+typedef struct cell_slack {
+    double time, sum, alone, round;
+} cell_slack;
+
+/* Widens the slack by what a prefix h and a suffix t leave. */
+static void pair_slack(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed t,
+                       cell_slack *slack)
 {
     const uap_stage_terms *terms = &o->terms[i];
     const double c = (double)o->c;
@@ -477,15 +506,17 @@ static void pair_budget(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxe
             p = fmin(p, (room - (times - 1) * t.s) / (times + terms->rest[r]));
         }
     }
-    slack[0] = fmax(slack[0], p);
-    slack[1] = fmax(slack[1], room - fmax(h.m, t.m));
-    slack[2] = fmax(slack[2], room);
+    slack->time = fmax(slack->time, p);
+    slack->sum = fmax(slack->sum, room - fmax(h.m, t.m));
+    slack->alone = fmax(slack->alone, room);
+    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
+    slack->round = fmax(slack->round, o->target - h.s - rounds * t.s);
 }
 
 static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
                            const uap_list *tail, uap_group *group, int32_t cell)
 {
-    double slack[UAP_MAX_FUNCTIONALS] = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = fmax(group->bound[0][cell], 0);
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
@@ -494,17 +525,45 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
             if (h.s + t.s + least > o->target) {
                 break; /* sums only grow along the list */
             }
-            pair_budget(o, i, h, t, slack);
+            pair_slack(o, i, h, t, &slack);
         }
     }
+    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
+    for (int32_t f = 1; f < group->n_functionals; f++) {
+        of[f] = f == group->sum     ? slack.sum
+                : f == group->alone ? slack.alone
+                                    : slack.round;
+    }
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        if (slack[f] < group->bound[f][cell]) {
+        if (of[f] < group->bound[f][cell]) {
             return;
         }
     }
     for (int32_t f = 0; f < group->n_functionals; f++) {
         double *budget = &group->budget[f][cell];
-        *budget = fmax(*budget, slack[f]);
+        *budget = fmax(*budget, of[f]);
+    }
+}
+
+/* Budgets of all spans of stage i that start at layer a. */
+static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
+{
+    uap_group *group = uap_outer_group(o, i, a);
+    int32_t first;
+    int32_t last;
+    length_range(o, i, a, group, &first, &last);
+    for (int32_t x = 0; x < group->n_in; x++) {
+        const uap_list *head = uap_outer_head(o, i, a, x);
+        for (int32_t l = first; l <= last && head->count > 0; l++) {
+            const int32_t n_out = uap_kind_of(o->chain, a + l - 1)->n_out;
+            for (int32_t y = 0; y < n_out; y++) {
+                const int32_t cell = uap_cell(group, x, l, y);
+                const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
+                if (tail->count > 0 && !isinf(group->bound[0][cell])) {
+                    budget_of_cell(o, i, head, tail, group, cell);
+                }
+            }
+        }
     }
 }
 
@@ -521,23 +580,7 @@ static void budget_pass(uap_outer *o)
     }
     for (int32_t i = 0; i < chain->pp; i++) {
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-            uap_group *group = uap_outer_group(o, i, a);
-            int32_t first;
-            int32_t last;
-            length_range(o, i, a, group, &first, &last);
-            for (int32_t x = 0; x < group->n_in; x++) {
-                const uap_list *head = uap_outer_head(o, i, a, x);
-                for (int32_t l = first; l <= last && head->count > 0; l++) {
-                    const int32_t n_out = uap_kind_of(chain, a + l - 1)->n_out;
-                    for (int32_t y = 0; y < n_out; y++) {
-                        const int32_t cell = uap_cell(group, x, l, y);
-                        const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
-                        if (tail->count > 0 && !isinf(group->bound[0][cell])) {
-                            budget_of_cell(o, i, head, tail, group, cell);
-                        }
-                    }
-                }
-            }
+            budget_of_start(o, i, a);
         }
     }
 }
@@ -547,8 +590,7 @@ static void budget_pass(uap_outer *o)
 static void set_terms(uap_outer *o)
 {
     const uap_instance *in = o->chain->instance;
-    const bool round_trips = in->objective == UAP_OBJECTIVE_FULL &&
-                             in->schedule != UAP_SCHEDULE_GPIPE && !o->pipeline->scalar;
+    const bool round_trips = o->pipeline->round_trips;
     for (int32_t i = 0; i < o->chain->pp; i++) {
         uap_stage_terms *t = &o->terms[i];
         const int64_t k = uap_min_i64(in->inflight[i], o->c);

@@ -20,7 +20,8 @@ typedef struct uap_pipeline {
     bool exact_tail;    /* E of every stage; else only of stages 0 and 1 (a relaxation) */
     bool *split, *grad; /* [pp] what the recursion needs of a stage's times */
     bool scalar;
-    double *kappa; /* [pp] M >= kappa_i p_i */
+    bool round_trips; /* 1f1b and 1f1b-eager */
+    double *kappa;    /* [pp] M >= kappa_i p_i */
 } uap_pipeline;
 
 /* Errors: NO_MEMORY. Freed by uap_pipeline_free. */

@@ -25,6 +25,7 @@ typedef struct uap_stage_terms {
 
 typedef struct uap_cell_bounds {
     double p, s, alone;
+    double round; /* value of the most round trips, 0: none */
 } uap_cell_bounds;
 
 struct uap_outer {

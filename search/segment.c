@@ -13,6 +13,38 @@
 /* Rounding errors of a few hundred additions in double stay far below this share. */
 #define RELATIVE_MARGIN 1e-11
 
+static void set_weights(const uap_segments *s, const uap_segment_needs *needs,
+                        uap_stage_class *cls)
+{
+    const int64_t c = s->chain->c;
+    const int64_t k = uap_min_i64(cls->inflight, c);
+    const int64_t half = needs->round_trips && cls->split ? k - 1 : 0;
+    cls->weights[UAP_MEASURE_TIME] = (uap_weights){.p = 1};
+    cls->weights[UAP_MEASURE_TIME_GRAD] = (uap_weights){.p = 1, .g = 1};
+    cls->weights[UAP_MEASURE_SPAN] = (uap_weights){.p = c, .f = -half};
+    cls->weights[UAP_MEASURE_SPAN_GRAD] = (uap_weights){.p = c, .f = -half, .g = 1};
+    const int64_t rounds = uap_most_rounds(c, k);
+    const int64_t rest = c - 1 - (rounds - 1) * k;
+    cls->weights[UAP_MEASURE_ROUND_GRAD] = (uap_weights){.p = rounds + rest, .g = 1};
+}
+
+/* Fills every measure of a list of (p, f, g); g may be NULL. q: [UAP_MEASURE_COUNT] -> [n] */
+static bool measure_all(uap_segments *s, const uap_stage_class *cls, const int64_t *p,
+                        const int64_t *f, const int64_t *g, size_t n, double **q)
+{
+    for (int32_t m = 0; m < UAP_MEASURE_COUNT; m++) {
+        const uap_weights *w = &cls->weights[m];
+        q[m] = uap_arena_alloc(s->arena, n, sizeof **q);
+        if (q[m] == NULL) {
+            return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+            q[m][i] = (double)(w->p * p[i] + w->f * f[i] + (g == NULL ? 0 : w->g * g[i]));
+        }
+    }
+    return true;
+}
+
 static bool make_views(uap_segments *s, uap_stage_class *cls)
 {
     const uap_chain *chain = s->chain;
@@ -23,29 +55,29 @@ static bool make_views(uap_segments *s, uap_stage_class *cls)
     for (int32_t i = 0; i < chain->n_kinds; i++) {
         const uap_kind *kind = &chain->kind[i];
         const size_t n = (size_t)kind->n;
+        uap_row_view *row = &cls->row[i];
         int64_t *block = uap_arena_alloc(s->arena, 5 * n, sizeof *block);
-        double *real = uap_arena_alloc(s->arena, 3 * n, sizeof *real);
+        double *real = uap_arena_alloc(s->arena, n, sizeof *real);
         if (block == NULL || real == NULL) {
             return false;
         }
-        cls->row[i] = (uap_row_view){.p = block,
-                                     .f = block + n,
-                                     .g = block + 2 * n,
-                                     .m = block + 3 * n,
-                                     .w = block + 4 * n,
-                                     .p_real = real,
-                                     .g_real = real + n,
-                                     .m_real = real + 2 * n};
+        *row = (uap_row_view){.p = block,
+                              .f = block + n,
+                              .g = block + 2 * n,
+                              .m = block + 3 * n,
+                              .w = block + 4 * n,
+                              .m_real = real};
         for (size_t k = 0; k < n; k++) {
             const int64_t p = kind->fwd[k] + kind->bwd[k];
-            cls->row[i].p[k] = cls->scalar ? chain->c * p + kind->grad[k] : p;
-            cls->row[i].f[k] = cls->split ? kind->fwd[k] : 0;
-            cls->row[i].g[k] = cls->grad ? kind->grad[k] : 0;
-            cls->row[i].m[k] = kind->state[k] + cls->inflight * kind->act[k];
-            cls->row[i].w[k] = kind->work[k];
-            real[k] = (double)cls->row[i].p[k];
-            real[n + k] = (double)cls->row[i].g[k];
-            real[2 * n + k] = (double)cls->row[i].m[k];
+            row->p[k] = cls->scalar ? chain->c * p + kind->grad[k] : p;
+            row->f[k] = cls->split ? kind->fwd[k] : 0;
+            row->g[k] = cls->grad ? kind->grad[k] : 0;
+            row->m[k] = kind->state[k] + cls->inflight * kind->act[k];
+            row->w[k] = kind->work[k];
+            row->m_real[k] = (double)row->m[k];
+        }
+        if (!measure_all(s, cls, row->p, row->f, row->g, n, row->q)) {
+            return false;
         }
     }
     return true;
@@ -55,27 +87,37 @@ static bool make_link_views(uap_segments *s, uap_stage_class *cls)
 {
     const uap_chain *chain = s->chain;
     const size_t n_links = (size_t)chain->n_links;
+    bool ok = true;
     cls->link_p = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_p);
     cls->link_f = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_f);
-    cls->link_real = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_real);
-    if (cls->link_p == NULL || cls->link_f == NULL || cls->link_real == NULL) {
+    for (int32_t m = 0; m < UAP_MEASURE_COUNT; m++) {
+        cls->link_q[m] = uap_arena_alloc(s->arena, n_links, sizeof **cls->link_q);
+        ok = ok && cls->link_q[m] != NULL;
+    }
+    if (!ok || cls->link_p == NULL || cls->link_f == NULL) {
         return false;
     }
     for (int32_t i = 0; i < chain->n_links; i++) {
         const uap_link *link = &chain->link[i];
         const size_t n = (size_t)link->n_out * (size_t)link->n_in;
-        cls->link_p[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_p);
-        cls->link_f[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_f);
-        cls->link_real[i] = uap_arena_alloc(s->arena, n, sizeof **cls->link_real);
-        if (cls->link_p[i] == NULL || cls->link_f[i] == NULL ||
-            cls->link_real[i] == NULL) {
+        int64_t *p = uap_arena_alloc(s->arena, n, sizeof *p);
+        int64_t *f = uap_arena_alloc(s->arena, n, sizeof *f);
+        double *q[UAP_MEASURE_COUNT];
+        if (p == NULL || f == NULL) {
             return false;
         }
         for (size_t j = 0; j < n; j++) {
-            const int64_t p = link->r_fwd[j] + link->r_bwd[j];
-            cls->link_p[i][j] = cls->scalar ? chain->c * p : p;
-            cls->link_f[i][j] = cls->split ? link->r_fwd[j] : 0;
-            cls->link_real[i][j] = (double)cls->link_p[i][j];
+            const int64_t both = link->r_fwd[j] + link->r_bwd[j];
+            p[j] = cls->scalar ? chain->c * both : both;
+            f[j] = cls->split ? link->r_fwd[j] : 0;
+        }
+        if (!measure_all(s, cls, p, f, NULL, n, q)) {
+            return false;
+        }
+        cls->link_p[i] = p;
+        cls->link_f[i] = f;
+        for (int32_t m = 0; m < UAP_MEASURE_COUNT; m++) {
+            cls->link_q[m][i] = q[m];
         }
     }
     return true;
@@ -112,6 +154,7 @@ static bool make_classes(uap_segments *s, const uap_segment_needs *needs)
                                  .scalar = needs->scalar,
                                  .lo = chain->n_layers,
                                  .hi = -1};
+        set_weights(s, needs, cls);
         if (!make_views(s, cls) || !make_link_views(s, cls)) {
             return false;
         }
@@ -230,8 +273,8 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
         }
         for (int32_t k = 0; k < kind->n; k++) {
             const int32_t y = kind->out[k];
-            const double v =
-                in_cost[kind->in[k]] + row->p_real[k] + multiplier * row->m_real[k];
+            const double v = in_cost[kind->in[k]] + row->q[UAP_MEASURE_TIME][k] +
+                             multiplier * row->m_real[k];
             if (v < out_cost[y]) {
                 out_cost[y] = v;
                 out_memory[y] = in_memory[kind->in[k]] + row->m_real[k];
@@ -241,7 +284,7 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
             break;
         }
         const uap_link *link = uap_link_of(chain, u);
-        const double *r = cls->link_real[chain->link_of[u]];
+        const double *r = cls->link_q[UAP_MEASURE_TIME][chain->link_of[u]];
         for (int32_t x = 0; x < link->n_in; x++) {
             in_cost[x] = HUGE_VAL;
             in_memory[x] = 0;
@@ -305,20 +348,56 @@ static bool shares_group(const uap_segments *s, const uap_stage_class *cls, int3
            chain->run_end[a] - b + 1 >= cls->n_max;
 }
 
-static void choose_functionals(const uap_segment_needs *needs, const uap_stage_class *cls,
-                               uap_group *group)
+static void choose_measures(const uap_stage_class *cls, bool round_trips,
+                            uap_group *group)
 {
-    group->n_functionals = 1;
-    group->functional[0] = (uap_functional){1, 0};
-    if (group->start == 0 && cls->grad && !cls->scalar) {
-        group->n_functionals = 3;
-        group->functional[1] = (uap_functional){1, 1};
-        group->functional[2] = (uap_functional){1 + needs->kappa0, 1};
+    const bool tail = group->start == 0 && cls->grad && !cls->scalar;
+    const bool halves = cls->weights[UAP_MEASURE_SPAN].f != 0;
+    group->measure[group->n_functionals++] = UAP_MEASURE_TIME;
+    group->sum = 0;
+    group->alone = group->round = -1;
+    if (tail) {
+        group->sum = group->n_functionals;
+        group->measure[group->n_functionals++] = UAP_MEASURE_TIME_GRAD;
+    }
+    if (tail || halves) {
+        group->alone = group->n_functionals;
+        group->measure[group->n_functionals++] =
+            tail ? UAP_MEASURE_SPAN_GRAD : UAP_MEASURE_SPAN;
+    }
+    if (tail && round_trips) {
+        group->round = group->n_functionals;
+        group->measure[group->n_functionals++] = UAP_MEASURE_ROUND_GRAD;
     }
 }
 
-static bool make_group(uap_segments *s, const uap_segment_needs *needs,
-                       int32_t class_index, int32_t start)
+/* Whether g of a stage that starts at this layer can never decide E: all backward work of
+ * the layers before, at its least, takes longer than all g of the group's layers, at its
+ * most. The simple objective adds the largest g as it stands. */
+static bool grad_is_idle(const uap_segments *s, const uap_group *group)
+{
+    const uap_chain *chain = s->chain;
+    if (chain->instance->objective == UAP_OBJECTIVE_SIMPLE || group->start == 0) {
+        return false;
+    }
+    double later = 0;
+    double grad = 0;
+    for (int32_t u = 0; u < group->start; u++) {
+        const uap_kind *kind = uap_kind_of(chain, u);
+        later += (double)least_of(kind->bwd, kind->n);
+    }
+    for (int32_t l = 0; l < group->n_len; l++) {
+        const uap_kind *kind = uap_kind_of(chain, group->start + l);
+        int64_t most = 0;
+        for (int32_t k = 0; k < kind->n; k++) {
+            most = uap_max_i64(most, kind->grad[k]);
+        }
+        grad += (double)most;
+    }
+    return grad <= later;
+}
+
+static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
 {
     const uap_chain *chain = s->chain;
     const uap_stage_class *cls = &s->cls[class_index];
@@ -339,7 +418,8 @@ static bool make_group(uap_segments *s, const uap_segment_needs *needs,
         group->cells += uap_kind_of(chain, start + l)->n_out;
     }
     group->offset[group->n_len] = group->cells;
-    choose_functionals(needs, cls, group);
+    choose_measures(cls, s->is_round_trip, group);
+    group->no_grad = grad_is_idle(s, group);
     const size_t n = (size_t)group->n_in * (size_t)group->cells;
     for (int32_t f = 0; f < group->n_functionals; f++) {
         group->bound[f] = uap_arena_alloc(s->arena, n, sizeof(double));
@@ -356,7 +436,7 @@ static bool make_group(uap_segments *s, const uap_segment_needs *needs,
     return group->set != NULL;
 }
 
-static bool make_groups(uap_segments *s, const uap_segment_needs *needs)
+static bool make_groups(uap_segments *s)
 {
     const int32_t n_layers = s->chain->n_layers;
     const size_t most = (size_t)s->n_classes * (size_t)n_layers;
@@ -378,7 +458,7 @@ static bool make_groups(uap_segments *s, const uap_segment_needs *needs)
             const bool shared =
                 a > cls->lo &&
                 shares_group(s, cls, s->group[cls->group_of[a - 1]].start, a);
-            if (!shared && !make_group(s, needs, j, a)) {
+            if (!shared && !make_group(s, j, a)) {
                 return false;
             }
             cls->group_of[a] = s->n_groups - 1;
@@ -387,12 +467,12 @@ static bool make_groups(uap_segments *s, const uap_segment_needs *needs)
     return true;
 }
 
-/* in[i] = min(in[i], base + cp * r[i]); kept apart so that it compiles to vector code. */
+/* in[i] = min(in[i], base + r[i]); kept apart so that it compiles to vector code. */
 static void relax_row(double *restrict in, const double *restrict r, double base,
-                      double cp, int32_t n)
+                      int32_t n)
 {
     for (int32_t i = 0; i < n; i++) {
-        const double v = base + cp * r[i];
+        const double v = base + r[i];
         in[i] = v < in[i] ? v : in[i];
     }
 }
@@ -408,8 +488,7 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
     int32_t reached = 0;
     const uap_chain *chain = s->chain;
     const uap_stage_class *cls = &s->cls[group->class_index];
-    const double cp = group->functional[f].cp;
-    const double cg = group->functional[f].cg;
+    const uap_measure measure = group->measure[f];
     for (int32_t i = 0; i < group->n_in; i++) {
         in[i] = HUGE_VAL;
     }
@@ -426,8 +505,8 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
             out[y] = HUGE_VAL;
         }
         for (int32_t k = 0; k < kind->n; k++) {
-            const double v = in[kind->in[k]] + cp * row->p_real[k] + cg * row->g_real[k] +
-                             multiplier * row->m_real[k];
+            const double v =
+                in[kind->in[k]] + row->q[measure][k] + multiplier * row->m_real[k];
             out[kind->out[k]] = v < out[kind->out[k]] ? v : out[kind->out[k]];
         }
         const double credit = multiplier * (double)(cls->cap - work);
@@ -442,12 +521,12 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
             break;
         }
         const uap_link *link = uap_link_of(chain, u);
-        const double *r = cls->link_real[chain->link_of[u]];
+        const double *r = cls->link_q[measure][chain->link_of[u]];
         for (int32_t i = 0; i < link->n_in; i++) {
             in[i] = HUGE_VAL;
         }
         for (int32_t y = 0; y < link->n_out; y++) {
-            relax_row(in, r + (size_t)y * (size_t)link->n_in, out[y], cp, link->n_in);
+            relax_row(in, r + (size_t)y * (size_t)link->n_in, out[y], link->n_in);
         }
     }
     return reached;
@@ -506,7 +585,9 @@ static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
     const int32_t reached = sweep_bounds(s, group, 0, x, 0, group->n_len, scratch);
     for (int32_t f = 0; f < group->n_functionals; f++) {
         for (int32_t m = f == 0 ? 1 : 0; m < cls->n_multipliers; m++) {
-            (void)sweep_bounds(s, group, f, x, cls->multiplier[m], reached, scratch);
+            const double scale = (double)cls->weights[group->measure[f]].p;
+            (void)sweep_bounds(s, group, f, x, scale * cls->multiplier[m], reached,
+                               scratch);
         }
         double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
         for (int32_t i = group->offset[reached]; i < group->cells; i++) {
@@ -551,7 +632,7 @@ static bool build_all(uap_segments *s, const uap_segment_needs *needs)
         }
     }
     limit_starts(s);
-    return make_groups(s, needs) && bound_groups(s);
+    return make_groups(s) && bound_groups(s);
 }
 
 uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *needs,
@@ -567,6 +648,7 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->chain = chain;
     s->arena = arena;
     s->keep_slow = needs->keep_slow;
+    s->is_round_trip = needs->round_trips;
     if (!build_all(s, needs)) {
         uap_segments_free(s);
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");

@@ -15,19 +15,39 @@
 extern "C" {
 #endif
 
-#define UAP_MAX_FUNCTIONALS 3
+#define UAP_MAX_FUNCTIONALS 4
 #define UAP_MAX_MULTIPLIERS 24
 
-/* A linear measure of a segment that budgets limit: cp * p + cg * g. */
-typedef struct uap_functional {
-    double cp, cg;
-} uap_functional;
+/* Linear measures of a segment that bounds and budgets speak of, with integer weights:
+ * cp p + cf f + cg g. The span is what a stage of time p and forward time f costs alone,
+ * c p - (k - 1) f under 1f1b (f stands for the smaller half, which only lowers it), else
+ * c p. Stage 0's come with g as well, since E is at least g_0. */
+typedef enum uap_measure {
+    UAP_MEASURE_TIME,
+    UAP_MEASURE_TIME_GRAD,
+    UAP_MEASURE_SPAN,
+    UAP_MEASURE_SPAN_GRAD,
+    UAP_MEASURE_ROUND_GRAD, /* stage 0: its times in the most round trips that V counts */
+    UAP_MEASURE_COUNT
+} uap_measure;
+
+/* Round trips of 1f1b that V counts at most (r), and the p's it adds (c-1-(r-1)k), for a
+ * stage that holds k of c micro-batches; r = 1: none. */
+static inline int64_t uap_most_rounds(int64_t c, int64_t k)
+{
+    return c > k ? 1 + (c - 1) / k : 1;
+}
+
+typedef struct uap_weights {
+    int64_t p, f, g;
+} uap_weights;
 
 /* Rows of one kind as a stage class sees them; [n] each. */
 typedef struct uap_row_view {
     int64_t *p, *f, *g; /* f and g are 0 where the class does not need them apart */
     int64_t *m, *w;     /* state + inflight * act; work */
-    double *p_real, *g_real, *m_real; /* the same for the sweeps */
+    double *q[UAP_MEASURE_COUNT]; /* every measure of the row */
+    double *m_real;
 } uap_row_view;
 
 /* Stages that cost the same: equal memory terms and equal needs. */
@@ -41,11 +61,12 @@ typedef struct uap_stage_class {
     int32_t lo, hi; /* starts */
     int32_t n_multipliers;
     double multiplier[UAP_MAX_MULTIPLIERS];
-    uap_row_view *row;  /* [n_kinds] */
-    int64_t **link_p;   /* [n_links] -> [n_out][n_in] resharding as p, and */
-    int64_t **link_f;   /* its forward part (0 unless split) */
-    double **link_real; /* link_p for the sweeps */
-    int32_t *group_of;  /* [L], -1 outside lo..hi */
+    uap_row_view *row; /* [n_kinds] */
+    int64_t **link_p;  /* [n_links] -> [n_out][n_in] resharding as p, and */
+    int64_t **link_f;  /* its forward part (0 unless split) */
+    double **link_q[UAP_MEASURE_COUNT]; /* [n_links] -> [n_out][n_in] */
+    uap_weights weights[UAP_MEASURE_COUNT];
+    int32_t *group_of; /* [L], -1 outside lo..hi */
 } uap_stage_class;
 
 /* One vector of a segment's Pareto set. */
@@ -66,7 +87,10 @@ typedef struct uap_group {
     int32_t *offset; /* [n_len + 1] cells of one x before length l + 1 */
     int32_t cells;   /* per x */
     int32_t n_functionals;
-    uap_functional functional[UAP_MAX_FUNCTIONALS];
+    uap_measure measure[UAP_MAX_FUNCTIONALS];
+    bool no_grad; /* g can never decide E: stage 0's backward and g outlast it */
+    int32_t sum, alone,
+        round; /* which bounds the share of S, the span, the rounds; -1: none */
     double
         *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, HUGE_VAL: none fits */
     double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
@@ -76,7 +100,8 @@ typedef struct uap_group {
 typedef struct uap_segments {
     const uap_chain *chain;
     uap_arena *arena;
-    bool keep_slow; /* dominance must not rely on a smaller backward time */
+    bool is_round_trip; /* 1f1b: V is the maximum that labels of stage 0 know */
+    bool keep_slow;     /* dominance must not rely on a smaller backward time */
     int32_t n_classes, n_groups;
     uap_stage_class *cls; /* [n_classes] */
     int32_t *class_of;    /* [pp] */
@@ -101,7 +126,7 @@ typedef struct uap_segment_needs {
     const bool *split, *grad; /* [pp] */
     bool scalar;
     bool keep_slow;
-    double kappa0;       /* weight of stage 0's time in the longest-stage term */
+    bool round_trips;    /* 1f1b: a stage waits for what it has in flight */
     const double *kappa; /* [pp] the same for all stages, to limit lengths */
     int64_t target;
 } uap_segment_needs;
@@ -110,6 +135,13 @@ UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
                                           const uap_segment_needs *needs,
                                           uap_segments **out, uap_err *err);
 void uap_segments_free(uap_segments *segments); /* NULL is legal */
+
+/* Raises the bounds of every cell with a budget to the least of each functional alone that
+ * fits in memory, exactly but for W, which counts at its least; what cannot stay within its
+ * budget gets a bound just above it. Two-dimensional labels, so that it costs little and
+ * closes what the Lagrangian bound leaves open where memory comes in lumps. Segments whose
+ * full labels are two-dimensional anyway are left alone. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_segments_tighten(uap_segments *segments, uap_err *err);
 
 /* Works out the exact Pareto sets of every cell with a budget. A label survives only where
  * it can still reach a wanted end within that end's budget. stop (may be NULL) is polled;

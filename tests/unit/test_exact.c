@@ -1,9 +1,10 @@
 /* The exact engine against brute force on small random instances. */
 #include "unit/engines.h"
 
-#define INSTANCES 600
+#define INSTANCES 3000
 
-static const uap_generate_range small = {1, 6, 1, 5, 1, 4};
+/* Faults in dominance show once in a thousand, hence so many. */
+static const uap_generate_range small = {1, 7, 1, 5, 1, 5};
 
 static void compare(const uap_instance *in, uint64_t seed, uap_brute_result *truth)
 {
@@ -69,11 +70,10 @@ static void late_gradient_work_is_weighed(void **state)
 static void what_once_failed_stays_right(void **state)
 {
     (void)state;
-    static const uap_generate_range range = {1, 7, 1, 5, 1, 5};
     static const uint64_t seeds[] = {1302,  3769,  4017,  6522, 10495,
                                      11201, 12946, 14751, 15987};
     for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
-        uap_instance *in = random_instance(seeds[i], &range);
+        uap_instance *in = random_instance(seeds[i], &small);
         uap_brute_result truth;
         compare(in, seeds[i], &truth);
         uap_instance_free(in);
