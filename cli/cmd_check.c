@@ -105,7 +105,10 @@ static int report(const request *r, const uap_plan *plan, const uap_check *check
                            "nothing fits is not proven again\n");
         return UAP_EXIT_FAILURE;
     }
-    (void)fprintf(out, "check: time, memory and feasibility agree\n");
+    (void)fprintf(out, "check: %s\n",
+                  plan->status == UAP_PLAN_HAND_WRITTEN
+                      ? "a plan by hand: legal, fits, and nothing it states differs"
+                      : "time, memory and feasibility agree");
     return UAP_EXIT_OK;
 }
 
