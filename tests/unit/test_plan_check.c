@@ -391,6 +391,32 @@ static void what_is_unstated_is_filled_in(void **state)
     tear_down(&f);
 }
 
+static void running_out_of_memory_is_an_error(void **state)
+{
+    (void)state;
+    fixture f;
+    uap_status rc = UAP_NO_MEMORY;
+    set_up(&f, &pairs[0]);
+    uap_plan *plan = random_plan(&f);
+    const int64_t before = uap_mem_outstanding();
+    for (int64_t n = 0; rc != UAP_OK && n < 100; n++) {
+        uap_err err = {0};
+        uap_check check = {0};
+        uap_mem_fail_after(n);
+        rc = uap_check_plan(plan, f.model, f.cluster, &check, &err);
+        uap_mem_fail_after(-1);
+        assert_true(rc == UAP_OK || rc == UAP_NO_MEMORY);
+        assert_true(n > 0 || rc == UAP_NO_MEMORY);
+        uap_check_free(&check);
+    }
+    assert_int_equal(rc, UAP_OK);
+    /* The plan's own arena may have grown by a block or two for the derived names. */
+    assert_true(uap_mem_outstanding() - before <= 4);
+    uap_plan_free(plan);
+    tear_down(&f);
+    assert_i64(uap_mem_outstanding(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_cut_that_moves_is_caught),
         cmocka_unit_test(a_plan_that_does_not_fit_is_said),
         cmocka_unit_test(what_is_unstated_is_filled_in),
+        cmocka_unit_test(running_out_of_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
