@@ -196,6 +196,7 @@ static void measure(fixture *f)
     uap_layer_time *entry = uap_calloc(n, sizeof *entry);
     assert_non_null(entry);
     assert_i64(device->n_layers, 0);
+    uap_free(device->layer); /* of no entries */
     device->layer = entry;
     for (int32_t u = 0; u < f->model->n_layers; u++) {
         const uap_layer *layer = &f->model->layer[u];
@@ -398,7 +399,6 @@ static void running_out_of_memory_is_an_error(void **state)
     uap_status rc = UAP_NO_MEMORY;
     set_up(&f, &pairs[0]);
     uap_plan *plan = random_plan(&f);
-    const int64_t before = uap_mem_outstanding();
     for (int64_t n = 0; rc != UAP_OK && n < 100; n++) {
         uap_err err = {0};
         uap_check check = {0};
@@ -410,8 +410,6 @@ static void running_out_of_memory_is_an_error(void **state)
         uap_check_free(&check);
     }
     assert_int_equal(rc, UAP_OK);
-    /* The plan's own arena may have grown by a block or two for the derived names. */
-    assert_true(uap_mem_outstanding() - before <= 4);
     uap_plan_free(plan);
     tear_down(&f);
     assert_i64(uap_mem_outstanding(), 0);
