@@ -68,6 +68,14 @@ static uap_status load_inputs(const request *r, const uap_plan *plan, uap_model 
     const uap_model_options options = {.seq = plan->seq > 0 ? plan->seq : 0,
                                        .operator_granularity =
                                            plan->options.operator_granularity};
+    if (plan->instance.name != NULL) {
+        rc =
+            UAP_FAIL(err, BAD_INPUT,
+                     "%s: found a plan for a bare instance, expected one for a model and "
+                     "a cluster",
+                     r->plan);
+        goto done;
+    }
     UAP_TRY(choose_path(r->model, &plan->model, "-m/--model", &model_path, err));
     UAP_TRY(choose_path(r->cluster, &plan->cluster, "-c/--cluster", &cluster_path, err));
     UAP_TRY(uap_model_load(model_path, &options, model, err));
@@ -97,7 +105,10 @@ static int report(const request *r, const uap_plan *plan, const uap_check *check
                            "nothing fits is not proven again\n");
         return UAP_EXIT_FAILURE;
     }
-    (void)fprintf(out, "check: time, memory and feasibility agree\n");
+    (void)fprintf(out, "check: %s\n",
+                  plan->status == UAP_PLAN_HAND_WRITTEN
+                      ? "a plan by hand: legal, fits, and nothing it states differs"
+                      : "time, memory and feasibility agree");
     return UAP_EXIT_OK;
 }
 

@@ -220,6 +220,10 @@ static uap_status derive(uap_plan *plan, const uap_check_setting *setting,
         settle_stage(plan, setting, i, &stage[i], name, check);
     }
     settle_value(plan, ticks, check);
+    if (!plan->options.stated) {
+        plan->options.stated = true;
+        plan->options.cost.schedules = 1u << plan->schedule;
+    }
 done:
     return rc;
 }
@@ -261,7 +265,7 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
         return UAP_FAIL(err, NO_MEMORY, "out of memory checking a plan");
     }
     if (plan->instance.name != NULL) {
-        rc = UAP_FAIL(err, UNSUPPORTED,
+        rc = UAP_FAIL(err, BAD_INPUT,
                       "a plan for the bare instance %s: expected one for a model and a "
                       "cluster",
                       plan->instance.name);
