@@ -12,6 +12,7 @@
 #include "common/numbers.h"
 #include "search/bound.h"
 #include "search/frugal.h"
+#include "search/greedy.h"
 #include "search/node.h"
 #include "search/objective.h"
 #include "search/outer.h"
@@ -116,7 +117,9 @@ static uap_status make_segments(chain_search *s, int64_t target, uap_err *err)
                                      .keep_slow = s->node->exact_tail,
                                      .round_trips = s->pipeline.round_trips,
                                      .kappa = s->pipeline.kappa,
-                                     .target = target};
+                                     .target = target,
+                                     .stop = must_stop,
+                                     .context = s->e};
     return uap_segments_new(s->chain, &needs, &s->segments, err);
 }
 
@@ -157,15 +160,14 @@ static uap_status search_within(chain_search *s, int64_t target, bool *found,
         uap_outer_free(outer);
         UAP_TRY(relax_within(s, target, &outer, err));
     }
-    if (outer == NULL) {
+    if (outer == NULL || s->segments->stopped) {
         goto done;
     }
     const double before = cpu_seconds();
-    bool stopped = false;
     const int64_t labels = s->segments->labels;
-    UAP_TRY(uap_segments_solve(s->segments, must_stop, s->e, &stopped, err));
+    UAP_TRY(uap_segments_solve(s->segments, err));
     stats->labels += s->segments->labels - labels;
-    if (!stopped) {
+    if (!s->segments->stopped) {
         UAP_TRY(uap_outer_exact(outer, &s->value, &s->choice, found, err));
         if (!*found) {
             s->node->bound = uap_max_i64(s->node->bound, target + 1);
@@ -331,6 +333,26 @@ static uap_status check_memory(engine *e, const uap_node *node, bool *fits, uap_
     return rc;
 }
 
+/* A plan to start from, so that bounds have something to beat. */
+static uap_status try_greedy(engine *e, const uap_node *node, uap_err *err)
+{
+    const uap_instance *in = e->instance[node->config];
+    uap_choice choice = {NULL, NULL};
+    int64_t value = 0;
+    bool found = false;
+    uap_status rc = UAP_OK;
+    if (!uap_choice_init(&choice, in->pp, in->n_layers)) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
+    }
+    UAP_TRY(uap_greedy_plan(in, &choice, &value, &found, err));
+    if (found && value <= cutoff(e)) {
+        UAP_TRY(take_incumbent(e, node, &choice, value, err));
+    }
+done:
+    uap_choice_free(&choice);
+    return rc;
+}
+
 /* Takes the first node of the pool one step further. */
 static uap_status advance(engine *e, uap_err *err)
 {
@@ -342,6 +364,9 @@ static uap_status advance(engine *e, uap_err *err)
         bool fits = true;
         if (node.visits == 0 && node.n_layers == 0) {
             rc = check_memory(e, &node, &fits, err);
+            if (rc == UAP_OK && fits) {
+                rc = try_greedy(e, &node, err);
+            }
         }
         if (rc == UAP_OK && !fits) {
             e->result->stats.infeasible++;

@@ -199,6 +199,9 @@ static bool add_shifted(uap_label_run *run, uap_label_list *list)
     if (run->shifted.n == 0) {
         return true;
     }
+    if (uap_segments_poll(run->s, (int64_t)(list->n + run->shifted.n))) {
+        return false;
+    }
     if (!uap_labels_merge(list, &run->shifted, in_plane, &run->merged)) {
         return false;
     }
@@ -307,7 +310,7 @@ bool uap_limits_prepare(uap_label_run *run)
     }
     for (int32_t f = 0; f < run->group->n_functionals; f++) {
         if (!list_completions(run, f)) {
-            run->no_memory = true;
+            run->no_memory = !run->s->stopped;
             return false;
         }
     }

@@ -647,6 +647,8 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     }
     s->chain = chain;
     s->arena = arena;
+    s->stop = needs->stop;
+    s->context = needs->context;
     s->keep_slow = needs->keep_slow;
     s->is_round_trip = needs->round_trips;
     if (!build_all(s, needs)) {
@@ -656,6 +658,19 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->peak_bytes = uap_arena_bytes(arena);
     *out = s;
     return UAP_OK;
+}
+
+#define WORK_BETWEEN_POLLS 2000000
+
+bool uap_segments_poll(uap_segments *segments, int64_t work)
+{
+    segments->unpolled += work;
+    if (segments->unpolled > WORK_BETWEEN_POLLS) {
+        segments->unpolled = 0;
+        segments->stopped = segments->stopped ||
+                            (segments->stop != NULL && segments->stop(segments->context));
+    }
+    return segments->stopped;
 }
 
 void uap_segments_free(uap_segments *segments)

@@ -97,7 +97,14 @@ typedef struct uap_group {
     uap_segment_set *set;                /* [n_in][cells] */
 } uap_group;
 
+/* Tells a long run to end; called every few milliseconds. */
+typedef bool uap_stop_fn(void *context);
+
 typedef struct uap_segments {
+    uap_stop_fn *stop; /* may be NULL */
+    void *context;
+    bool stopped;     /* a run ended early: what it left is incomplete */
+    int64_t unpolled; /* work since stop was last asked */
     const uap_chain *chain;
     uap_arena *arena;
     bool is_round_trip; /* 1f1b: V is the maximum that labels of stage 0 know */
@@ -112,6 +119,9 @@ typedef struct uap_segments {
     int64_t labels; /* created so far */
     size_t peak_bytes;
 } uap_segments;
+
+/* Counts work and asks now and then whether to stop; true once the run must end. */
+bool uap_segments_poll(uap_segments *segments, int64_t work);
 
 /* Cell of (x, segment a..b, y) in the group that starts at a. */
 static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length,
@@ -129,6 +139,8 @@ typedef struct uap_segment_needs {
     bool round_trips;    /* 1f1b: a stage waits for what it has in flight */
     const double *kappa; /* [pp] the same for all stages, to limit lengths */
     int64_t target;
+    uap_stop_fn *stop;
+    void *context;
 } uap_segment_needs;
 
 UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
@@ -144,11 +156,9 @@ void uap_segments_free(uap_segments *segments); /* NULL is legal */
 UAP_NODISCARD uap_status uap_segments_tighten(uap_segments *segments, uap_err *err);
 
 /* Works out the exact Pareto sets of every cell with a budget. A label survives only where
- * it can still reach a wanted end within that end's budget. stop (may be NULL) is polled;
- * *stopped tells. Errors: NO_MEMORY. */
-typedef bool uap_stop_fn(void *context);
-UAP_NODISCARD uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop,
-                                            void *context, bool *stopped, uap_err *err);
+ * it can still reach a wanted end within that end's budget. Once
+ * segments->stopped is set the sets are incomplete. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_segments_solve(uap_segments *segments, uap_err *err);
 
 /* The strategies (row numbers of each layer's kind) of one segment a..b whose vector is
  * `point`, lexicographically least. row: [b - a + 1], out. Errors: NO_MEMORY, INTERNAL. */

@@ -98,10 +98,16 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
     }
 }
 
+/* False when out of memory, or when the run must stop. */
 static bool merge_into(uap_label_run *run, uap_label_list *list)
 {
     if (run->shifted.n == 0) {
         return true;
+    }
+    const size_t both = list->n + run->shifted.n;
+    const int64_t work = (int64_t)(run->rule.plane ? both : both * run->shifted.n);
+    if (uap_segments_poll(run->s, work)) {
+        return false;
     }
     if (!uap_labels_merge(list, &run->shifted, run->rule, &run->merged)) {
         run->no_memory = true;
@@ -318,11 +324,12 @@ bool uap_label_run_labels(uap_label_run *run)
     for (int32_t l = 0; l < group->n_len; l++) {
         const bool any = pass_rows(run, l);
         const int32_t n_out = uap_kind_of(chain, group->start + l)->n_out;
-        for (int32_t y = 0; run->only >= 0 && !run->no_memory && y < n_out; y++) {
+        for (int32_t y = 0;
+             run->only >= 0 && !run->no_memory && !run->s->stopped && y < n_out; y++) {
             raise_bound(run, l, y);
         }
-        if (run->no_memory || (!any && run->only < 0)) {
-            return !run->no_memory;
+        if (run->no_memory || run->s->stopped || (!any && run->only < 0)) {
+            return !run->no_memory && !run->s->stopped;
         }
         for (int32_t y = 0; run->only < 0 && run->saved == NULL && y < n_out; y++) {
             if (!emit_set(run, l, y)) {
@@ -375,21 +382,20 @@ uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
         }
     }
     uap_label_run_free(&run);
-    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+    return ok || segments->stopped ? UAP_OK
+                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
 }
 
-uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop, void *context,
-                              bool *stopped, uap_err *err)
+uap_status uap_segments_solve(uap_segments *segments, uap_err *err)
 {
     uap_label_run run;
     bool ok = uap_label_run_init(&run, segments);
-    *stopped = false;
     segments->n_points = 0;
-    for (int32_t i = 0; ok && i < segments->n_groups && !*stopped; i++) {
+    for (int32_t i = 0; ok && i < segments->n_groups; i++) {
         uap_group *group = &segments->group[i];
         const size_t n = (size_t)group->n_in * (size_t)group->cells;
         memset(group->set, 0, n * sizeof *group->set);
-        for (int32_t x = 0; ok && x < group->n_in && !*stopped; x++) {
+        for (int32_t x = 0; ok && x < group->n_in; x++) {
             if (!any_budget(group, x)) {
                 continue;
             }
@@ -399,11 +405,10 @@ uap_status uap_segments_solve(uap_segments *segments, uap_stop_fn *stop, void *c
             }
             uap_label_run_start(&run, group, x, budget);
             ok = uap_label_run_labels(&run);
-            *stopped = stop != NULL && stop(context);
         }
     }
     uap_label_run_free(&run);
-    if (!ok) {
+    if (!ok && !segments->stopped) {
         return UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
     }
     return UAP_OK;

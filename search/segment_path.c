@@ -118,7 +118,12 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     }
     run.saved = saved;
     uap_label_run_start(&run, group, ref->x, of);
-    if (!uap_label_run_labels(&run)) {
+    /* A path is part of a result: it is finished even when the search must stop. */
+    uap_stop_fn *stop = segments->stop;
+    segments->stop = NULL;
+    const bool ok = uap_label_run_labels(&run);
+    segments->stop = stop;
+    if (!ok) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a path");
         goto done;
     }
