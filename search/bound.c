@@ -119,7 +119,7 @@ static double row_memory(const dual *d, const uap_kind *kind, int32_t i, int32_t
 static void enter_layer(dual *d, int32_t i, int32_t u)
 {
     const uap_chain *chain = d->chain;
-    const uap_link *link = uap_link_of(chain, u - 1);
+    const uap_chain_link *link = uap_link_of(chain, u - 1);
     const double weight = d->weight[i];
     const double scale = d->pipeline->scalar ? (double)chain->c : weight;
     const double start =
@@ -193,7 +193,7 @@ static void trace_plan(dual *d)
             break;
         }
         const size_t from = at(d, i, u) + (size_t)x;
-        const uap_link *link = uap_link_of(chain, u - 1);
+        const uap_chain_link *link = uap_link_of(chain, u - 1);
         y = d->from_class[from];
         if (d->crossed[from]) {
             d->memory[i] +=

@@ -227,7 +227,7 @@ static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
 }
 
 static bool fill_link(builder *b, int32_t edge_index, int64_t add_fwd, int64_t add_bwd,
-                      uap_link *link)
+                      uap_chain_link *link)
 {
     const uap_edge_table *edge = &b->in->edge[edge_index];
     const size_t n = (size_t)edge->n_from * (size_t)edge->n_to;

@@ -27,10 +27,10 @@ typedef struct uap_kind {
 } uap_kind;
 
 /* Costs between two neighbouring layers, [n_out][n_in]. */
-typedef struct uap_link {
+typedef struct uap_chain_link {
     int32_t n_out, n_in;
     int64_t *r_fwd, *r_bwd, *x_fwd, *x_bwd; /* ticks */
-} uap_link;
+} uap_chain_link;
 
 typedef struct uap_chain {
     uap_arena *arena; /* owns every array */
@@ -39,7 +39,7 @@ typedef struct uap_chain {
     int64_t c;
     int32_t n_kinds, n_links;
     uap_kind *kind;
-    uap_link *link;
+    uap_chain_link *link;
     int32_t *kind_of;   /* [L] */
     int32_t *link_of;   /* [L-1] */
     int64_t *start_act; /* [L] bytes x inflight more when a stage starts at this layer */
@@ -66,7 +66,7 @@ static inline const uap_kind *uap_kind_of(const uap_chain *chain, int32_t layer)
 }
 
 /* The link between layer and layer + 1. */
-static inline const uap_link *uap_link_of(const uap_chain *chain, int32_t layer)
+static inline const uap_chain_link *uap_link_of(const uap_chain *chain, int32_t layer)
 {
     return &chain->link[chain->link_of[layer]];
 }

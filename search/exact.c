@@ -33,6 +33,7 @@ typedef struct engine {
     uap_node_pool pool;
     uap_instance **instance; /* [n] kept while open nodes need it */
     int32_t *users;          /* [n] open nodes of each configuration */
+    bool *is_searched;       /* [n] some node of it went through an exact search */
     double start_cpu_s, start_wall_s;
     bool stopped;
 } engine;
@@ -277,7 +278,8 @@ static uap_status visit_node(engine *e, uap_node *node, int64_t most, uap_err *e
     e->result->stats.nodes++;
     UAP_TRY(uap_chain_build(s.in, restriction, node->exact_tail, &s.chain, err));
     if (s.chain != NULL) {
-        e->result->stats.solved++;
+        e->result->stats.solved += e->is_searched[node->config] ? 0 : 1;
+        e->is_searched[node->config] = true;
         UAP_TRY(search_chain(&s, most, &outcome, err));
         if (outcome == VISIT_FOUND) {
             UAP_TRY(settle(&s, err));
@@ -384,9 +386,6 @@ static uap_status advance(engine *e, uap_err *err)
         }
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
     }
-    if (rc == UAP_OK && node.bound != INT64_MAX) {
-        e->result->stats.pruned_by_bound++;
-    }
     drop_node(e, &node);
     return rc;
 }
@@ -465,8 +464,11 @@ static uap_status run_search(engine *e, uap_err *err)
     if (e->pool.n == 0) {
         bound = UAP_VALUE_LIMIT;
     }
-    result->stats.pruned_by_bound += e->pool.n;
     const bool closed = e->pool.n == 0 && !stopped;
+    if (closed || within_gap(e, bound)) {
+        uap_search_stats *t = &result->stats;
+        t->pruned_by_bound = t->configurations - t->illegal - t->infeasible - t->solved;
+    }
     if (result->config >= 0) {
         result->bound = uap_min_i64(bound, result->value);
         result->outcome =
@@ -496,7 +498,8 @@ uap_status uap_exact_solve(const uap_source *source, const uap_limits *limits,
     result->stats.configurations = source->n;
     e.instance = uap_calloc(n, sizeof *e.instance);
     e.users = uap_calloc(n, sizeof *e.users);
-    if (e.instance == NULL || e.users == NULL) {
+    e.is_searched = uap_calloc(n, sizeof *e.is_searched);
+    if (e.instance == NULL || e.users == NULL || e.is_searched == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for configurations");
         goto done;
     }
@@ -508,6 +511,7 @@ done:
     uap_pool_free(&e.pool);
     uap_free(e.instance);
     uap_free(e.users);
+    uap_free(e.is_searched);
     result->stats.total_s = cpu_seconds() - e.start_cpu_s;
     result->stats.wall_s = wall_seconds() - e.start_wall_s;
     if (rc != UAP_OK) {

@@ -84,7 +84,7 @@ static void sweep_limits(uap_label_run *run)
             continue;
         }
         limits_through_rows(run, l + 1, run->sweep);
-        const uap_link *link = uap_link_of(chain, u);
+        const uap_chain_link *link = uap_link_of(chain, u);
         for (int32_t y = 0; y < link->n_out; y++) {
             double *limit = run->limit + (size_t)(group->offset[l] + y) * (size_t)tests;
             for (int32_t i = 0; i < link->n_in; i++) {
@@ -157,7 +157,7 @@ static void sweep_reach(uap_label_run *run, int32_t f)
         if (l + 1 == group->n_len) {
             break;
         }
-        const uap_link *link = uap_link_of(chain, u);
+        const uap_chain_link *link = uap_link_of(chain, u);
         const double *r = run->cls->link_q[measure][chain->link_of[u]];
         for (int32_t i = 0; i < link->n_in * n; i++) {
             in[i] = HUGE_VAL;
@@ -261,7 +261,7 @@ static bool completions_of_cell(uap_label_run *run, int32_t f, int32_t l, int32_
     if (l + 1 == group->n_len) {
         return true;
     }
-    const uap_link *link = uap_link_of(chain, group->start + l);
+    const uap_chain_link *link = uap_link_of(chain, group->start + l);
     const double *r =
         run->cls->link_q[group->measure[f]][chain->link_of[group->start + l]];
     for (int32_t x = 0; x < link->n_in; x++) {

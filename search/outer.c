@@ -24,7 +24,7 @@ static double smaller_half_share(const uap_chain *chain)
         }
     }
     for (int32_t i = 0; i < chain->n_links; i++) {
-        const uap_link *link = &chain->link[i];
+        const uap_chain_link *link = &chain->link[i];
         for (int32_t j = 0; j < link->n_out * link->n_in; j++) {
             const double p = (double)(link->r_fwd[j] + link->r_bwd[j]);
             fwd = p > 0 ? fmax(fwd, (double)link->r_fwd[j] / p) : fwd;
@@ -288,7 +288,7 @@ static void least_before(uap_outer *o)
             }
         }
         for (int32_t a = o->lo[i + 1]; a <= o->hi[i + 1]; a++) {
-            const uap_link *link = uap_link_of(chain, a - 1);
+            const uap_chain_link *link = uap_link_of(chain, a - 1);
             for (int32_t y = 0; y < link->n_out; y++) {
                 const double s = o->at_end[(a - 1) * o->width + y];
                 for (int32_t x = 0; x < link->n_in; x++) {
@@ -344,7 +344,7 @@ static bool cross_back(uap_outer *o, int32_t i, const uap_list *suffix)
     const uap_chain *chain = o->chain;
     stair acc;
     for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-        const uap_link *link = uap_link_of(chain, a - 1);
+        const uap_chain_link *link = uap_link_of(chain, a - 1);
         for (int32_t y = 0; y < link->n_out; y++) {
             acc.n = 0;
             for (int32_t x = 0; x < link->n_in; x++) {
@@ -465,7 +465,7 @@ static bool prefix_pass(uap_outer *o)
     for (int32_t i = 0; ok && i + 1 < chain->pp; i++) {
         prefix_of_stage(o, i, ends);
         for (int32_t a = o->lo[i + 1]; ok && a <= o->hi[i + 1]; a++) {
-            const uap_link *link = uap_link_of(chain, a - 1);
+            const uap_chain_link *link = uap_link_of(chain, a - 1);
             for (int32_t x = 0; ok && x < link->n_in; x++) {
                 acc.n = 0;
                 for (int32_t y = 0; y < link->n_out; y++) {

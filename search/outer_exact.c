@@ -264,7 +264,7 @@ static bool cross_stage(exact_run *run, int32_t i)
     memset(run->tail, 0, n * sizeof *run->tail);
     run->cross.n = 0;
     for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-        const uap_link *link = uap_link_of(o->chain, a - 1);
+        const uap_chain_link *link = uap_link_of(o->chain, a - 1);
         for (int32_t y = 0; y < link->n_out; y++) {
             for (int32_t x = 0; x < link->n_in; x++) {
                 const uap_list *list = &run->suffix[a * o->width + x];

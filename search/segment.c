@@ -98,7 +98,7 @@ static bool make_link_views(uap_segments *s, uap_stage_class *cls)
         return false;
     }
     for (int32_t i = 0; i < chain->n_links; i++) {
-        const uap_link *link = &chain->link[i];
+        const uap_chain_link *link = &chain->link[i];
         const size_t n = (size_t)link->n_out * (size_t)link->n_in;
         int64_t *p = uap_arena_alloc(s->arena, n, sizeof *p);
         int64_t *f = uap_arena_alloc(s->arena, n, sizeof *f);
@@ -283,7 +283,7 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
         if (u + 1 == chain->n_layers) {
             break;
         }
-        const uap_link *link = uap_link_of(chain, u);
+        const uap_chain_link *link = uap_link_of(chain, u);
         const double *r = cls->link_q[UAP_MEASURE_TIME][chain->link_of[u]];
         for (int32_t x = 0; x < link->n_in; x++) {
             in_cost[x] = HUGE_VAL;
@@ -520,7 +520,7 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
         if (l + 1 == n_len) {
             break;
         }
-        const uap_link *link = uap_link_of(chain, u);
+        const uap_chain_link *link = uap_link_of(chain, u);
         const double *r = cls->link_q[measure][chain->link_of[u]];
         for (int32_t i = 0; i < link->n_in; i++) {
             in[i] = HUGE_VAL;

@@ -174,7 +174,7 @@ static bool pass_link(uap_label_run *run, int32_t l)
 {
     const uap_chain *chain = run->s->chain;
     const int32_t u = run->group->start + l;
-    const uap_link *link = uap_link_of(chain, u);
+    const uap_chain_link *link = uap_link_of(chain, u);
     const int64_t *rp = run->cls->link_p[chain->link_of[u]];
     const int64_t *rf = run->cls->link_f[chain->link_of[u]];
     const bool full = run->only < 0;

@@ -45,7 +45,7 @@ static bool step_back(const uap_label_run *run, int32_t l, int32_t *y, uap_label
             }
             continue;
         }
-        const uap_link *link = uap_link_of(chain, u - 1);
+        const uap_chain_link *link = uap_link_of(chain, u - 1);
         for (int32_t z = 0; z < link->n_out; z++) {
             const int32_t at = z * link->n_in + kind->in[k];
             uap_label both = step;
