@@ -25,14 +25,16 @@ double uap_label_run_value(const uap_label_run *run, int32_t f, const uap_label 
 }
 
 /* Most that each test may be behind layer l in class y when the stage ends right there. */
-static void limits_of_end(const uap_label_run *run, int32_t l, int32_t y, double *limit)
+static void limits_of_end(const uap_label_run *run, uap_band band, int32_t l, int32_t y,
+                          double *limit)
 {
+    const int64_t work = uap_max_i64(run->work[l], band.lo);
     const uap_stage_class *cls = run->cls;
     const int32_t cell = run->group->offset[l] + y;
     for (int32_t f = 0; f < run->group->n_functionals; f++) {
         const double budget = run->budget[f][cell];
         for (int32_t m = 0; m < cls->n_multipliers; m++) {
-            const double credit = price(run, f, m) * (double)(cls->cap - run->work[l]);
+            const double credit = price(run, f, m) * (double)(cls->cap - work);
             const double margin = UAP_LABEL_MARGIN * (fabs(budget) + fabs(credit)) + 1;
             limit[f * cls->n_multipliers + m] =
                 isinf(budget) ? -HUGE_VAL : budget + credit + margin;
@@ -41,7 +43,8 @@ static void limits_of_end(const uap_label_run *run, int32_t l, int32_t y, double
 }
 
 /* through[x] = best over rows of class x of the limit behind the row less its cost. */
-static void limits_through_rows(const uap_label_run *run, int32_t l, double *through)
+static void limits_through_rows(const uap_label_run *run, uap_band band, int32_t l,
+                                const double *limits, double *through)
 {
     const uap_stage_class *cls = run->cls;
     const uap_group *group = run->group;
@@ -53,8 +56,11 @@ static void limits_through_rows(const uap_label_run *run, int32_t l, double *thr
         through[i] = -HUGE_VAL;
     }
     for (int32_t k = 0; k < kind->n; k++) {
+        if (row->w[k] > band.hi) {
+            continue;
+        }
         const double *behind =
-            run->limit + (size_t)(group->offset[l] + kind->out[k]) * (size_t)tests;
+            limits + (size_t)(group->offset[l] + kind->out[k]) * (size_t)tests;
         double *to = through + (size_t)kind->in[k] * (size_t)tests;
         for (int32_t f = 0; f < group->n_functionals; f++) {
             const double q = row->q[group->measure[f]][k];
@@ -67,8 +73,8 @@ static void limits_through_rows(const uap_label_run *run, int32_t l, double *thr
     }
 }
 
-/* The backward sweep: run->limit for every cell of the group. */
-static void sweep_limits(uap_label_run *run)
+/* The backward sweep for one band of workspaces; limits: [cells][tests], out. */
+static void sweep_limits(uap_label_run *run, uap_band band, double *limits)
 {
     const uap_group *group = run->group;
     const uap_chain *chain = run->s->chain;
@@ -77,16 +83,16 @@ static void sweep_limits(uap_label_run *run)
         const int32_t u = group->start + l;
         const uap_kind *kind = uap_kind_of(chain, u);
         for (int32_t y = 0; y < kind->n_out; y++) {
-            double *limit = run->limit + (size_t)(group->offset[l] + y) * (size_t)tests;
-            limits_of_end(run, l, y, limit);
+            double *limit = limits + (size_t)(group->offset[l] + y) * (size_t)tests;
+            limits_of_end(run, band, l, y, limit);
         }
         if (l + 1 == group->n_len) {
             continue;
         }
-        limits_through_rows(run, l + 1, run->sweep);
+        limits_through_rows(run, band, l + 1, limits, run->sweep);
         const uap_chain_link *link = uap_link_of(chain, u);
         for (int32_t y = 0; y < link->n_out; y++) {
-            double *limit = run->limit + (size_t)(group->offset[l] + y) * (size_t)tests;
+            double *limit = limits + (size_t)(group->offset[l] + y) * (size_t)tests;
             for (int32_t i = 0; i < link->n_in; i++) {
                 const double *through = run->sweep + (size_t)i * (size_t)tests;
                 for (int32_t f = 0; f < group->n_functionals; f++) {
@@ -302,9 +308,17 @@ static bool list_completions(uap_label_run *run, int32_t f)
     return true;
 }
 
+/* Numbers that one band's limits take. */
+static size_t band_size(const uap_label_run *run)
+{
+    return (size_t)run->group->cells * (size_t)run->tests;
+}
+
 bool uap_limits_prepare(uap_label_run *run)
 {
-    sweep_limits(run);
+    for (int32_t j = 0; j < run->cls->n_bands; j++) {
+        sweep_limits(run, run->cls->band[j], run->limit + (size_t)j * band_size(run));
+    }
     if (run->only >= 0 || run->rule.plane) {
         return true;
     }
@@ -344,7 +358,13 @@ bool uap_limits_allow(const uap_label_run *run, int32_t l, int32_t y,
                       const uap_label *label)
 {
     const int32_t cell = run->group->offset[l] + y;
-    if (!within_limits(run, label, run->limit + (size_t)cell * (size_t)run->tests)) {
+    bool possible = false;
+    for (int32_t j = run->cls->n_bands - 1; j >= 0 && !possible; j--) {
+        const double *limit =
+            run->limit + (size_t)j * band_size(run) + (size_t)cell * (size_t)run->tests;
+        possible = label->w <= run->cls->band[j].hi && within_limits(run, label, limit);
+    }
+    if (!possible) {
         return false;
     }
     if (run->only >= 0 || run->rule.plane) {

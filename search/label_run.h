@@ -20,7 +20,7 @@ typedef struct uap_label_run {
     uap_dominance rule;
     int32_t width;            /* widest class set */
     int32_t tests;            /* functionals x multipliers */
-    double *limit;            /* [cells][tests] the sweep's result */
+    double *limit;            /* [bands][cells][tests] the sweeps' results */
     double *sweep;            /* [2][width][tests] */
     int64_t *work;            /* [n_len] least W of the first layers */
     uap_label_list *in, *out; /* [width] */

@@ -8,6 +8,7 @@
 #include "common/numbers.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Rounding errors of a few hundred additions in double stay far below this share. */
@@ -300,6 +301,48 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
     return out_memory[0];
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a;
+    const int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The distinct workspaces of all rows, in at most UAP_MAX_BANDS bands of neighbours. */
+static bool choose_bands(uap_segments *s, uap_stage_class *cls)
+{
+    const uap_chain *chain = s->chain;
+    size_t n = 0;
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        n += (size_t)chain->kind[i].n;
+    }
+    int64_t *work = uap_calloc(n, sizeof *work);
+    if (work == NULL) {
+        return false;
+    }
+    size_t m = 0;
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        for (int32_t k = 0; k < chain->kind[i].n; k++) {
+            work[m++] = chain->kind[i].work[k];
+        }
+    }
+    qsort(work, n, sizeof *work, by_value);
+    size_t distinct = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || work[i] != work[i - 1]) {
+            work[distinct++] = work[i];
+        }
+    }
+    cls->n_bands = distinct < UAP_MAX_BANDS ? (int32_t)distinct : UAP_MAX_BANDS;
+    for (int32_t j = 0; j < cls->n_bands; j++) {
+        const size_t first = (size_t)j * distinct / (size_t)cls->n_bands;
+        const size_t end = (size_t)(j + 1) * distinct / (size_t)cls->n_bands;
+        cls->band[j] = (uap_band){.lo = work[first], .hi = work[end - 1]};
+    }
+    uap_free(work);
+    return true;
+}
+
 #define GRID_HALF 6 /* multipliers a factor sqrt(2) apart, this many to either side */
 
 /* Multipliers around the one at which the whole chain would just fill pp stages; where
@@ -478,24 +521,39 @@ static void relax_row(double *restrict in, const double *restrict r, double base
 }
 
 /* One multiplier, one functional, one start class: costs of reaching every cell, folded
- * into the group's bounds. in, out: widest class set each. Returns the longest length at
- * which some class is reached within p_limit; n_len: lengths to look at. */
-static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, int32_t x,
-                            double multiplier, int32_t n_len, double *scratch)
+ * into best ([cells] of this x). Returns the longest length at which some class is reached
+ * within p_limit. */
+typedef struct bound_sweep {
+    const uap_segments *s;
+    const uap_group *group;
+    int32_t x;
+    uap_measure measure;
+    double multiplier;
+    uap_band band;
+    int32_t n_len;    /* lengths to look at */
+    double *in, *out; /* widest class set each */
+    double *best;
+} bound_sweep;
+
+static int32_t sweep_bounds(const bound_sweep *b)
 {
-    double *in = scratch;
-    double *out = scratch + widest(s->chain);
+    const uap_segments *s = b->s;
+    const uap_group *group = b->group;
+    const uap_measure measure = b->measure;
+    const double multiplier = b->multiplier;
+    const int32_t n_len = b->n_len;
+    double *in = b->in;
+    double *out = b->out;
     int32_t reached = 0;
     const uap_chain *chain = s->chain;
     const uap_stage_class *cls = &s->cls[group->class_index];
-    const uap_measure measure = group->measure[f];
     for (int32_t i = 0; i < group->n_in; i++) {
         in[i] = HUGE_VAL;
     }
     const double start_bytes =
         (double)chain->start_act[group->start] * (double)cls->inflight;
-    in[x] = multiplier * start_bytes;
-    int64_t work = 0;
+    in[b->x] = multiplier * start_bytes;
+    int64_t work = b->band.lo;
     for (int32_t l = 0; l < n_len; l++) {
         const int32_t u = group->start + l;
         const uap_kind *kind = uap_kind_of(chain, u);
@@ -505,12 +563,15 @@ static int32_t sweep_bounds(const uap_segments *s, uap_group *group, int32_t f, 
             out[y] = HUGE_VAL;
         }
         for (int32_t k = 0; k < kind->n; k++) {
+            if (row->w[k] > b->band.hi) {
+                continue;
+            }
             const double v =
                 in[kind->in[k]] + row->q[measure][k] + multiplier * row->m_real[k];
             out[kind->out[k]] = v < out[kind->out[k]] ? v : out[kind->out[k]];
         }
         const double credit = multiplier * (double)(cls->cap - work);
-        double *bound = group->bound[f] + uap_cell(group, x, l + 1, 0);
+        double *bound = b->best + group->offset[l];
         for (int32_t y = 0; y < kind->n_out; y++) {
             const double margin = RELATIVE_MARGIN * (out[y] + fabs(credit));
             const double v = isinf(out[y]) ? HUGE_VAL : out[y] - credit - margin;
@@ -576,22 +637,41 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
     }
 }
 
-/* All bounds from one start class. The first sweep, over time alone, tells which lengths are
- * too slow for any plan within the target: those are out. */
+/* All bounds from one start class: the least over bands of the best over multipliers. The
+ * first sweep, over time alone, tells which lengths are too slow for any plan within the
+ * target: those are out. scratch: 2 x widest class set + cells. */
 static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
                         double *scratch)
 {
     const uap_stage_class *cls = &s->cls[group->class_index];
-    const int32_t reached = sweep_bounds(s, group, 0, x, 0, group->n_len, scratch);
+    const int32_t width = widest(s->chain);
+    bound_sweep b = {.s = s,
+                     .group = group,
+                     .x = x,
+                     .band = {0, INT64_MAX},
+                     .n_len = group->n_len,
+                     .in = scratch,
+                     .out = scratch + width,
+                     .best = scratch + 2 * (size_t)width};
+    b.n_len = sweep_bounds(&b);
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        for (int32_t m = f == 0 ? 1 : 0; m < cls->n_multipliers; m++) {
-            const double scale = (double)cls->weights[group->measure[f]].p;
-            (void)sweep_bounds(s, group, f, x, scale * cls->multiplier[m], reached,
-                               scratch);
-        }
         double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
-        for (int32_t i = group->offset[reached]; i < group->cells; i++) {
+        b.measure = group->measure[f];
+        for (int32_t i = 0; i < group->cells; i++) {
             bound[i] = HUGE_VAL;
+        }
+        for (int32_t j = 0; j < cls->n_bands; j++) {
+            b.band = cls->band[j];
+            for (int32_t i = 0; i < group->cells; i++) {
+                b.best[i] = -HUGE_VAL;
+            }
+            for (int32_t m = 0; m < cls->n_multipliers; m++) {
+                b.multiplier = (double)cls->weights[b.measure].p * cls->multiplier[m];
+                (void)sweep_bounds(&b);
+            }
+            for (int32_t i = 0; i < group->offset[b.n_len]; i++) {
+                bound[i] = b.best[i] < bound[i] ? b.best[i] : bound[i];
+            }
         }
     }
 }
@@ -599,7 +679,11 @@ static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
 static bool bound_groups(uap_segments *s)
 {
     const size_t width = (size_t)widest(s->chain);
-    double *scratch = uap_calloc(2 * width, sizeof *scratch);
+    int32_t cells = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        cells = s->group[i].cells > cells ? s->group[i].cells : cells;
+    }
+    double *scratch = uap_calloc(2 * width + (size_t)cells, sizeof *scratch);
     int64_t *integers = uap_calloc(2 * width, sizeof *integers);
     const bool ok = scratch != NULL && integers != NULL;
     for (int32_t i = 0; ok && i < s->n_groups; i++) {
@@ -627,7 +711,7 @@ static bool build_all(uap_segments *s, const uap_segment_needs *needs)
             }
         }
         if (!limit_length(s, &s->cls[j], kappa, needs->target) ||
-            !choose_multipliers(s, &s->cls[j])) {
+            !choose_multipliers(s, &s->cls[j]) || !choose_bands(s, &s->cls[j])) {
             return false;
         }
     }

@@ -17,6 +17,7 @@ extern "C" {
 
 #define UAP_MAX_FUNCTIONALS 4
 #define UAP_MAX_MULTIPLIERS 24
+#define UAP_MAX_BANDS       6
 
 /* Linear measures of a segment that bounds and budgets speak of, with integer weights:
  * cp p + cf f + cg g. The span is what a stage of time p and forward time f costs alone,
@@ -37,6 +38,12 @@ static inline int64_t uap_most_rounds(int64_t c, int64_t k)
 {
     return c > k ? 1 + (c - 1) / k : 1;
 }
+
+/* A band of workspaces: a stage whose largest W lies in lo..hi uses rows up to hi only and
+ * has W >= lo. Bounds per band lose nothing of W where each W has a band of its own. */
+typedef struct uap_band {
+    int64_t lo, hi;
+} uap_band;
 
 typedef struct uap_weights {
     int64_t p, f, g;
@@ -59,6 +66,8 @@ typedef struct uap_stage_class {
     double p_limit; /* most that a segment's time can be in a plan within the target */
     int32_t n_max;  /* longest segment worth a look */
     int32_t lo, hi; /* starts */
+    int32_t n_bands;
+    uap_band band[UAP_MAX_BANDS];
     int32_t n_multipliers;
     double multiplier[UAP_MAX_MULTIPLIERS];
     uap_row_view *row; /* [n_kinds] */

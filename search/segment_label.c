@@ -24,7 +24,7 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
     }
     const size_t tests = (size_t)UAP_MAX_FUNCTIONALS * UAP_MAX_MULTIPLIERS;
     *run = (uap_label_run){.s = s, .width = width, .only = -1};
-    run->limit = uap_calloc((size_t)cells * tests, sizeof *run->limit);
+    run->limit = uap_calloc((size_t)cells * tests * UAP_MAX_BANDS, sizeof *run->limit);
     run->sweep = uap_calloc(2 * (size_t)width * tests, sizeof *run->sweep);
     run->work = uap_calloc((size_t)n_len, sizeof *run->work);
     run->in = uap_calloc((size_t)width, sizeof *run->in);
