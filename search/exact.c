@@ -23,8 +23,9 @@
 
 /* Shares of the bound by which targets lie above it. */
 #define FIRST_REACH 0.15
-#define FIRST_STEP  0.002
-#define STEP_FACTOR 2.0
+#define FIRST_STEP                                                                       \
+    0.003 /* over the layers of a stage: one layer's strategy is the lump */
+#define STEP_FACTOR 3.0
 
 typedef struct engine {
     const uap_source *source;
@@ -222,7 +223,8 @@ static uap_status search_chain(chain_search *s, int64_t most, visit *outcome,
     }
     UAP_TRY(find_relaxation(s, most, err));
     while (!found && s->node->bound <= most && !must_stop(s->e)) {
-        const double share = FIRST_STEP * pow(STEP_FACTOR, (double)s->node->visits++);
+        const double share = FIRST_STEP * (double)s->in->pp / (double)s->in->n_layers *
+                             pow(STEP_FACTOR, (double)s->node->visits++);
         UAP_TRY(search_within(s, above(s->node->bound, share, most), &found, err));
     }
     *outcome = found ? VISIT_FOUND : VISIT_RAISED;

@@ -115,15 +115,17 @@ static bool within_limits(const uap_label_run *run, const uap_label *label,
 {
     const uap_group *group = run->group;
     const int32_t n = run->cls->n_multipliers;
-    const double m = (double)label->m;
+    const double *multiplier = run->cls->multiplier;
     const int32_t first = run->only < 0 ? 0 : run->only;
     const int32_t last = run->only < 0 ? group->n_functionals - 1 : run->only;
     for (int32_t f = first; f <= last; f++) {
         const double q =
             run->only >= 0 ? (double)label->p : uap_label_run_value(run, f, label);
         const double *at = limit + f * n;
+        const double m =
+            (double)run->cls->weights[group->measure[f]].p * (double)label->m;
         for (int32_t j = 0; j < n; j++) {
-            if (q + price(run, f, j) * m > at[j]) {
+            if (q + multiplier[j] * m > at[j]) {
                 return false;
             }
         }
