@@ -63,11 +63,7 @@ typedef struct dual {
 static bool dual_init(dual *d, const uap_pipeline *pipeline)
 {
     const uap_chain *chain = pipeline->chain;
-    *d = (dual){.pipeline = pipeline, .chain = chain, .width = 1};
-    for (int32_t i = 0; i < chain->n_kinds; i++) {
-        d->width = chain->kind[i].n_in > d->width ? chain->kind[i].n_in : d->width;
-        d->width = chain->kind[i].n_out > d->width ? chain->kind[i].n_out : d->width;
-    }
+    *d = (dual){.pipeline = pipeline, .chain = chain, .width = chain->width};
     const size_t pp = (size_t)chain->pp;
     const size_t n = pp * (size_t)chain->n_layers * (size_t)d->width;
     d->weight = uap_calloc(pp, sizeof *d->weight);

@@ -320,6 +320,16 @@ static void find_runs(uap_chain *chain)
     }
 }
 
+static void find_width(uap_chain *chain)
+{
+    chain->width = 1;
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        const uap_kind *kind = &chain->kind[i];
+        chain->width = kind->n_in > chain->width ? kind->n_in : chain->width;
+        chain->width = kind->n_out > chain->width ? kind->n_out : chain->width;
+    }
+}
+
 static bool add_live_tensors(builder *b)
 {
     const int32_t n_layers = b->chain->n_layers;
@@ -365,6 +375,7 @@ static bool build_all(builder *b, bool *empty)
         return false;
     }
     find_runs(chain);
+    find_width(chain);
     return true;
 }
 

@@ -38,6 +38,7 @@ typedef struct uap_chain {
     int32_t n_layers, pp;
     int64_t c;
     int32_t n_kinds, n_links;
+    int32_t width; /* the largest number of classes of any layer, either side */
     uap_kind *kind;
     uap_chain_link *link;
     int32_t *kind_of;   /* [L] */

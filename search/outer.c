@@ -195,8 +195,7 @@ static double boundary_term(const uap_outer *o, double fwd, double bwd)
 
 /* Lower bounds of a cell: p, S's share (with g for stage 0), and M's share of the stage
  * alone. False when the segment cannot fit. */
-static bool cell_bounds(const uap_outer *o, const uap_group *group, int32_t cell,
-                        uap_cell_bounds *out)
+static bool cell_bounds(const uap_group *group, int32_t cell, uap_cell_bounds *out)
 {
     out->p = fmax(group->bound[0][cell], 0);
     if (isinf(group->bound[0][cell])) {
@@ -208,7 +207,6 @@ static bool cell_bounds(const uap_outer *o, const uap_group *group, int32_t cell
         out->alone = fmax(0, group->bound[group->alone][cell] - out->s);
     }
     out->round = group->round < 0 ? 0 : group->bound[group->round][cell];
-    (void)o;
     return true;
 }
 
@@ -322,7 +320,7 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
             uap_cell_bounds cell;
             const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
             if (tail->count == 0 ||
-                !cell_bounds(o, group, uap_cell(group, x, l, y), &cell)) {
+                !cell_bounds(group, uap_cell(group, x, l, y), &cell)) {
                 continue;
             }
             for (int32_t j = 0; j < tail->count; j++) {
@@ -414,8 +412,7 @@ static void prefix_of_span(uap_outer *o, const uap_group *group, const span *s,
 {
     uap_cell_bounds cell;
     const double behind = least_sum(o, uap_outer_tail(o, s->i, s->a + s->l - 1, s->y));
-    if (isinf(behind) ||
-        !cell_bounds(o, group, uap_cell(group, s->x, s->l, s->y), &cell)) {
+    if (isinf(behind) || !cell_bounds(group, uap_cell(group, s->x, s->l, s->y), &cell)) {
         return;
     }
     const double alone = fmax(stage_term_least(o, s->i, cell.p, behind), cell.alone);
@@ -610,11 +607,7 @@ static void set_terms(uap_outer *o)
 static bool alloc_outer(uap_outer *o)
 {
     const uap_chain *chain = o->chain;
-    o->width = 1;
-    for (int32_t i = 0; i < chain->n_kinds; i++) {
-        o->width = chain->kind[i].n_in > o->width ? chain->kind[i].n_in : o->width;
-        o->width = chain->kind[i].n_out > o->width ? chain->kind[i].n_out : o->width;
-    }
+    o->width = chain->width;
     const size_t per_stage = (size_t)chain->n_layers * (size_t)o->width;
     const size_t all = (size_t)chain->pp * per_stage;
     o->head = uap_calloc(all, sizeof *o->head);

@@ -157,6 +157,10 @@ UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
                                           uap_segments **out, uap_err *err);
 void uap_segments_free(uap_segments *segments); /* NULL is legal */
 
+/* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. False when
+ * out of memory. */
+bool uap_segments_bound(uap_segments *segments);
+
 /* Raises the bounds of every cell with a budget to the least of each functional alone that
  * fits in memory, exactly but for W, which counts at its least; what cannot stay within its
  * budget gets a bound just above it. Two-dimensional labels, so that it costs little and

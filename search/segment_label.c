@@ -10,17 +10,12 @@
 
 bool uap_label_run_init(uap_label_run *run, uap_segments *s)
 {
-    const uap_chain *chain = s->chain;
     int32_t cells = 1;
     int32_t n_len = 1;
-    int32_t width = 1;
+    const int32_t width = s->chain->width;
     for (int32_t i = 0; i < s->n_groups; i++) {
         cells = s->group[i].cells > cells ? s->group[i].cells : cells;
         n_len = s->group[i].n_len > n_len ? s->group[i].n_len : n_len;
-    }
-    for (int32_t i = 0; i < chain->n_kinds; i++) {
-        width = chain->kind[i].n_in > width ? chain->kind[i].n_in : width;
-        width = chain->kind[i].n_out > width ? chain->kind[i].n_out : width;
     }
     const size_t tests = (size_t)UAP_MAX_FUNCTIONALS * UAP_MAX_MULTIPLIERS;
     *run = (uap_label_run){.s = s, .width = width, .only = -1};
