@@ -192,9 +192,11 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
         memory[u] = least_of(row->m, kind->n);
         total += (double)time[u];
     }
-    const double spare = ((double)target - total) / (kappa > 1e-9 ? kappa : 1e-9);
+    /* One micro-batch waits for no stage: any length will do where the chain is in time. */
+    const bool limited = chain->pp > 1 && kappa > 0;
+    const double spare = limited ? ((double)target - total) / kappa : 0;
     const int32_t most = n_layers - chain->pp + 1;
-    cls->p_limit = chain->pp > 1 ? spare * (1 + RELATIVE_MARGIN) + 1 : HUGE_VAL;
+    cls->p_limit = limited ? spare * (1 + RELATIVE_MARGIN) + 1 : HUGE_VAL;
     cls->n_max = 0;
     int32_t a = 0;
     double t = 0;
