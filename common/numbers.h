@@ -20,6 +20,22 @@ static inline int64_t uap_max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static inline int32_t uap_max_i32(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Unlike fmax and fmin these are no calls; a NaN is not looked for. */
+static inline double uap_max_f64(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static inline double uap_min_f64(double a, double b)
+{
+    return a < b ? a : b;
+}
+
 /* ceil(a / b) for a >= 0, b > 0. */
 static inline int64_t uap_ceil_div(int64_t a, int64_t b)
 {

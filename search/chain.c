@@ -212,10 +212,12 @@ static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
         kind->origin[i] = k;
     }
     drop_dominated(kind);
-    kind->min_time = kind->min_grad = kind->min_work = INT64_MAX;
+    kind->min_time = kind->min_bwd = kind->min_grad = kind->min_work = INT64_MAX;
     for (int32_t i = 0; i < kind->n; i++) {
         kind->min_time = uap_min_i64(kind->min_time, kind->fwd[i] + kind->bwd[i]);
+        kind->min_bwd = uap_min_i64(kind->min_bwd, kind->bwd[i]);
         kind->min_grad = uap_min_i64(kind->min_grad, kind->grad[i]);
+        kind->max_grad = uap_max_i64(kind->max_grad, kind->grad[i]);
         kind->min_work = uap_min_i64(kind->min_work, kind->work[i]);
     }
     return true;

@@ -23,7 +23,7 @@ typedef struct uap_kind {
     int64_t *state, *act, *work; /* bytes */
     int32_t *in, *out;           /* classes towards the layer before and behind */
     int32_t *origin;             /* index into the instance's layer table */
-    int64_t min_time, min_grad, min_work;
+    int64_t min_time, min_bwd, min_grad, max_grad, min_work;
 } uap_kind;
 
 /* Costs between two neighbouring layers, [n_out][n_in]. */

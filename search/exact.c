@@ -21,11 +21,19 @@
 #include <string.h>
 #include <time.h>
 
-/* Shares of the bound by which targets lie above it. */
-#define FIRST_REACH 0.15
-#define FIRST_STEP                                                                       \
-    0.003 /* over the layers of a stage: one layer's strategy is the lump */
-#define STEP_FACTOR 3.0
+/* How far above the bound the relaxation looks first, as a share of it. */
+#define FIRST_REACH  0.15
+#define REACH_FACTOR 3.0
+
+/* Steps between targets: a search that takes too many labels is given up for a nearer
+ * target, one that finds nothing makes way for a farther one. One stage alone has a bound
+ * that is sharp, and sets out close to it. */
+#define FIRST_STEP    0.001
+#define SHARP_STEP    1e-5
+#define LONGER        3.0
+#define SHORTER       0.25
+#define FIRST_EFFORT  20000000
+#define EFFORT_FACTOR 1.5
 
 typedef struct engine {
     const uap_source *source;
@@ -113,14 +121,16 @@ static uap_status make_segments(chain_search *s, int64_t target, uap_err *err)
     uap_segments_free(s->segments);
     s->segments = NULL;
     s->reach = target;
-    const uap_segment_needs needs = {.split = s->pipeline.split,
-                                     .grad = s->pipeline.grad,
-                                     .scalar = s->pipeline.scalar,
-                                     .round_trips = s->pipeline.round_trips,
-                                     .kappa = s->pipeline.kappa,
-                                     .target = target,
-                                     .stop = must_stop,
-                                     .context = s->e};
+    const uap_segment_needs needs = {
+        .split = s->pipeline.split,
+        .grad = s->pipeline.grad,
+        .scalar = s->pipeline.scalar,
+        .round_trips = s->pipeline.round_trips,
+        .kappa = s->pipeline.kappa,
+        .target = target,
+        .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
+        .stop = must_stop,
+        .context = s->e};
     return uap_segments_new(s->chain, &needs, &s->segments, err);
 }
 
@@ -147,7 +157,19 @@ done:
     return rc;
 }
 
-/* Searches within `target`; *found with s->choice, s->value, else the node's bound rises. */
+/* Whether the segments ended a run for want of effort, not because the search must stop.
+ * They are fit for use again. */
+static bool was_given_up(chain_search *s)
+{
+    const bool given_up = s->segments != NULL && s->segments->stopped && !must_stop(s->e);
+    if (given_up) {
+        s->segments->stopped = false;
+    }
+    return given_up;
+}
+
+/* Searches within `target`; *found with s->choice, s->value, else the node's bound rises,
+ * unless it takes more than the node's effort. */
 static uap_status search_within(chain_search *s, int64_t target, bool *found,
                                 uap_err *err)
 {
@@ -157,9 +179,16 @@ static uap_status search_within(chain_search *s, int64_t target, bool *found,
     *found = false;
     UAP_TRY(relax_within(s, target, &outer, err));
     if (outer != NULL) {
+        s->segments->effort = s->node->effort;
+    }
+    if (outer != NULL && s->in->pp > 1) {
+        const double before = cpu_seconds();
         UAP_TRY(uap_segments_tighten(s->segments, err));
-        uap_outer_free(outer);
-        UAP_TRY(relax_within(s, target, &outer, err));
+        stats->label_s += cpu_seconds() - before;
+        if (s->segments->is_tightened && !s->segments->stopped) {
+            uap_outer_free(outer);
+            UAP_TRY(relax_within(s, target, &outer, err));
+        }
     }
     if (outer == NULL || s->segments->stopped) {
         goto done;
@@ -191,20 +220,26 @@ static int64_t above(int64_t bound, double share, int64_t most)
 }
 
 /* The relaxation, within targets ever further above the bound, until it finds a plan of its
- * own: from there the exact search sets out. */
+ * own: from there the exact search sets out. One stage alone has one segment to look at,
+ * whose bound is worth sharpening first. */
 static uap_status find_relaxation(chain_search *s, int64_t most, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    bool found = false;
+    uap_outer *outer = NULL;
     double reach = FIRST_REACH;
-    while (!found && s->node->bound <= most && !must_stop(s->e)) {
-        uap_outer *outer = NULL;
-        UAP_TRY(relax_within(s, above(s->node->bound, reach, cutoff(s->e)), &outer, err));
-        found = outer != NULL;
-        uap_outer_free(outer);
-        reach *= STEP_FACTOR;
+    while (outer == NULL && s->node->bound <= most && !must_stop(s->e)) {
+        const int64_t target = above(s->node->bound, reach, cutoff(s->e));
+        UAP_TRY(relax_within(s, target, &outer, err));
+        if (outer != NULL && s->in->pp == 1) {
+            s->segments->effort = INT64_MAX;
+            UAP_TRY(uap_segments_tighten(s->segments, err));
+            uap_outer_free(outer);
+            UAP_TRY(relax_within(s, target, &outer, err));
+        }
+        reach *= REACH_FACTOR;
     }
 done:
+    uap_outer_free(outer);
     return rc;
 }
 
@@ -222,9 +257,18 @@ static uap_status search_chain(chain_search *s, int64_t most, visit *outcome,
     }
     UAP_TRY(find_relaxation(s, most, err));
     while (!found && s->node->bound <= most && !must_stop(s->e)) {
-        const double share = FIRST_STEP * (double)s->in->pp / (double)s->in->n_layers *
-                             pow(STEP_FACTOR, (double)s->node->visits++);
-        UAP_TRY(search_within(s, above(s->node->bound, share, most), &found, err));
+        uap_node *node = s->node;
+        if (node->visits++ == 0) {
+            node->step = s->in->pp == 1 ? SHARP_STEP : FIRST_STEP;
+            node->effort = FIRST_EFFORT;
+        }
+        UAP_TRY(search_within(s, above(node->bound, node->step, most), &found, err));
+        if (was_given_up(s)) {
+            node->step *= SHORTER;
+            node->effort = (int64_t)((double)node->effort * EFFORT_FACTOR);
+        } else {
+            node->step *= LONGER;
+        }
     }
     *outcome = found ? VISIT_FOUND : VISIT_RAISED;
 done:
@@ -299,7 +343,7 @@ done:
     return rc;
 }
 
-#define BOUND_ROUNDS 24
+#define BOUND_ROUNDS 16
 
 /* The Lagrangian bound of a node's chain. */
 static uap_status bound_node(engine *e, uap_node *node, uap_err *err)

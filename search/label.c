@@ -30,13 +30,30 @@ void uap_labels_free(uap_label_list *list)
     *list = (uap_label_list){0};
 }
 
-static bool stands_before(const uap_label *a, const uap_label *b)
+void uap_label_shadow_free(uap_label_shadow *shadow)
 {
-    if (a->p != b->p) {
-        return a->p < b->p;
+    uap_free(shadow->key);
+    *shadow = (uap_label_shadow){0};
+}
+
+bool uap_terms_cover(const uap_dominance *rule, const uap_label *a, const uap_label *b)
+{
+    for (int32_t t = 0; t < rule->n_terms; t++) {
+        if (uap_term_value(&rule->term[t], a) > uap_term_value(&rule->term[t], b)) {
+            return false;
+        }
     }
+    return true;
+}
+
+/* Order of labels whose first terms are equal. */
+static bool breaks_tie(const uap_label *a, const uap_label *b)
+{
     if (a->m != b->m) {
         return a->m < b->m;
+    }
+    if (a->p != b->p) {
+        return a->p < b->p;
     }
     if (a->f != b->f) {
         return a->f < b->f;
@@ -47,28 +64,12 @@ static bool stands_before(const uap_label *a, const uap_label *b)
     return a->w < b->w;
 }
 
-/* Stage 0, where a->p <= b->p as a stands before b. The value is the largest of terms that,
- * but for constants, are r p + g (1 <= r <= c), c p - (k - 1) f + g and c p - (k - 1) b + g
- * (V and then g), and of sums of p and f (the ends of later stages). None of a's may be above
- * b's. With f no larger, p + g no larger settles all but the one that takes f off. V alone
- * does not count, as g follows it. */
-static bool dominates_first(const uap_label *a, const uap_label *b, uap_dominance rule)
+static bool stands_before(const uap_dominance *rule, const uap_label *a,
+                          const uap_label *b)
 {
-    const int64_t dp = a->p - b->p; /* all differences are a - b */
-    const int64_t df = a->f - b->f;
-    const int64_t dg = a->g - b->g;
-    return a->m <= b->m && a->w <= b->w && df <= 0 && dp + dg <= 0 &&
-           rule.c * dp - (rule.k - 1) * df + dg <= 0;
-}
-
-/* a stands before b, so a->p <= b->p. */
-static bool dominates(const uap_label *a, const uap_label *b, uap_dominance rule)
-{
-    if (rule.first_stage) {
-        return dominates_first(a, b, rule);
-    }
-    return a->m <= b->m && a->f <= b->f && a->g <= b->g && a->w <= b->w &&
-           a->p - a->f <= b->p - b->f;
+    const int64_t va = uap_term_value(&rule->term[0], a);
+    const int64_t vb = uap_term_value(&rule->term[0], b);
+    return va != vb ? va < vb : breaks_tie(a, b);
 }
 
 /* The least memory among kept labels, by workspace: w ascending, m descending. In the plane
@@ -82,6 +83,12 @@ typedef struct front {
     int32_t n;
     bool is_full; /* more workspaces than it holds: it can no longer clear a label */
 } front;
+
+static void front_clear(front *f)
+{
+    f->n = 0;
+    f->is_full = false;
+}
 
 static bool front_covers(const front *f, const uap_label *label)
 {
@@ -104,6 +111,11 @@ static void front_add(front *f, const uap_label *label)
     while (end < f->n && f->at[end].m >= label->m) {
         end++;
     }
+    if (end == first + 1) { /* one makes way for one: nothing moves */
+        f->at[first].w = label->w;
+        f->at[first].m = label->m;
+        return;
+    }
     if (end == first && f->n == FRONT_MOST) {
         f->is_full = true;
         return;
@@ -114,47 +126,153 @@ static void front_add(front *f, const uap_label *label)
     f->at[first].m = label->m;
 }
 
-static bool is_dominated(const uap_label_list *kept, const front *f,
-                         const uap_label *label, uap_dominance rule)
+/* Kept labels in blocks: of each the keys (memory, workspace, all terms but the first, which
+ * the order sees to), dimension by dimension, and their minima, by which most blocks can be
+ * passed over. */
+#define BLOCK     32
+#define KEYS      (UAP_MAX_TERMS + 1)
+#define PER_BLOCK ((size_t)KEYS * (BLOCK + 1))
+
+typedef struct key {
+    int64_t at[KEYS];
+} key;
+
+static int32_t count_keys(const uap_dominance *rule)
 {
-    /* What is in no kept label's shadow in (m, w) is dominated by none. */
-    const bool covered = front_covers(f, label);
-    if (rule.plane && !f->is_full) {
-        return covered;
+    return rule->n_terms + 1;
+}
+
+static key key_of(const uap_dominance *rule, const uap_label *label)
+{
+    key k = {.at = {label->m, label->w}};
+    for (int32_t t = 1; t < rule->n_terms; t++) {
+        k.at[t + 1] = uap_term_value(&rule->term[t], label);
     }
-    if (!covered && !f->is_full) {
+    return k;
+}
+
+static bool shadow_reserve(uap_label_shadow *shadow, size_t labels)
+{
+    const size_t wanted = (labels / BLOCK + 1) * PER_BLOCK;
+    if (wanted <= shadow->capacity) {
+        return true;
+    }
+    int64_t *at = uap_realloc(shadow->key, 2 * wanted, sizeof *at);
+    if (at == NULL) {
         return false;
     }
-    for (size_t i = kept->n; i-- > 0;) {
-        if (dominates(&kept->at[i], label, rule)) {
-            return true;
+    shadow->key = at;
+    shadow->capacity = 2 * wanted;
+    return true;
+}
+
+static void shadow_add(uap_label_shadow *shadow, int32_t n_keys, size_t index,
+                       const key *k)
+{
+    int64_t *block = shadow->key + index / BLOCK * PER_BLOCK;
+    int64_t *least = block + (size_t)KEYS * BLOCK;
+    const size_t at = index % BLOCK;
+    for (int32_t d = 0; d < n_keys; d++) {
+        block[(size_t)d * BLOCK + at] = k->at[d];
+        least[d] = at == 0 || k->at[d] < least[d] ? k->at[d] : least[d];
+    }
+}
+
+/* Whether one of the first n kept labels covers the key. */
+static bool shadow_covers(const uap_label_shadow *shadow, int32_t n_keys, size_t n,
+                          const key *k)
+{
+    for (size_t first = n == 0 ? 0 : (n - 1) / BLOCK + 1; first-- > 0;) {
+        const int64_t *block = shadow->key + first * PER_BLOCK;
+        const int64_t *least = block + (size_t)KEYS * BLOCK;
+        int32_t d = 0;
+        while (d < n_keys && least[d] <= k->at[d]) {
+            d++;
+        }
+        const size_t end = n - first * BLOCK < BLOCK ? n - first * BLOCK : BLOCK;
+        for (size_t i = 0; d == n_keys && i < end; i++) {
+            bool covers = true;
+            for (int32_t e = 0; e < n_keys && covers; e++) {
+                covers = block[(size_t)e * BLOCK + i] <= k->at[e];
+            }
+            if (covers) {
+                return true;
+            }
         }
     }
     return false;
 }
 
+/* Merging with more terms than one. */
+static bool merge_many(const uap_label_list *a, const uap_label_list *b,
+                       const uap_dominance *rule, uap_label_shadow *shadow,
+                       uap_label_list *to)
+{
+    const int32_t n_keys = count_keys(rule);
+    if (!shadow_reserve(shadow, a->n + b->n)) {
+        return false;
+    }
+    size_t i = 0;
+    size_t j = 0;
+    front f; /* only what n says is set: most merges are short */
+    front_clear(&f);
+    while (i < a->n || j < b->n) {
+        const bool from_a =
+            j == b->n || (i < a->n && !stands_before(rule, &b->at[j], &a->at[i]));
+        const uap_label *next = from_a ? &a->at[i++] : &b->at[j++];
+        const key k = key_of(rule, next);
+        /* What is in no kept label's shadow in (m, w) is dominated by none. */
+        const bool covered = front_covers(&f, next);
+        if ((covered || f.is_full) && shadow_covers(shadow, n_keys, to->n, &k)) {
+            continue;
+        }
+        shadow_add(shadow, n_keys, to->n, &k);
+        to->at[to->n++] = *next;
+        if (!covered) {
+            front_add(&f, next);
+        }
+    }
+    return true;
+}
+
+/* Merging in the plane, where p is the only term and the shadow in (m, w) decides alone. */
+static bool merge_plane(const uap_label_list *a, const uap_label_list *b,
+                        const uap_dominance *rule, uap_label_shadow *shadow,
+                        uap_label_list *to)
+{
+    size_t i = 0;
+    size_t j = 0;
+    front f; /* only what n says is set: most merges are short */
+    front_clear(&f);
+    while (i < a->n || j < b->n) {
+        bool from_a = j == b->n;
+        if (!from_a && i < a->n) {
+            const uap_label *p = &a->at[i];
+            const uap_label *q = &b->at[j];
+            from_a = p->p != q->p ? p->p < q->p : !breaks_tie(q, p);
+        }
+        const uap_label *next = from_a ? &a->at[i++] : &b->at[j++];
+        if (front_covers(&f, next)) {
+            continue;
+        }
+        front_add(&f, next);
+        if (f.is_full) {
+            to->n = 0;
+            return merge_many(a, b, rule, shadow, to);
+        }
+        to->at[to->n++] = *next;
+    }
+    return true;
+}
+
 bool uap_labels_merge(const uap_label_list *a, const uap_label_list *b,
-                      uap_dominance rule, uap_label_list *to)
+                      const uap_dominance *rule, uap_label_shadow *shadow,
+                      uap_label_list *to)
 {
     to->n = 0;
     if (!uap_labels_reserve(to, a->n + b->n)) {
         return false;
     }
-    size_t i = 0;
-    size_t j = 0;
-    front shadow = {.n = 0};
-    while (i < a->n || j < b->n) {
-        const bool from_a =
-            j == b->n || (i < a->n && !stands_before(&b->at[j], &a->at[i]));
-        const uap_label *next = from_a ? &a->at[i++] : &b->at[j++];
-        if (is_dominated(to, &shadow, next, rule)) {
-            continue;
-        }
-        to->at[to->n] = *next;
-        to->n++;
-        if (!front_covers(&shadow, next)) {
-            front_add(&shadow, next);
-        }
-    }
-    return true;
+    return rule->n_terms == 1 ? merge_plane(a, b, rule, shadow, to)
+                              : merge_many(a, b, rule, shadow, to);
 }

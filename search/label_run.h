@@ -1,6 +1,6 @@
 /* Inside of search/segment.h: one run of labels from one start class, shared by the forward
- * walk (segment_label.c), what limits it (label_limit.c) and paths (segment_path.c). Nobody
- * else includes this. */
+ * walk (segment_label.c), what limits it (label_limit.c, label_completion.c) and paths
+ * (segment_path.c). Nobody else includes this. */
 #ifndef UAP_SEARCH_LABEL_RUN_H
 #define UAP_SEARCH_LABEL_RUN_H
 
@@ -9,7 +9,21 @@
 
 #define UAP_LABEL_MARGIN 1e-11 /* rounding of a few hundred additions stays far below */
 
-/* Working memory of one run. */
+#define UAP_MAX_TESTS 96
+
+/* Lagrangian tests of a run for labels whose largest workspace lies in a band: weights of
+ * time, forward, gradient and memory. Each is a sum of functionals, by shares, and a price
+ * of memory. */
+typedef struct uap_run_band {
+    uap_band band;
+    double share[UAP_MAX_FUNCTIONALS][UAP_MAX_TESTS];
+    double p[UAP_MAX_TESTS], f[UAP_MAX_TESTS], g[UAP_MAX_TESTS], m[UAP_MAX_TESTS];
+} uap_run_band;
+
+/* Working memory of one run. What may follow a label depends on the row it ends with: inside
+ * a run of equal layers it may go on with rows of the same block from that row on, or leave
+ * the block (into another one, over a link, or by ending the stage). Each layer therefore has
+ * a slot for every row, whose labels go on, and one for every block, whose labels leave. */
 typedef struct uap_label_run {
     uap_segments *s;
     uap_group *group;
@@ -18,22 +32,67 @@ typedef struct uap_label_run {
     const double *budget[UAP_MAX_FUNCTIONALS]; /* [cells] of this x */
     int32_t only; /* labels of this functional alone, its value in p; -1: full labels */
     uap_dominance rule;
-    int32_t width;            /* widest class set */
-    int32_t tests;            /* functionals x multipliers */
-    double *limit;            /* [bands][cells][tests] the sweeps' results */
-    double *sweep;            /* [2][width][tests] */
-    int64_t *work;            /* [n_len] least W of the first layers */
-    uap_label_list *in, *out; /* [width] */
-    uap_label_list shifted, merged;
-    uap_label_list *saved; /* [cells] out lists, kept for paths, or NULL */
-    /* What can still follow a label, by functional, [cells] lists each: p = -budget left,
+    uap_label_shadow shadow;
+    int32_t width;  /* widest class set */
+    int32_t n_rows; /* most rows of a kind */
+    int32_t *slot;  /* [n_len + 1] first slot of each layer: its rows, then its blocks */
+    int32_t n_tests;
+    int32_t n_bands; /* bands in which a label may still reach an end */
+    uap_run_band *bands;
+    double *limit; /* [bands][slots][tests] most that each test may be there */
+    size_t limit_capacity;
+    double *sweep;   /* [n_rows + width][UAP_MAX_TESTS] */
+    bool is_ordered; /* blocks go on in one order */
+    bool is_rough;   /* few bands and prices; given up when labels become many */
+    bool is_too_rough;
+    int64_t done;  /* labels looked at in this walk */
+    int64_t *work; /* [n_len] least W of the first layers */
+    int64_t *room; /* [n_len] memory so far with which nothing that follows can run out */
+    int64_t *most; /* [n_len] most memory that a label can have, workspace included */
+    uap_label_list *rows, *next_rows;     /* [n_rows] labels that go on */
+    uap_label_list *blocks, *next_blocks; /* [n_rows] labels that leave */
+    uap_label_list *in;                   /* [width] in front of a layer */
+    uap_label_list carry, shifted, merged, leaving;
+    uap_label_list *saved; /* [slots] labels by their last row, kept for paths, or NULL */
+    /* What can still follow a label, by functional, [slots] lists each: p = -budget left,
      * m = -memory left, w = largest workspace to come. Full labels only. */
     uap_label_list *completion[UAP_MAX_FUNCTIONALS];
-    uap_label_list *entry; /* [width] the same in front of a layer */
-    double *reach;         /* [cells][multipliers] least value + price * memory so far */
-    int32_t most_cells;
+    double *reach;   /* [slots][multipliers] least value + price * memory so far */
+    int32_t n_slots; /* of the largest group */
     bool no_memory;
 } uap_label_run;
+
+static inline const uap_kind *uap_run_kind(const uap_label_run *run, int32_t l)
+{
+    return uap_kind_of(run->s->chain, run->group->start + l);
+}
+
+static inline const uap_blocks *uap_run_blocks(const uap_label_run *run, int32_t l)
+{
+    return &run->cls->blocks[run->s->chain->kind_of[run->group->start + l]];
+}
+
+static inline const uap_row_view *uap_run_rows(const uap_label_run *run, int32_t l)
+{
+    return &run->cls->row[run->s->chain->kind_of[run->group->start + l]];
+}
+
+/* Whether blocks of layer l go on in layer l + 1 of the group. */
+static inline bool uap_run_goes_on(const uap_label_run *run, int32_t l)
+{
+    return run->is_ordered && l + 1 < run->group->n_len &&
+           uap_blocks_go_on(run->s->chain, run->group->start + l);
+}
+
+static inline int32_t uap_row_slot(const uap_label_run *run, int32_t l, int32_t k)
+{
+    return run->slot[l] + k;
+}
+
+static inline int32_t uap_block_slot(const uap_label_run *run, int32_t l, int32_t e)
+{
+    return run->slot[l] + uap_run_kind(run, l)->n + e;
+}
 
 /* Working memory for the segments' largest group; false when out of memory. */
 bool uap_label_run_init(uap_label_run *run, uap_segments *segments);
@@ -51,16 +110,61 @@ bool uap_label_run_labels(uap_label_run *run);
 uap_label uap_label_run_step(const uap_label_run *run, const uap_row_view *row,
                              int32_t k);
 
+/* Adds what row k does to a label in front of layer l. Where memory can no longer run out it
+ * counts as none: then it makes no difference between labels. */
+void uap_label_run_add(const uap_label_run *run, int32_t l, const uap_label *step,
+                       uap_label *label);
+
 /* Functional f of a full label. */
 double uap_label_run_value(const uap_label_run *run, int32_t f, const uap_label *label);
 
-/* Prepares the limits of a run: the Lagrangian sweep, and for full labels the completion
- * lists. False when out of memory. */
+/* Prepares the limits of a run: with the class's bands and multipliers where it is rough, else
+ * with bands as narrow and prices as sharp as the run deserves, and for full labels with
+ * completions. False when out of memory. */
 bool uap_limits_prepare(uap_label_run *run);
 
-/* Whether the label, behind layer l in class y, can reach a wanted end within its budget.
- * Never false for one that can. */
-bool uap_limits_allow(const uap_label_run *run, int32_t l, int32_t y,
-                      const uap_label *label);
+/* What every plan of the run exceeds each of its budgets by at least (negative where it need
+ * not): the Lagrangian bound with sharp prices, over bands split until the weakest is a
+ * single workspace. False when out of memory. */
+bool uap_limits_excess(uap_label_run *run, double *excess);
+
+/* Whether the label can reach a wanted end within its budget from this slot. Never false
+ * for one that can. */
+bool uap_limits_allow(const uap_label_run *run, int32_t slot, const uap_label *label);
+
+/* Fills the completion lists of every functional, and tells whether one of a slot takes a
+ * label in (whose functional f is `value`). */
+bool uap_completions_prepare(uap_label_run *run);
+bool uap_completions_allow(const uap_label_run *run, int32_t f, int32_t slot,
+                           int64_t value, const uap_label *label);
+
+/* What the link behind layer l of the group adds to a label, from out-class y to in-class
+ * x. */
+static inline uap_label uap_label_run_link(const uap_label_run *run, int32_t l, int32_t y,
+                                           int32_t x)
+{
+    const uap_chain *chain = run->s->chain;
+    const int32_t u = run->group->start + l;
+    const int32_t at = y * uap_link_of(chain, u)->n_in + x;
+    const int32_t link = chain->link_of[u];
+    if (run->only < 0) {
+        return (uap_label){.p = run->cls->link_p[link][at],
+                           .f = run->cls->link_f[link][at]};
+    }
+    return (uap_label){
+        .p = (int64_t)run->cls->link_q[run->group->measure[run->only]][link][at]};
+}
+
+/* Whether labels have p, m and w only, as far as dominance goes. */
+static inline bool uap_run_is_plane(const uap_label_run *run)
+{
+    return run->rule.n_terms == 1;
+}
+
+/* The class's multiplier m on the scale of functional f. */
+static inline double uap_run_price(const uap_label_run *run, int32_t f, int32_t m)
+{
+    return (double)run->cls->weights[run->group->measure[f]].p * run->cls->multiplier[m];
+}
 
 #endif

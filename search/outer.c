@@ -1,86 +1,10 @@
-/* The relaxation over cuts: Pareto lists of (S, M), and budgets from them. */
+/* The relaxation over cuts: Pareto lists of (S, M). */
 #include "search/outer_lists.h"
 
 #include "common/numbers.h"
-#include "search/objective.h"
 
 #include <math.h>
 #include <string.h>
-
-/* --- The pipeline: what the schedule asks of its stages -------------------------------- */
-
-/* Largest share that the smaller of forward and backward can have in a stage's time: a
- * stage's sums cannot pass the largest share of any row or link in them. */
-static double smaller_half_share(const uap_chain *chain)
-{
-    double fwd = 0;
-    double bwd = 0;
-    for (int32_t i = 0; i < chain->n_kinds; i++) {
-        const uap_kind *kind = &chain->kind[i];
-        for (int32_t k = 0; k < kind->n; k++) {
-            const double p = (double)(kind->fwd[k] + kind->bwd[k]);
-            fwd = p > 0 ? fmax(fwd, (double)kind->fwd[k] / p) : fwd;
-            bwd = p > 0 ? fmax(bwd, (double)kind->bwd[k] / p) : bwd;
-        }
-    }
-    for (int32_t i = 0; i < chain->n_links; i++) {
-        const uap_chain_link *link = &chain->link[i];
-        for (int32_t j = 0; j < link->n_out * link->n_in; j++) {
-            const double p = (double)(link->r_fwd[j] + link->r_bwd[j]);
-            fwd = p > 0 ? fmax(fwd, (double)link->r_fwd[j] / p) : fwd;
-            bwd = p > 0 ? fmax(bwd, (double)link->r_bwd[j] / p) : bwd;
-        }
-    }
-    return fmin(0.5, fmin(fwd, bwd) * (1 + 1e-12));
-}
-
-uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain, uap_err *err)
-{
-    const uap_instance *in = chain->instance;
-    const size_t pp = (size_t)chain->pp;
-    const double c = (double)chain->c;
-    *pipeline = (uap_pipeline){.chain = chain};
-    pipeline->split = uap_calloc(pp, sizeof *pipeline->split);
-    pipeline->grad = uap_calloc(pp, sizeof *pipeline->grad);
-    pipeline->kappa = uap_calloc(pp, sizeof *pipeline->kappa);
-    if (pipeline->split == NULL || pipeline->grad == NULL || pipeline->kappa == NULL) {
-        uap_pipeline_free(pipeline);
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for a pipeline");
-    }
-    bool any_grad = false;
-    for (int32_t i = 0; i < chain->n_kinds; i++) {
-        for (int32_t k = 0; k < chain->kind[i].n; k++) {
-            any_grad = any_grad || chain->kind[i].grad[k] != 0;
-        }
-    }
-    const bool full = in->objective == UAP_OBJECTIVE_FULL;
-    pipeline->scalar = full && chain->pp == 1;
-    pipeline->round_trips =
-        full && in->schedule != UAP_SCHEDULE_GPIPE && !pipeline->scalar;
-    const double share = full ? smaller_half_share(chain) : 0;
-    for (int32_t i = 0; i < chain->pp; i++) {
-        const double k = fmin((double)in->inflight[i], c);
-        pipeline->kappa[i] = pipeline->round_trips ? c - 1 - (k - 1) * share : c - 1;
-        pipeline->grad[i] = any_grad;
-        /* A stage that holds one micro-batch has V in p alone; its forward part still counts
-         * for the stages behind it, which start that much later (T). */
-        pipeline->split[i] =
-            full && (!pipeline->round_trips || k > 1 || (any_grad && i + 1 < chain->pp));
-        if (pipeline->scalar) {
-            pipeline->kappa[i] = 0;
-            pipeline->grad[i] = pipeline->split[i] = false;
-        }
-    }
-    return UAP_OK;
-}
-
-void uap_pipeline_free(uap_pipeline *pipeline)
-{
-    uap_free(pipeline->split);
-    uap_free(pipeline->grad);
-    uap_free(pipeline->kappa);
-    *pipeline = (uap_pipeline){0};
-}
 
 /* --- Staircases: lists of (S, M), S ascending and M descending ------------------------- */
 
@@ -160,7 +84,7 @@ static double stage_term_least(const uap_outer *o, int32_t i, double p, double b
     const uap_stage_terms *t = &o->terms[i];
     double m = t->kappa * p;
     for (int32_t r = 0; r < t->n_rounds; r++) {
-        m = fmax(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
+        m = uap_max_f64(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
     }
     return m;
 }
@@ -170,49 +94,46 @@ static double stage_term_least(const uap_outer *o, int32_t i, double p, double b
 static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
 {
     const double m = stage_term_least(o, i, p, behind);
-    return o->terms[i].round_trips ? fmax(m, (double)o->c * p - (p + behind)) : m;
+    return o->terms[i].round_trips ? uap_max_f64(m, (double)o->c * p - (p + behind)) : m;
 }
 
 /* The same from a cell's bounds, where stage 0's come with g. */
 static double cell_term(const uap_outer *o, int32_t i, const uap_cell_bounds *cell,
                         double behind)
 {
-    const double m = fmax(stage_term(o, i, cell->p, behind), cell->alone);
+    const double m = uap_max_f64(stage_term(o, i, cell->p, behind), cell->alone);
     const uap_stage_terms *t = &o->terms[i];
     if (cell->round <= 0) {
         return m;
     }
     /* Without full rounds the measure is c p + g, which waits for nothing behind. */
     const double rounds = t->n_rounds > 0 ? t->rounds[1] : 0;
-    return fmax(m, rounds * behind + cell->round - (cell->s + behind));
+    return uap_max_f64(m, rounds * behind + cell->round - (cell->s + behind));
 }
 
 static double boundary_term(const uap_outer *o, double fwd, double bwd)
 {
     const double c = (double)o->c;
-    return (c - 1) * (o->terms[0].round_trips ? fmax(fwd, bwd) : fwd + bwd);
+    return (c - 1) * (o->terms[0].round_trips ? uap_max_f64(fwd, bwd) : fwd + bwd);
 }
 
-/* Lower bounds of a cell: p, S's share (with g for stage 0), and M's share of the stage
- * alone. False when the segment cannot fit. */
-static bool cell_bounds(const uap_group *group, int32_t cell, uap_cell_bounds *out)
+bool uap_outer_cell(const uap_group *group, int32_t cell, uap_cell_bounds *out)
 {
-    out->p = fmax(group->bound[0][cell], 0);
+    out->p = uap_max_f64(group->bound[0][cell], 0);
     if (isinf(group->bound[0][cell])) {
         return false;
     }
-    out->s = fmax(out->p, group->bound[group->sum][cell]);
+    out->s = uap_max_f64(out->p, group->bound[group->sum][cell]);
     out->alone = 0;
     if (group->alone >= 0) {
-        out->alone = fmax(0, group->bound[group->alone][cell] - out->s);
+        out->alone = uap_max_f64(0, group->bound[group->alone][cell] - out->s);
     }
     out->round = group->round < 0 ? 0 : group->bound[group->round][cell];
     return true;
 }
 
-/* Last layers a stage i that starts at a may have: lengths first..last. */
-static void length_range(const uap_outer *o, int32_t i, int32_t a, const uap_group *group,
-                         int32_t *first, int32_t *last)
+void uap_outer_lengths(const uap_outer *o, int32_t i, int32_t a, const uap_group *group,
+                       int32_t *first, int32_t *last)
 {
     const int32_t n_layers = o->chain->n_layers;
     const int32_t room = n_layers - a;
@@ -267,7 +188,7 @@ static void least_before(uap_outer *o)
             const uap_group *group = uap_outer_group(o, i, a);
             int32_t first;
             int32_t last;
-            length_range(o, i, a, group, &first, &last);
+            uap_outer_lengths(o, i, a, group, &first, &last);
             for (int32_t x = 0; x < group->n_in; x++) {
                 const double s = from[a * o->width + x];
                 if (s > o->target) {
@@ -279,7 +200,7 @@ static void least_before(uap_outer *o)
                     const int32_t cell = uap_cell(group, x, l, 0);
                     const double *bound = group->bound[group->sum] + cell;
                     for (int32_t y = 0; y < n_out; y++) {
-                        const double v = s + fmax(0, bound[y]);
+                        const double v = s + uap_max_f64(0, bound[y]);
                         end[y] = v < end[y] ? v : end[y];
                     }
                 }
@@ -309,7 +230,7 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
                                     (size_t)x];
     int32_t first;
     int32_t last;
-    length_range(o, i, a, group, &first, &last);
+    uap_outer_lengths(o, i, a, group, &first, &last);
     acc->n = 0;
     if (before > o->target) {
         return;
@@ -320,14 +241,17 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
             uap_cell_bounds cell;
             const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
             if (tail->count == 0 ||
-                !cell_bounds(group, uap_cell(group, x, l, y), &cell)) {
+                !uap_outer_cell(group, uap_cell(group, x, l, y), &cell)) {
                 continue;
             }
             for (int32_t j = 0; j < tail->count; j++) {
                 const uap_relaxed t = o->pool[tail->first + j];
                 const double s = cell.s + t.s;
+                if (before + s > o->target) {
+                    break; /* S ascends along the list */
+                }
                 const double alone = cell_term(o, i, &cell, t.s);
-                const double m = fmax(t.m, alone);
+                const double m = uap_max_f64(t.m, alone);
                 if (before + s + m <= o->target) {
                     stair_add(acc, s, m);
                 }
@@ -352,7 +276,7 @@ static bool cross_back(uap_outer *o, int32_t i, const uap_list *suffix)
                 const double term = boundary_term(o, fwd, bwd);
                 for (int32_t j = 0; j < list->count; j++) {
                     const uap_relaxed t = o->pool[list->first + j];
-                    stair_add(&acc, t.s + fwd + bwd, fmax(t.m, term));
+                    stair_add(&acc, t.s + fwd + bwd, uap_max_f64(t.m, term));
                 }
             }
             if (!stair_store(o, uap_outer_tail(o, i - 1, a - 1, y), &acc)) {
@@ -390,7 +314,7 @@ static bool suffix_pass(uap_outer *o, double *bound)
     }
     for (int32_t j = 0; j < o->suffix[0].count; j++) {
         const uap_relaxed t = o->pool[o->suffix[0].first + j];
-        *bound = fmin(*bound, t.s + t.m);
+        *bound = uap_min_f64(*bound, t.s + t.m);
     }
     return true;
 }
@@ -412,15 +336,17 @@ static void prefix_of_span(uap_outer *o, const uap_group *group, const span *s,
 {
     uap_cell_bounds cell;
     const double behind = least_sum(o, uap_outer_tail(o, s->i, s->a + s->l - 1, s->y));
-    if (isinf(behind) || !cell_bounds(group, uap_cell(group, s->x, s->l, s->y), &cell)) {
+    if (isinf(behind) ||
+        !uap_outer_cell(group, uap_cell(group, s->x, s->l, s->y), &cell)) {
         return;
     }
-    const double alone = fmax(stage_term_least(o, s->i, cell.p, behind), cell.alone);
+    const double alone =
+        uap_max_f64(stage_term_least(o, s->i, cell.p, behind), cell.alone);
     const double own = o->terms[s->i].round_trips ? (double)o->c * cell.p : 0;
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
         const double sum = h.s + cell.s;
-        const double m = fmax(h.m, alone);
+        const double m = uap_max_f64(h.m, alone);
         if (sum + behind + m <= o->target && h.s + own <= o->target) {
             stair_add(end, sum, m);
         }
@@ -438,7 +364,7 @@ static void prefix_of_stage(uap_outer *o, int32_t i, stair *ends)
         const uap_group *group = uap_outer_group(o, i, a);
         int32_t first;
         int32_t last;
-        length_range(o, i, a, group, &first, &last);
+        uap_outer_lengths(o, i, a, group, &first, &last);
         for (int32_t x = 0; x < group->n_in; x++) {
             const uap_list *head = uap_outer_head(o, i, a, x);
             for (int32_t l = first; l <= last && head->count > 0; l++) {
@@ -472,7 +398,7 @@ static bool prefix_pass(uap_outer *o)
                     const double term = boundary_term(o, fwd, bwd);
                     for (int32_t j = 0; j < end->n; j++) {
                         stair_add(&acc, end->at[j].s + fwd + bwd,
-                                  fmax(end->at[j].m, term));
+                                  uap_max_f64(end->at[j].m, term));
                     }
                 }
                 ok = stair_store(o, uap_outer_head(o, i + 1, a, x), &acc);
@@ -481,105 +407,6 @@ static bool prefix_pass(uap_outer *o)
     }
     uap_free(ends);
     return ok;
-}
-
-/* Most that a stage's time, its share of S and its span may be in plans within the target. */
-typedef struct cell_slack {
-    double time, sum, alone, round;
-} cell_slack;
-
-/* Widens the slack by what a prefix h and a suffix t leave. */
-static void pair_slack(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed t,
-                       cell_slack *slack)
-{
-    const uap_stage_terms *terms = &o->terms[i];
-    const double c = (double)o->c;
-    const double room = o->target - h.s - t.s;
-    double p = fmin(room - fmax(h.m, t.m), room / (1 + terms->kappa));
-    if (terms->round_trips) {
-        p = fmin(p, (o->target - h.s) / c);
-        for (int32_t r = 0; r < terms->n_rounds; r++) {
-            const double times = terms->rounds[r];
-            p = fmin(p, (room - (times - 1) * t.s) / (times + terms->rest[r]));
-        }
-    }
-    slack->time = fmax(slack->time, p);
-    slack->sum = fmax(slack->sum, room - fmax(h.m, t.m));
-    slack->alone = fmax(slack->alone, room);
-    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
-    slack->round = fmax(slack->round, o->target - h.s - rounds * t.s);
-}
-
-static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
-                           const uap_list *tail, uap_group *group, int32_t cell)
-{
-    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
-    const double least = fmax(group->bound[0][cell], 0);
-    for (int32_t j = 0; j < head->count; j++) {
-        const uap_relaxed h = o->pool[head->first + j];
-        for (int32_t k = 0; k < tail->count; k++) {
-            const uap_relaxed t = o->pool[tail->first + k];
-            if (h.s + t.s + least > o->target) {
-                break; /* sums only grow along the list */
-            }
-            pair_slack(o, i, h, t, &slack);
-        }
-    }
-    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
-    for (int32_t f = 1; f < group->n_functionals; f++) {
-        of[f] = f == group->sum     ? slack.sum
-                : f == group->alone ? slack.alone
-                                    : slack.round;
-    }
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        if (of[f] < group->bound[f][cell]) {
-            return;
-        }
-    }
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        double *budget = &group->budget[f][cell];
-        *budget = fmax(*budget, of[f]);
-    }
-}
-
-/* Budgets of all spans of stage i that start at layer a. */
-static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
-{
-    uap_group *group = uap_outer_group(o, i, a);
-    int32_t first;
-    int32_t last;
-    length_range(o, i, a, group, &first, &last);
-    for (int32_t x = 0; x < group->n_in; x++) {
-        const uap_list *head = uap_outer_head(o, i, a, x);
-        for (int32_t l = first; l <= last && head->count > 0; l++) {
-            const int32_t n_out = uap_kind_of(o->chain, a + l - 1)->n_out;
-            for (int32_t y = 0; y < n_out; y++) {
-                const int32_t cell = uap_cell(group, x, l, y);
-                const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
-                if (tail->count > 0 && !isinf(group->bound[0][cell])) {
-                    budget_of_cell(o, i, head, tail, group, cell);
-                }
-            }
-        }
-    }
-}
-
-static void budget_pass(uap_outer *o)
-{
-    const uap_chain *chain = o->chain;
-    for (int32_t i = 0; i < o->segments->n_groups; i++) {
-        uap_group *group = &o->segments->group[i];
-        for (int32_t f = 0; f < group->n_functionals; f++) {
-            for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-                group->budget[f][j] = -HUGE_VAL;
-            }
-        }
-    }
-    for (int32_t i = 0; i < chain->pp; i++) {
-        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-            budget_of_start(o, i, a);
-        }
-    }
 }
 
 /* --- Set-up ---------------------------------------------------------------------------- */
@@ -664,7 +491,7 @@ uap_status uap_outer_bound(const uap_pipeline *pipeline, uap_segments *segments,
         ok = suffix_pass(o, &least);
         if (ok && !isinf(least)) {
             ok = prefix_pass(o);
-            budget_pass(o);
+            uap_outer_budget(o);
         }
     }
     if (!ok) {

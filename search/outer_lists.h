@@ -1,5 +1,6 @@
-/* Inside of search/outer.h: the relaxation's lists, shared by its two halves (the bound in
- * outer.c, the exact recursion in outer_exact.c). Nobody else includes this. */
+/* Inside of search/outer.h: the relaxation's lists, shared by its parts: the bound in
+ * outer.c, budgets in outer_budget.c, the exact recursion in outer_exact.c. Nobody else
+ * includes this. */
 #ifndef UAP_SEARCH_OUTER_LISTS_H
 #define UAP_SEARCH_OUTER_LISTS_H
 
@@ -56,5 +57,16 @@ static inline uap_group *uap_outer_group(const uap_outer *o, int32_t i, int32_t 
 
 uap_list *uap_outer_head(const uap_outer *o, int32_t i, int32_t a, int32_t x);
 uap_list *uap_outer_tail(const uap_outer *o, int32_t i, int32_t b, int32_t y);
+
+/* Lower bounds of a cell: p, S's share (with g for stage 0), and M's share of the stage
+ * alone. False when the segment cannot fit. */
+bool uap_outer_cell(const uap_group *group, int32_t cell, uap_cell_bounds *out);
+
+/* Lengths first..last that a stage i that starts at a may have. */
+void uap_outer_lengths(const uap_outer *o, int32_t i, int32_t a, const uap_group *group,
+                       int32_t *first, int32_t *last);
+
+/* Sets the budgets of all segments from the lists in front of and behind them. */
+void uap_outer_budget(uap_outer *o);
 
 #endif

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Labels looked at within rough limits, which cost about as much as sharp limits do. */
+#define ROUGH_WORK 2000000
+
 /* Rounding errors of a few hundred additions in double stay far below this share. */
 #define RELATIVE_MARGIN 1e-11
 
@@ -297,7 +300,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The distinct workspaces of all rows, in at most UAP_MAX_BANDS bands of neighbours. */
+/* The different workspaces of all rows, and at most UAP_MAX_BANDS bands of neighbours. */
 static bool choose_bands(uap_segments *s, uap_stage_class *cls)
 {
     const uap_chain *chain = s->chain;
@@ -305,34 +308,33 @@ static bool choose_bands(uap_segments *s, uap_stage_class *cls)
     for (int32_t i = 0; i < chain->n_kinds; i++) {
         n += (size_t)chain->kind[i].n;
     }
-    int64_t *work = uap_calloc(n, sizeof *work);
-    if (work == NULL) {
+    cls->work = uap_arena_alloc(s->arena, n, sizeof *cls->work);
+    if (cls->work == NULL) {
         return false;
     }
     size_t m = 0;
     for (int32_t i = 0; i < chain->n_kinds; i++) {
         for (int32_t k = 0; k < chain->kind[i].n; k++) {
-            work[m++] = chain->kind[i].work[k];
+            cls->work[m++] = chain->kind[i].work[k];
         }
     }
-    qsort(work, n, sizeof *work, by_value);
-    size_t distinct = 0;
+    qsort(cls->work, n, sizeof *cls->work, by_value);
+    cls->n_works = 0;
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || work[i] != work[i - 1]) {
-            work[distinct++] = work[i];
+        if (i == 0 || cls->work[i] != cls->work[cls->n_works - 1]) {
+            cls->work[cls->n_works++] = cls->work[i];
         }
     }
-    cls->n_bands = distinct < UAP_MAX_BANDS ? (int32_t)distinct : UAP_MAX_BANDS;
+    cls->n_bands = cls->n_works < UAP_MAX_BANDS ? cls->n_works : UAP_MAX_BANDS;
     for (int32_t j = 0; j < cls->n_bands; j++) {
-        const size_t first = (size_t)j * distinct / (size_t)cls->n_bands;
-        const size_t end = (size_t)(j + 1) * distinct / (size_t)cls->n_bands;
-        cls->band[j] = (uap_band){.lo = work[first], .hi = work[end - 1]};
+        const int32_t first = j * cls->n_works / cls->n_bands;
+        const int32_t end = (j + 1) * cls->n_works / cls->n_bands;
+        cls->band[j] = (uap_band){.lo = cls->work[first], .hi = cls->work[end - 1]};
     }
-    uap_free(work);
     return true;
 }
 
-#define GRID_HALF 6 /* multipliers a factor sqrt(2) apart, this many to either side */
+#define GRID_HALF 4 /* multipliers a factor sqrt(2) apart, this many to either side */
 
 /* Multipliers around the one at which the whole chain would just fill pp stages; where
  * memory is loose, around the one that gives up a quarter of what can be saved. */
@@ -403,32 +405,21 @@ static void choose_measures(const uap_stage_class *cls, bool round_trips,
     }
 }
 
-/* Whether g of a stage i that starts at this layer can never decide: all backward work of
- * the layers before, at its least, takes longer than all g of the group's layers, at its
- * most. Then V, which is at least f + u + b + v of the stages before and V_i, is above what
- * g_i ends with, f + u of the stages before and V_i + g_i (gpipe: the same with S_i +
- * (c-1) MB_i for V_i). The simple objective adds the largest g as it stands. */
-static bool grad_is_idle(const uap_segments *s, const uap_group *group)
+static bool halves_in_order(const uap_chain *chain)
 {
-    const uap_chain *chain = s->chain;
-    if (chain->instance->objective == UAP_OBJECTIVE_SIMPLE || group->start == 0) {
-        return false;
-    }
-    double later = 0;
-    double grad = 0;
-    for (int32_t u = 0; u < group->start; u++) {
-        const uap_kind *kind = uap_kind_of(chain, u);
-        later += (double)least_of(kind->bwd, kind->n);
-    }
-    for (int32_t l = 0; l < group->n_len; l++) {
-        const uap_kind *kind = uap_kind_of(chain, group->start + l);
-        int64_t most = 0;
-        for (int32_t k = 0; k < kind->n; k++) {
-            most = uap_max_i64(most, kind->grad[k]);
+    bool in_order = true;
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        for (int32_t k = 0; k < chain->kind[i].n; k++) {
+            in_order = in_order && chain->kind[i].fwd[k] <= chain->kind[i].bwd[k];
         }
-        grad += (double)most;
     }
-    return grad <= later;
+    for (int32_t i = 0; i < chain->n_links; i++) {
+        const uap_chain_link *link = &chain->link[i];
+        for (int32_t j = 0; j < link->n_out * link->n_in; j++) {
+            in_order = in_order && link->r_fwd[j] <= link->r_bwd[j];
+        }
+    }
+    return in_order;
 }
 
 static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
@@ -453,7 +444,6 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
     }
     group->offset[group->n_len] = group->cells;
     choose_measures(cls, s->is_round_trip, group);
-    group->no_grad = grad_is_idle(s, group);
     const size_t n = (size_t)group->n_in * (size_t)group->cells;
     for (int32_t f = 0; f < group->n_functionals; f++) {
         group->bound[f] = uap_arena_alloc(s->arena, n, sizeof(double));
@@ -514,7 +504,8 @@ static bool build_all(uap_segments *s, const uap_segment_needs *needs)
             }
         }
         if (!limit_length(s, &s->cls[j], kappa, needs->target) ||
-            !choose_multipliers(s, &s->cls[j]) || !choose_bands(s, &s->cls[j])) {
+            !choose_multipliers(s, &s->cls[j]) || !choose_bands(s, &s->cls[j]) ||
+            !uap_segments_block(s, &s->cls[j])) {
             return false;
         }
     }
@@ -536,7 +527,10 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->arena = arena;
     s->stop = needs->stop;
     s->context = needs->context;
+    s->effort = INT64_MAX;
+    s->rough_work = needs->rough_work == 0 ? ROUGH_WORK : needs->rough_work;
     s->is_round_trip = needs->round_trips;
+    s->halves_in_order = halves_in_order(chain);
     if (!build_all(s, needs)) {
         uap_segments_free(s);
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
@@ -550,7 +544,9 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
 
 bool uap_segments_poll(uap_segments *segments, int64_t work)
 {
+    segments->effort -= work;
     segments->unpolled += work;
+    segments->stopped = segments->stopped || segments->effort < 0;
     if (segments->unpolled > WORK_BETWEEN_POLLS) {
         segments->unpolled = 0;
         segments->stopped = segments->stopped ||

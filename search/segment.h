@@ -57,6 +57,18 @@ typedef struct uap_row_view {
     double *m_real;
 } uap_row_view;
 
+/* Rows of one kind in blocks. Inside a run of equal layers the rows of a block follow one
+ * another at no cost, so that only their sum counts and one order of them, that of the block,
+ * need be tried. Elsewhere a block is simply what leaves towards one class. */
+typedef struct uap_blocks {
+    int32_t n;
+    int32_t *first;    /* [n + 1] into order */
+    int32_t *order;    /* [rows] block by block, the most promising first */
+    int32_t *block_of; /* [rows] */
+    int32_t *in, *out; /* [n] classes; in is -1 outside runs */
+    bool *is_free;     /* [n] rows of the block may follow one another at no cost */
+} uap_blocks;
+
 /* Stages that cost the same: equal memory terms and equal needs. */
 typedef struct uap_stage_class {
     int64_t inflight, cap;
@@ -66,13 +78,16 @@ typedef struct uap_stage_class {
     double p_limit; /* most that a segment's time can be in a plan within the target */
     int32_t n_max;  /* longest segment worth a look */
     int32_t lo, hi; /* starts */
+    int32_t n_works;
+    int64_t *work; /* [n_works] the different workspaces of all rows, ascending */
     int32_t n_bands;
     uap_band band[UAP_MAX_BANDS];
     int32_t n_multipliers;
     double multiplier[UAP_MAX_MULTIPLIERS];
-    uap_row_view *row; /* [n_kinds] */
-    int64_t **link_p;  /* [n_links] -> [n_out][n_in] resharding as p, and */
-    int64_t **link_f;  /* its forward part (0 unless split) */
+    uap_row_view *row;  /* [n_kinds] */
+    uap_blocks *blocks; /* [n_kinds] */
+    int64_t **link_p;   /* [n_links] -> [n_out][n_in] resharding as p, and */
+    int64_t **link_f;   /* its forward part (0 unless split) */
     double **link_q[UAP_MEASURE_COUNT]; /* [n_links] -> [n_out][n_in] */
     uap_weights weights[UAP_MEASURE_COUNT];
     int32_t *group_of; /* [L], -1 outside lo..hi */
@@ -98,6 +113,8 @@ typedef struct uap_group {
     int32_t n_functionals;
     uap_measure measure[UAP_MAX_FUNCTIONALS];
     bool no_grad; /* g can never decide: it ends before stage 0's last backward does */
+    bool
+        no_forward; /* nor can g of any stage behind, which waits for this stage's forward */
     int32_t sum, alone,
         round; /* which bounds the share of S, the span, the rounds; -1: none */
     double
@@ -112,11 +129,15 @@ typedef bool uap_stop_fn(void *context);
 typedef struct uap_segments {
     uap_stop_fn *stop; /* may be NULL */
     void *context;
-    bool stopped;     /* a run ended early: what it left is incomplete */
-    int64_t unpolled; /* work since stop was last asked */
+    bool stopped;       /* a run ended early: what it left is incomplete */
+    int64_t effort;     /* labels that may still be looked at; then runs end early too */
+    int64_t unpolled;   /* work since stop was last asked */
+    bool is_tightened;  /* uap_segments_tighten raised a bound */
+    int64_t rough_work; /* see uap_limits */
     const uap_chain *chain;
     uap_arena *arena;
-    bool is_round_trip; /* 1f1b: V is the maximum that labels of stage 0 know */
+    bool halves_in_order; /* no forward time is above its backward time */
+    bool is_round_trip;   /* 1f1b: V is the maximum that labels of stage 0 know */
     int32_t n_classes, n_groups;
     uap_stage_class *cls; /* [n_classes] */
     int32_t *class_of;    /* [pp] */
@@ -146,6 +167,7 @@ typedef struct uap_segment_needs {
     bool round_trips;    /* 1f1b: a stage waits for what it has in flight */
     const double *kappa; /* [pp] the same for all stages, to limit lengths */
     int64_t target;
+    int64_t rough_work; /* see uap_limits */
     uap_stop_fn *stop;
     void *context;
 } uap_segment_needs;
@@ -159,6 +181,16 @@ void uap_segments_free(uap_segments *segments); /* NULL is legal */
  * out of memory. */
 bool uap_segments_bound(uap_segments *segments);
 
+/* Sorts the rows of every kind into blocks, once the class has its multipliers. False when
+ * out of memory. */
+bool uap_segments_block(uap_segments *segments, uap_stage_class *cls);
+
+/* Whether the rows of layer u + 1 continue the blocks of layer u. */
+static inline bool uap_blocks_go_on(const uap_chain *chain, int32_t u)
+{
+    return u + 1 < chain->n_layers && chain->kind_of[u] == chain->kind_of[u + 1];
+}
+
 /* Raises the bounds of every cell with a budget to the least of each functional alone that
  * fits in memory, exactly but for W, which counts at its least; what cannot stay within its
  * budget gets a bound just above it. Two-dimensional labels, so that it costs little and
@@ -166,13 +198,17 @@ bool uap_segments_bound(uap_segments *segments);
  * full labels are two-dimensional anyway are left alone. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_segments_tighten(uap_segments *segments, uap_err *err);
 
+/* Sets no_grad and no_forward of all groups for plans that use segments with a budget only;
+ * uap_segments_solve calls it. False when out of memory. */
+bool uap_segments_mark_idle(uap_segments *segments);
+
 /* Works out the exact Pareto sets of every cell with a budget. A label survives only where
  * it can still reach a wanted end within that end's budget. Once
  * segments->stopped is set the sets are incomplete. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_segments_solve(uap_segments *segments, uap_err *err);
 
-/* The strategies (row numbers of each layer's kind) of one segment a..b whose vector is
- * `point`, lexicographically least. row: [b - a + 1], out. Errors: NO_MEMORY, INTERNAL. */
+/* The strategies (row numbers of each layer's kind) of one segment a..b that is nowhere worse
+ * than `point` of its set, in any term that counts. row: [b - a + 1], out. Errors: NO_MEMORY, INTERNAL. */
 typedef struct uap_segment_ref {
     int32_t class_index;
     int32_t a, b, x, y;

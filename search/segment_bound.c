@@ -150,11 +150,14 @@ static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
     bound_sweep b = {.s = s,
                      .group = group,
                      .x = x,
-                     .band = {0, INT64_MAX},
+                     .band = cls->n_bands == 1 ? cls->band[0] : (uap_band){0, INT64_MAX},
                      .n_len = group->n_len,
                      .in = scratch,
                      .out = scratch + width,
                      .best = scratch + 2 * (size_t)width};
+    for (int32_t i = 0; i < group->cells; i++) {
+        b.best[i] = -HUGE_VAL;
+    }
     b.n_len = sweep_bounds(&b);
     for (int32_t f = 0; f < group->n_functionals; f++) {
         double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
@@ -163,11 +166,13 @@ static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
             bound[i] = HUGE_VAL;
         }
         for (int32_t j = 0; j < cls->n_bands; j++) {
+            /* The first sweep was that of a single band's time without a price. */
+            const int32_t done = f == 0 && cls->n_bands == 1 ? 1 : 0;
             b.band = cls->band[j];
-            for (int32_t i = 0; i < group->cells; i++) {
+            for (int32_t i = 0; done == 0 && i < group->cells; i++) {
                 b.best[i] = -HUGE_VAL;
             }
-            for (int32_t m = 0; m < cls->n_multipliers; m++) {
+            for (int32_t m = done; m < cls->n_multipliers; m++) {
                 b.multiplier = (double)cls->weights[b.measure].p * cls->multiplier[m];
                 (void)sweep_bounds(&b);
             }

@@ -8,102 +8,28 @@
 #include <math.h>
 #include <string.h>
 
-bool uap_label_run_init(uap_label_run *run, uap_segments *s)
+/* False when the run must stop, or has become too much for rough limits. */
+static bool count_work(uap_label_run *run, int64_t work)
 {
-    int32_t cells = 1;
-    int32_t n_len = 1;
-    const int32_t width = s->chain->width;
-    for (int32_t i = 0; i < s->n_groups; i++) {
-        cells = s->group[i].cells > cells ? s->group[i].cells : cells;
-        n_len = s->group[i].n_len > n_len ? s->group[i].n_len : n_len;
-    }
-    const size_t tests = (size_t)UAP_MAX_FUNCTIONALS * UAP_MAX_MULTIPLIERS;
-    *run = (uap_label_run){.s = s, .width = width, .only = -1};
-    run->limit = uap_calloc((size_t)cells * tests * UAP_MAX_BANDS, sizeof *run->limit);
-    run->sweep = uap_calloc(2 * (size_t)width * tests, sizeof *run->sweep);
-    run->work = uap_calloc((size_t)n_len, sizeof *run->work);
-    run->in = uap_calloc((size_t)width, sizeof *run->in);
-    run->out = uap_calloc((size_t)width, sizeof *run->out);
-    run->entry = uap_calloc((size_t)width, sizeof *run->entry);
-    run->reach = uap_calloc((size_t)cells * UAP_MAX_MULTIPLIERS, sizeof *run->reach);
-    run->most_cells = cells;
-    bool ok = true;
-    for (int32_t f = 0; f < UAP_MAX_FUNCTIONALS; f++) {
-        run->completion[f] = uap_calloc((size_t)cells, sizeof **run->completion);
-        ok = ok && run->completion[f] != NULL;
-    }
-    return ok && run->limit != NULL && run->sweep != NULL && run->work != NULL &&
-           run->in != NULL && run->out != NULL && run->entry != NULL &&
-           run->reach != NULL;
+    run->done += work;
+    run->is_too_rough = run->is_rough && run->done > run->s->rough_work;
+    return !uap_segments_poll(run->s, work) && !run->is_too_rough;
 }
 
-static void free_lists(uap_label_list *list, int32_t n)
+/* Merges `from` into the list. False when out of memory, or when the run must stop. */
+static bool merge_into(uap_label_run *run, const uap_label_list *from,
+                       uap_label_list *list)
 {
-    for (int32_t i = 0; list != NULL && i < n; i++) {
-        uap_labels_free(&list[i]);
-    }
-    uap_free(list);
-}
-
-void uap_label_run_free(uap_label_run *run)
-{
-    free_lists(run->in, run->width);
-    free_lists(run->out, run->width);
-    free_lists(run->entry, run->width);
-    for (int32_t f = 0; f < UAP_MAX_FUNCTIONALS; f++) {
-        free_lists(run->completion[f], run->most_cells);
-    }
-    uap_labels_free(&run->shifted);
-    uap_labels_free(&run->merged);
-    uap_free(run->limit);
-    uap_free(run->sweep);
-    uap_free(run->work);
-    uap_free(run->reach);
-}
-
-/* Whether labels have p, m and w only. */
-static bool is_plane(const uap_label_run *run)
-{
-    const bool grad = run->cls->grad && !run->group->no_grad;
-    return run->only >= 0 || (!run->cls->split && !grad);
-}
-
-void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
-                         const double *const *budget)
-{
-    const uap_chain *chain = run->s->chain;
-    run->group = group;
-    run->cls = &run->s->cls[group->class_index];
-    run->x = x;
-    run->tests = group->n_functionals * run->cls->n_multipliers;
-    const bool first = group->start == 0 && run->cls->grad && run->s->is_round_trip;
-    const bool full = run->only < 0;
-    run->rule = (uap_dominance){.plane = is_plane(run),
-                                .first_stage = full && first && chain->pp > 1,
-                                .c = chain->c,
-                                .k = uap_min_i64(run->cls->inflight, chain->c)};
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        run->budget[f] = budget[f];
-    }
-    int64_t work = 0;
-    for (int32_t l = 0; l < group->n_len; l++) {
-        work = uap_max_i64(work, uap_kind_of(chain, group->start + l)->min_work);
-        run->work[l] = work;
-    }
-}
-
-/* False when out of memory, or when the run must stop. */
-static bool merge_into(uap_label_run *run, uap_label_list *list)
-{
-    if (run->shifted.n == 0) {
+    if (from->n == 0) {
         return true;
     }
-    const size_t both = list->n + run->shifted.n;
-    const int64_t work = (int64_t)(run->rule.plane ? both : both * run->shifted.n);
-    if (uap_segments_poll(run->s, work)) {
+    const size_t both = list->n + from->n;
+    const size_t pairs = uap_run_is_plane(run) ? 0 : list->n * from->n / 32;
+    const int64_t work = (int64_t)(both + pairs);
+    if (!count_work(run, work)) {
         return false;
     }
-    if (!uap_labels_merge(list, &run->shifted, run->rule, &run->merged)) {
+    if (!uap_labels_merge(list, from, &run->rule, &run->shadow, &run->merged)) {
         run->no_memory = true;
         return false;
     }
@@ -113,84 +39,135 @@ static bool merge_into(uap_label_run *run, uap_label_list *list)
     return true;
 }
 
-uap_label uap_label_run_step(const uap_label_run *run, const uap_row_view *row, int32_t k)
+static bool reserve(uap_label_run *run, uap_label_list *list, size_t n)
 {
-    if (run->only < 0) {
-        const int64_t g = run->group->no_grad ? 0 : row->g[k];
-        return (uap_label){row->p[k], row->f[k], g, row->m[k], row->w[k]};
-    }
-    const double q = row->q[run->group->measure[run->only]][k];
-    return (uap_label){.p = (int64_t)q, .m = row->m[k], .w = row->w[k]};
+    run->no_memory = run->no_memory || !uap_labels_reserve(list, n);
+    return !run->no_memory;
 }
 
-/* Labels in front of layer l through its rows; true when any label survives. */
-static bool pass_rows(uap_label_run *run, int32_t l)
+/* Keeps the labels for uap_segments_path. */
+static bool save(uap_label_run *run, int32_t slot, const uap_label_list *list)
 {
-    const int32_t kind_index = run->s->chain->kind_of[run->group->start + l];
-    const uap_kind *kind = &run->s->chain->kind[kind_index];
-    const uap_row_view *row = &run->cls->row[kind_index];
-    bool any = false;
-    for (int32_t y = 0; y < kind->n_out; y++) {
-        run->out[y].n = 0;
+    uap_label_list *to = &run->saved[slot];
+    if (list->n == 0) {
+        return true;
     }
-    for (int32_t k = 0; k < kind->n; k++) {
-        const uap_label_list *from = &run->in[kind->in[k]];
-        if (!uap_labels_reserve(&run->shifted, from->n)) {
-            run->no_memory = true;
+    if (!reserve(run, to, to->n + list->n)) {
+        return false;
+    }
+    memcpy(to->at + to->n, list->at, list->n * sizeof *to->at);
+    to->n += list->n;
+    return true;
+}
+
+/* Labels in front of layer l through its row k: those that can go on, and those that can
+ * leave. */
+static bool pass_row(uap_label_run *run, int32_t l, int32_t k, const uap_label_list *from)
+{
+    if (from->n == 0) {
+        return true;
+    }
+    if (!reserve(run, &run->shifted, from->n) || !reserve(run, &run->leaving, from->n)) {
+        return false;
+    }
+    const uap_label step = uap_label_run_step(run, uap_run_rows(run, l), k);
+    const int32_t block = uap_run_blocks(run, l)->block_of[k];
+    const int32_t row_slot = uap_row_slot(run, l, k);
+    const int32_t block_slot = uap_block_slot(run, l, block);
+    const bool goes_on = uap_run_goes_on(run, l);
+    const int64_t least_work = run->work[l];
+    run->shifted.n = 0;
+    run->leaving.n = 0;
+    for (size_t i = 0; i < from->n; i++) {
+        uap_label next = from->at[i];
+        uap_label_run_add(run, l, &step, &next);
+        if (next.m + uap_max_i64(next.w, least_work) > run->cls->cap) {
+            continue;
+        }
+        if (goes_on && uap_limits_allow(run, row_slot, &next)) {
+            run->shifted.at[run->shifted.n++] = next;
+        }
+        if (uap_limits_allow(run, block_slot, &next)) {
+            run->leaving.at[run->leaving.n++] = next;
+        }
+    }
+    run->s->labels += (int64_t)(run->shifted.n + run->leaving.n);
+    if (!count_work(run, (int64_t)from->n)) {
+        return false;
+    }
+    if (run->saved != NULL &&
+        (!save(run, row_slot, &run->shifted) || !save(run, row_slot, &run->leaving))) {
+        return false;
+    }
+    return merge_into(run, &run->shifted, &run->next_rows[k]) &&
+           merge_into(run, &run->leaving, &run->next_blocks[block]);
+}
+
+/* Labels of a block behind layer l - 1 that go on with its rows in order. */
+static bool continue_block(uap_label_run *run, int32_t l, int32_t e)
+{
+    const uap_blocks *b = uap_run_blocks(run, l);
+    uap_label_list *carry = &run->carry;
+    carry->n = 0;
+    for (int32_t i = b->first[e]; i < b->first[e + 1]; i++) {
+        const int32_t k = b->order[i];
+        const int32_t slot = uap_row_slot(run, l - 1, k);
+        size_t kept = 0;
+        for (size_t j = 0; j < carry->n; j++) {
+            if (uap_limits_allow(run, slot, &carry->at[j])) {
+                carry->at[kept++] = carry->at[j];
+            }
+        }
+        carry->n = kept;
+        if (!merge_into(run, &run->rows[k], carry) || !pass_row(run, l, k, carry)) {
             return false;
         }
-        run->shifted.n = 0;
-        const uap_label step = uap_label_run_step(run, row, k);
-        const int64_t least_work = run->work[l];
+    }
+    return true;
+}
+
+/* Merges the labels that leave layer l - 1 into in-class x of layer l. Those of a block that
+ * goes on with rows of its own are not among them: they have gone already. */
+static bool enter(uap_label_run *run, int32_t l, int32_t x, int32_t into,
+                  uap_label_list *to)
+{
+    const uap_blocks *b = uap_run_blocks(run, l - 1);
+    to->n = 0;
+    for (int32_t e = 0; e < b->n; e++) {
+        const uap_label_list *from = &run->blocks[e];
+        if (from->n == 0 || (e == into && b->is_free[e])) {
+            continue;
+        }
+        if (!reserve(run, &run->shifted, from->n)) {
+            return false;
+        }
+        const uap_label step = uap_label_run_link(run, l - 1, b->out[e], x);
+        run->shifted.n = from->n;
         for (size_t i = 0; i < from->n; i++) {
-            uap_label next = from->at[i];
-            next.p += step.p;
-            next.f += step.f;
-            next.g += step.g;
-            next.m += step.m;
-            next.w = uap_max_i64(next.w, step.w);
-            if (next.m + uap_max_i64(next.w, least_work) <= run->cls->cap &&
-                uap_limits_allow(run, l, kind->out[k], &next)) {
-                run->shifted.at[run->shifted.n++] = next;
-            }
+            run->shifted.at[i] = from->at[i];
+            run->shifted.at[i].p += step.p;
+            run->shifted.at[i].f += step.f;
         }
-        run->s->labels += (int64_t)run->shifted.n;
-        any = any || run->shifted.n > 0;
-        if (!merge_into(run, &run->out[kind->out[k]])) {
+        if (!merge_into(run, &run->shifted, to)) {
             return false;
         }
     }
-    return any;
+    return true;
 }
 
-/* Labels behind layer l across the link into the next layer's classes. */
-static bool pass_link(uap_label_run *run, int32_t l)
+/* Layer l inside a run: blocks go on, or change into another block. */
+static bool pass_inside(uap_label_run *run, int32_t l)
 {
-    const uap_chain *chain = run->s->chain;
-    const int32_t u = run->group->start + l;
-    const uap_chain_link *link = uap_link_of(chain, u);
-    const int64_t *rp = run->cls->link_p[chain->link_of[u]];
-    const int64_t *rf = run->cls->link_f[chain->link_of[u]];
-    const bool full = run->only < 0;
-    const uap_measure measure = full ? UAP_MEASURE_TIME : run->group->measure[run->only];
-    const double *rq = run->cls->link_q[measure][chain->link_of[u]];
-    for (int32_t x = 0; x < link->n_in; x++) {
-        run->in[x].n = 0;
-        for (int32_t y = 0; y < link->n_out; y++) {
-            const uap_label_list *from = &run->out[y];
-            if (!uap_labels_reserve(&run->shifted, from->n)) {
-                run->no_memory = true;
-                return false;
-            }
-            run->shifted.n = from->n;
-            for (size_t i = 0; i < from->n; i++) {
-                uap_label *next = &run->shifted.at[i];
-                *next = from->at[i];
-                next->p +=
-                    full ? rp[y * link->n_in + x] : (int64_t)rq[y * link->n_in + x];
-                next->f += full ? rf[y * link->n_in + x] : 0;
-            }
-            if (!merge_into(run, &run->in[x])) {
+    const uap_blocks *b = uap_run_blocks(run, l);
+    for (int32_t e = 0; e < b->n; e++) {
+        if (b->is_free[e] && !continue_block(run, l, e)) {
+            return false;
+        }
+        if (!enter(run, l, b->in[e], e, &run->carry)) {
+            return false;
+        }
+        for (int32_t i = b->first[e]; i < b->first[e + 1]; i++) {
+            if (!pass_row(run, l, b->order[i], &run->carry)) {
                 return false;
             }
         }
@@ -198,19 +175,65 @@ static bool pass_link(uap_label_run *run, int32_t l)
     return true;
 }
 
-/* Moves the out lists of layer l aside, for uap_segments_path. */
-static bool save_lists(uap_label_run *run, int32_t l)
+/* The first layer of the stage, or one unlike the layer before. */
+static bool pass_anew(uap_label_run *run, int32_t l)
 {
-    const uap_kind *kind = uap_kind_of(run->s->chain, run->group->start + l);
-    for (int32_t y = 0; y < kind->n_out; y++) {
-        uap_label_list *to = &run->saved[run->group->offset[l] + y];
-        if (!uap_labels_reserve(to, run->out[y].n)) {
-            run->no_memory = true;
+    const uap_kind *kind = uap_run_kind(run, l);
+    for (int32_t x = 0; l > 0 && x < kind->n_in; x++) {
+        if (!enter(run, l, x, -1, &run->in[x])) {
             return false;
         }
-        to->n = run->out[y].n;
-        if (to->n > 0) {
-            memcpy(to->at, run->out[y].at, to->n * sizeof *to->at);
+    }
+    for (int32_t k = 0; k < kind->n; k++) {
+        if (!pass_row(run, l, k, &run->in[kind->in[k]])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void swap_lists(uap_label_list **a, uap_label_list **b)
+{
+    uap_label_list *swap = *a;
+    *a = *b;
+    *b = swap;
+}
+
+/* Labels in front of layer l through its rows; *any: some survive. */
+static bool pass_layer(uap_label_run *run, int32_t l, bool *any)
+{
+    const int32_t n = uap_run_kind(run, l)->n;
+    const int32_t n_blocks = uap_run_blocks(run, l)->n;
+    for (int32_t k = 0; k < n; k++) {
+        run->next_rows[k].n = 0;
+    }
+    for (int32_t e = 0; e < n_blocks; e++) {
+        run->next_blocks[e].n = 0;
+    }
+    const bool inside = l > 0 && uap_run_goes_on(run, l - 1);
+    if (!(inside ? pass_inside(run, l) : pass_anew(run, l))) {
+        return false;
+    }
+    swap_lists(&run->rows, &run->next_rows);
+    swap_lists(&run->blocks, &run->next_blocks);
+    *any = false;
+    for (int32_t k = 0; k < n; k++) {
+        *any = *any || run->rows[k].n > 0;
+    }
+    for (int32_t e = 0; e < n_blocks; e++) {
+        *any = *any || run->blocks[e].n > 0;
+    }
+    return true;
+}
+
+/* All labels behind layer l in class y, into run->carry. */
+static bool gather(uap_label_run *run, int32_t l, int32_t y)
+{
+    const uap_blocks *b = uap_run_blocks(run, l);
+    run->carry.n = 0;
+    for (int32_t e = 0; e < b->n; e++) {
+        if (b->out[e] == y && !merge_into(run, &run->blocks[e], &run->carry)) {
+            return false;
         }
     }
     return true;
@@ -234,14 +257,14 @@ static bool reserve_points(uap_segments *s, int64_t more)
     return true;
 }
 
-/* True when a point of the set is nowhere worse than (p, f, g). */
-static bool set_covers(const uap_segments *s, const uap_segment_set *set,
+/* True when a point of the set is nowhere worse than the label. */
+static bool set_covers(const uap_label_run *run, const uap_segment_set *set,
                        const uap_label *label)
 {
     for (int32_t i = 0; i < set->count; i++) {
-        const uap_segment_point *q = &s->point[set->first + i];
-        if (q->p <= label->p && q->f <= label->f && q->g <= label->g &&
-            q->p - q->f <= label->p - label->f) {
+        const uap_segment_point *q = &run->s->point[set->first + i];
+        const uap_label at = {.p = q->p, .f = q->f, .g = q->g};
+        if (uap_terms_cover(&run->rule, &at, label)) {
             return true;
         }
     }
@@ -253,10 +276,7 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
 {
     uap_segments *s = run->s;
     const int32_t cell = run->group->offset[l] + y;
-    const uap_label_list *list = &run->out[y];
-    if (isinf(run->budget[0][cell])) {
-        return true;
-    }
+    const uap_label_list *list = &run->carry;
     if (!reserve_points(s, (int64_t)list->n)) {
         run->no_memory = true;
         return false;
@@ -270,7 +290,7 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
             const double q = uap_label_run_value(run, f, label);
             wanted = wanted && q <= run->budget[f][cell] + 1 + UAP_LABEL_MARGIN * q;
         }
-        if (wanted && !set_covers(s, set, label)) {
+        if (wanted && !set_covers(run, set, label)) {
             s->point[s->n_points++] = (uap_segment_point){label->p, label->f, label->g};
             set->count++;
         }
@@ -284,58 +304,100 @@ static void raise_bound(uap_label_run *run, int32_t l, int32_t y)
     const int32_t cell = run->group->offset[l] + y;
     const double budget = run->budget[run->only][cell];
     double *bound = &run->group->bound[run->only][run->x * run->group->cells + cell];
-    if (isinf(budget)) {
-        return;
-    }
-    const uap_label_list *list = &run->out[y];
+    const uap_label_list *list = &run->carry;
     const double least = list->n == 0
                              ? budget * (1 + UAP_LABEL_MARGIN) + 1
                              : (double)list->at[0].p * (1 - UAP_LABEL_MARGIN) - 1;
-    *bound = fmax(*bound, least);
+    run->s->is_tightened = run->s->is_tightened || least > *bound;
+    *bound = uap_max_f64(*bound, least);
 }
 
-/* Runs the labels of one start class through the group's layers. */
-bool uap_label_run_labels(uap_label_run *run)
+/* What the labels behind layer l mean where the stage may end there. */
+static bool end_stage(uap_label_run *run, int32_t l)
+{
+    const int32_t n_out = uap_run_kind(run, l)->n_out;
+    for (int32_t y = 0; y < n_out; y++) {
+        if (isinf(run->budget[0][run->group->offset[l] + y])) {
+            continue;
+        }
+        if (!gather(run, l, y)) {
+            return false;
+        }
+        if (run->only >= 0) {
+            raise_bound(run, l, y);
+        } else if (!emit_set(run, l, y)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One walk through the group's layers within the limits at hand. */
+static bool walk(uap_label_run *run)
 {
     const uap_group *group = run->group;
     const uap_chain *chain = run->s->chain;
     const int32_t n_in = uap_kind_of(chain, group->start)->n_in;
-    if (!uap_limits_prepare(run)) {
-        return false;
-    }
+    run->done = 0;
     for (int32_t i = 0; i < n_in; i++) {
         run->in[i].n = 0;
     }
-    if (!uap_labels_reserve(&run->in[run->x], 1)) {
-        run->no_memory = true;
+    if (!reserve(run, &run->in[run->x], 1)) {
         return false;
     }
     run->in[run->x].n = 1;
     run->in[run->x].at[0] =
         (uap_label){.m = chain->start_act[group->start] * run->cls->inflight};
     for (int32_t l = 0; l < group->n_len; l++) {
-        const bool any = pass_rows(run, l);
-        const int32_t n_out = uap_kind_of(chain, group->start + l)->n_out;
-        for (int32_t y = 0;
-             run->only >= 0 && !run->no_memory && !run->s->stopped && y < n_out; y++) {
-            raise_bound(run, l, y);
-        }
-        if (run->no_memory || run->s->stopped || (!any && run->only < 0)) {
-            return !run->no_memory && !run->s->stopped;
-        }
-        for (int32_t y = 0; run->only < 0 && run->saved == NULL && y < n_out; y++) {
-            if (!emit_set(run, l, y)) {
-                return false;
-            }
-        }
-        if (run->saved != NULL && !save_lists(run, l)) {
+        bool any = false;
+        if (!pass_layer(run, l, &any)) {
             return false;
         }
-        if (l + 1 < group->n_len && !pass_link(run, l)) {
+        if (!any && run->only < 0) {
+            return true;
+        }
+        if (run->saved == NULL && !end_stage(run, l)) {
             return false;
         }
     }
     return true;
+}
+
+static void forget_walk(uap_label_run *run, int64_t n_points)
+{
+    uap_segments *s = run->s;
+    const uap_group *group = run->group;
+    for (int32_t i = 0; run->saved != NULL && i < run->n_slots; i++) {
+        run->saved[i].n = 0;
+    }
+    if (run->saved == NULL && run->only < 0) {
+        uap_segment_set *set = group->set + (size_t)run->x * (size_t)group->cells;
+        memset(set, 0, (size_t)group->cells * sizeof *set);
+        s->n_points = n_points;
+    }
+}
+
+/* Runs the labels of one start class: first within rough limits, which are soon made, then,
+ * where these let too many pass, within sharp ones and with blocks in order. */
+bool uap_label_run_labels(uap_label_run *run)
+{
+    const int64_t n_points = run->s->n_points;
+    run->is_too_rough = false;
+    run->is_ordered = false;
+    run->is_rough = true;
+    if (!uap_limits_prepare(run)) {
+        return false;
+    }
+    if (walk(run)) {
+        return true;
+    }
+    if (!run->is_too_rough) {
+        return false;
+    }
+    forget_walk(run, n_points);
+    run->is_ordered = true;
+    run->is_rough = false;
+    return uap_limits_prepare(run) && walk(run);
 }
 
 static bool any_budget(const uap_group *group, int32_t x)
@@ -349,28 +411,64 @@ static bool any_budget(const uap_group *group, int32_t x)
     return false;
 }
 
+static void budgets_of(const uap_group *group, int32_t x, const double **budget)
+{
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
+    }
+}
+
+/* The sharp Lagrangian bound of a run whose labels are plane. */
+static bool raise_by_excess(uap_label_run *run)
+{
+    const uap_group *group = run->group;
+    double excess = 0;
+    run->is_ordered = false;
+    if (!uap_limits_excess(run, &excess)) {
+        return false;
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        double *bound = group->bound[f] + (size_t)run->x * (size_t)group->cells;
+        for (int32_t i = 0; i < group->cells; i++) {
+            const double budget = run->budget[f][i];
+            const double margin = UAP_LABEL_MARGIN * fabs(budget) + 1;
+            if (!isinf(budget) && budget + excess - margin > bound[i]) {
+                run->s->is_tightened = true;
+                bound[i] = budget + excess - margin;
+            }
+        }
+    }
+    return true;
+}
+
+/* Raises the bounds of the cells of one start class. */
+static bool tighten_start(uap_label_run *run, uap_group *group, int32_t x)
+{
+    const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
+    budgets_of(group, x, budget);
+    run->only = -1;
+    uap_label_run_start(run, group, x, budget);
+    if (uap_run_is_plane(run)) {
+        return run->s->chain->pp > 1 || raise_by_excess(run);
+    }
+    bool ok = true;
+    for (int32_t f = 0; ok && f < group->n_functionals; f++) {
+        run->only = f;
+        uap_label_run_start(run, group, x, budget);
+        ok = uap_label_run_labels(run);
+    }
+    return ok;
+}
+
 uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
 {
     uap_label_run run;
     bool ok = uap_label_run_init(&run, segments);
+    segments->is_tightened = false;
     for (int32_t i = 0; ok && i < segments->n_groups; i++) {
         uap_group *group = &segments->group[i];
         for (int32_t x = 0; ok && x < group->n_in; x++) {
-            if (!any_budget(group, x)) {
-                continue;
-            }
-            const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
-            for (int32_t f = 0; f < group->n_functionals; f++) {
-                budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
-            }
-            run.only = -1;
-            uap_label_run_start(&run, group, x, budget);
-            const bool plane = run.rule.plane;
-            for (int32_t f = 0; ok && !plane && f < group->n_functionals; f++) {
-                run.only = f;
-                uap_label_run_start(&run, group, x, budget);
-                ok = uap_label_run_labels(&run);
-            }
+            ok = !any_budget(group, x) || tighten_start(&run, group, x);
         }
     }
     uap_label_run_free(&run);
@@ -381,7 +479,7 @@ uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
 uap_status uap_segments_solve(uap_segments *segments, uap_err *err)
 {
     uap_label_run run;
-    bool ok = uap_label_run_init(&run, segments);
+    bool ok = uap_label_run_init(&run, segments) && uap_segments_mark_idle(segments);
     segments->n_points = 0;
     for (int32_t i = 0; ok && i < segments->n_groups; i++) {
         uap_group *group = &segments->group[i];
@@ -392,9 +490,7 @@ uap_status uap_segments_solve(uap_segments *segments, uap_err *err)
                 continue;
             }
             const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
-            for (int32_t f = 0; f < group->n_functionals; f++) {
-                budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
-            }
+            budgets_of(group, x, budget);
             uap_label_run_start(&run, group, x, budget);
             ok = uap_label_run_labels(&run);
         }

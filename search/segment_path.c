@@ -6,57 +6,63 @@
 
 #include <math.h>
 
-/* Finds in `list` a label that the step (dp, df, dg, dm, w) turns into `label`. */
-static const uap_label *find_before(const uap_label_list *list, const uap_label *label,
+/* Finds in `list` a label that the step through layer l turns into `label`. */
+static const uap_label *find_before(const uap_label_run *run, int32_t l,
+                                    const uap_label_list *list, const uap_label *label,
                                     const uap_label *step)
 {
     for (size_t i = 0; i < list->n; i++) {
-        const uap_label *q = &list->at[i];
-        if (q->p + step->p == label->p && q->f + step->f == label->f &&
-            q->g + step->g == label->g && q->m + step->m == label->m &&
-            uap_max_i64(q->w, step->w) == label->w) {
-            return q;
+        uap_label q = list->at[i];
+        uap_label_run_add(run, l, step, &q);
+        if (q.p == label->p && q.f == label->f && q.g == label->g && q.m == label->m &&
+            q.w == label->w) {
+            return &list->at[i];
         }
     }
     return NULL;
 }
 
-/* One step back from `label` behind layer l in class *y: the row used there, and the label
- * and class behind the layer before. */
-static bool step_back(const uap_label_run *run, int32_t l, int32_t *y, uap_label *label,
-                      int32_t *chosen)
+/* A label behind layer l whose last row is `row`. */
+typedef struct path_end {
+    int32_t l, row;
+    uap_label label;
+} path_end;
+
+/* The label and row behind the layer before. */
+static bool step_back(const uap_label_run *run, path_end *end)
 {
-    const uap_chain *chain = run->s->chain;
-    const int32_t u = run->group->start + l;
-    const uap_kind *kind = uap_kind_of(chain, u);
-    const uap_row_view *row = &run->cls->row[chain->kind_of[u]];
-    const uap_label origin = {.m = chain->start_act[run->group->start] *
-                                   run->cls->inflight};
+    const uap_label step = uap_label_run_step(run, uap_run_rows(run, end->l), end->row);
+    const int32_t in = uap_run_kind(run, end->l)->in[end->row];
+    const int32_t l = end->l - 1;
+    const uap_kind *kind = uap_run_kind(run, l);
+    for (int32_t j = 0; j < kind->n; j++) {
+        uap_label both = uap_label_run_link(run, l, kind->out[j], in);
+        both.p += step.p;
+        both.f += step.f;
+        both.g = step.g;
+        both.m = step.m;
+        both.w = step.w;
+        const uap_label *q = find_before(
+            run, end->l, &run->saved[uap_row_slot(run, l, j)], &end->label, &both);
+        if (q != NULL) {
+            *end = (path_end){l, j, *q};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_end(const uap_label_run *run, const uap_segment_ref *ref, path_end *end)
+{
+    const int32_t l = ref->b - ref->a;
+    const uap_kind *kind = uap_run_kind(run, l);
+    const uap_label wanted = {.p = ref->point.p, .f = ref->point.f, .g = ref->point.g};
     for (int32_t k = 0; k < kind->n; k++) {
-        if (kind->out[k] != *y || (l == 0 && kind->in[k] != run->x)) {
-            continue;
-        }
-        const uap_label step = uap_label_run_step(run, row, k);
-        if (l == 0) {
-            const uap_label_list first = {.at = (uap_label[]){origin}, .n = 1};
-            if (find_before(&first, label, &step) != NULL) {
-                *chosen = k;
-                return true;
-            }
-            continue;
-        }
-        const uap_chain_link *link = uap_link_of(chain, u - 1);
-        for (int32_t z = 0; z < link->n_out; z++) {
-            const int32_t at = z * link->n_in + kind->in[k];
-            uap_label both = step;
-            both.p += run->cls->link_p[chain->link_of[u - 1]][at];
-            both.f += run->cls->link_f[chain->link_of[u - 1]][at];
-            const uap_label *q =
-                find_before(&run->saved[run->group->offset[l - 1] + z], label, &both);
-            if (q != NULL) {
-                *chosen = k;
-                *y = z;
-                *label = *q;
+        const uap_label_list *list = &run->saved[uap_row_slot(run, l, k)];
+        for (size_t i = 0; kind->out[k] == ref->y && i < list->n; i++) {
+            const uap_label *q = &list->at[i];
+            if (uap_terms_cover(&run->rule, q, &wanted)) {
+                *end = (path_end){l, k, *q};
                 return true;
             }
         }
@@ -67,26 +73,16 @@ static bool step_back(const uap_label_run *run, int32_t l, int32_t *y, uap_label
 static uap_status trace_path(uap_label_run *run, const uap_segment_ref *ref, int32_t *row,
                              uap_err *err)
 {
-    const int32_t length = ref->b - ref->a + 1;
-    const uap_label_list *list = &run->saved[run->group->offset[length - 1] + ref->y];
-    const uap_label *end = NULL;
-    for (size_t i = 0; i < list->n && end == NULL; i++) {
-        const uap_label *q = &list->at[i];
-        if (q->p == ref->point.p && q->f == ref->point.f && q->g == ref->point.g) {
-            end = q;
-        }
+    path_end end;
+    bool ok = find_end(run, ref, &end);
+    while (ok && end.l > 0) {
+        row[end.l] = end.row;
+        ok = step_back(run, &end);
     }
-    if (end == NULL) {
+    if (!ok) {
         return UAP_FAIL(err, INTERNAL, "segment %d..%d lost its path", ref->a, ref->b);
     }
-    uap_label label = *end;
-    int32_t y = ref->y;
-    for (int32_t l = length - 1; l >= 0; l--) {
-        if (!step_back(run, l, &y, &label, &row[l])) {
-            return UAP_FAIL(err, INTERNAL, "segment %d..%d lost its path", ref->a,
-                            ref->b);
-        }
-    }
+    row[0] = end.row;
     return UAP_OK;
 }
 
@@ -99,9 +95,10 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     uap_label_run run;
     double *budget =
         uap_calloc((size_t)group->cells * UAP_MAX_FUNCTIONALS, sizeof *budget);
-    uap_label_list *saved = uap_calloc((size_t)group->cells, sizeof *saved);
     uap_status rc = UAP_OK;
-    if (!uap_label_run_init(&run, segments) || budget == NULL || saved == NULL) {
+    const bool ready = uap_label_run_init(&run, segments);
+    uap_label_list *saved = uap_calloc((size_t)run.n_slots, sizeof *saved);
+    if (!ready || budget == NULL || saved == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a path");
         goto done;
     }
@@ -111,9 +108,14 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
         for (int32_t i = 0; i < group->cells; i++) {
             at[i] = -HUGE_VAL;
         }
+        /* What dominates the point in all that counts may have more p, where p alone does
+         * not count: in the time of stage 0, which g follows. */
         const uap_weights *w = &cls->weights[group->measure[f]];
-        at[cell] =
+        const double value =
             (double)(w->p * ref->point.p + w->f * ref->point.f + w->g * ref->point.g);
+        const double most = group->budget[f][ref->x * group->cells + cell];
+        const bool counts = group->start > 0 || group->measure[f] != UAP_MEASURE_TIME;
+        at[cell] = counts ? value : uap_max_f64(value, most);
         of[f] = at;
     }
     run.saved = saved;
@@ -121,6 +123,7 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     /* A path is part of a result: it is finished even when the search must stop. */
     uap_stop_fn *stop = segments->stop;
     segments->stop = NULL;
+    segments->effort = INT64_MAX;
     const bool ok = uap_label_run_labels(&run);
     segments->stop = stop;
     if (!ok) {
@@ -129,7 +132,7 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     }
     rc = trace_path(&run, ref, row, err);
 done:
-    for (int32_t i = 0; saved != NULL && i < group->cells; i++) {
+    for (int32_t i = 0; saved != NULL && i < run.n_slots; i++) {
         uap_labels_free(&saved[i]);
     }
     uap_free(saved);

@@ -21,9 +21,11 @@ typedef struct uap_source {
 } uap_source;
 
 typedef struct uap_limits {
-    double time_limit_s;               /* <= 0: none */
-    double gap;                        /* relative gap at which to stop; 0: prove */
-    int64_t memory_limit_bytes;        /* <= 0: none */
+    double time_limit_s;        /* <= 0: none */
+    double gap;                 /* relative gap at which to stop; 0: prove */
+    int64_t memory_limit_bytes; /* <= 0: none */
+    int64_t rough_work; /* exact engine: labels looked at within rough limits before sharp
+                         * ones are made; 0: as many as these cost, < 0: sharp at once */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
 

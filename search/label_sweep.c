@@ -1,0 +1,356 @@
+/* The Lagrangian sweep of a run of labels: for each test the most that its weighted sum of
+ * times and memory may be at each slot so that some wanted end stays within its budgets. */
+#include "search/label_sweep.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+
+static double *limit_at(const uap_sweep *b, int32_t slot)
+{
+    return b->limit + (size_t)slot * (size_t)b->run->n_tests;
+}
+
+static double *through_at(const uap_sweep *b, int32_t k)
+{
+    return b->through + (size_t)k * (size_t)b->run->n_tests;
+}
+
+static double *entry_at(const uap_sweep *b, int32_t x)
+{
+    return b->entry + (size_t)x * (size_t)b->run->n_tests;
+}
+
+static double cost_of(const uap_run_band *band, int32_t j, const uap_label *step)
+{
+    return band->p[j] * (double)step->p + band->f[j] * (double)step->f +
+           band->g[j] * (double)step->g + band->m[j] * (double)step->m;
+}
+
+/* to = max(to, from - step) over the tests swept. */
+static void raise_by_step(const uap_sweep *b, const double *restrict from,
+                          const uap_label *step, double *restrict to)
+{
+    const uap_run_band *band = b->band;
+    const double p = (double)step->p;
+    const double f = (double)step->f;
+    const double g = (double)step->g;
+    const double m = (double)step->m;
+    for (int32_t j = b->first; j < b->end; j++) {
+        const double v =
+            from[j] - (band->p[j] * p + band->f[j] * f + band->g[j] * g + band->m[j] * m);
+        to[j] = v > to[j] ? v : to[j];
+    }
+}
+
+static void raise_to(const uap_sweep *b, const double *restrict from, double *restrict to)
+{
+    for (int32_t j = b->first; j < b->end; j++) {
+        to[j] = from[j] > to[j] ? from[j] : to[j];
+    }
+}
+
+static void forbid(const uap_sweep *b, double *limit)
+{
+    for (int32_t j = b->first; j < b->end; j++) {
+        limit[j] = -HUGE_VAL;
+    }
+}
+
+/* Memory of a stage that ends behind layer l, workspace set aside. */
+static double memory_at(const uap_sweep *b, int32_t l)
+{
+    const int64_t work = uap_max_i64(b->run->work[l], b->band->band.lo);
+    return (double)(b->run->cls->cap - work);
+}
+
+/* One test's limit for a stage that ends in a wanted cell of layer l. */
+static double limit_of_end(const uap_sweep *b, int32_t l, int32_t cell, int32_t j)
+{
+    const uap_label_run *run = b->run;
+    double budget = 0;
+    double shares = 0;
+    double size = 0;
+    for (int32_t t = 0; t < uap_run_tested(run); t++) {
+        const int32_t f = uap_run_functional(run, t);
+        const double share = b->band->share[f][j];
+        budget += share * run->budget[f][cell];
+        size += share * fabs(run->budget[f][cell]);
+        shares += share;
+    }
+    const double credit = b->band->m[j] * memory_at(b, l);
+    return budget + credit + UAP_LABEL_MARGIN * (size + fabs(credit)) + shares;
+}
+
+static void limits_of_end(const uap_sweep *b, int32_t l, int32_t y, double *limit)
+{
+    const int32_t cell = b->run->group->offset[l] + y;
+    if (isinf(b->run->budget[0][cell])) {
+        forbid(b, limit);
+        return;
+    }
+    for (int32_t j = b->first; j < b->end; j++) {
+        limit[j] = limit_of_end(b, l, cell, j);
+    }
+}
+
+/* What may stand in front of each row of layer l, from its slots. */
+static void go_through(const uap_sweep *b, int32_t l)
+{
+    const uap_label_run *run = b->run;
+    const uap_kind *kind = uap_run_kind(run, l);
+    const uap_blocks *blocks = uap_run_blocks(run, l);
+    const uap_row_view *row = uap_run_rows(run, l);
+    for (int32_t k = 0; k < kind->n; k++) {
+        forbid(b, through_at(b, k));
+        if (row->w[k] > b->band->band.hi) {
+            continue;
+        }
+        const uap_label step = uap_label_run_step(run, row, k);
+        const int32_t leave = uap_block_slot(run, l, blocks->block_of[k]);
+        raise_by_step(b, limit_at(b, leave), &step, through_at(b, k));
+        if (uap_run_goes_on(run, l)) {
+            const int32_t stay = uap_row_slot(run, l, k);
+            raise_by_step(b, limit_at(b, stay), &step, through_at(b, k));
+        }
+    }
+}
+
+/* Slots of rows of layer l, which goes on: rows of the block from this one on. */
+static void limit_rows(const uap_sweep *b, int32_t l)
+{
+    const uap_label_run *run = b->run;
+    const uap_blocks *blocks = uap_run_blocks(run, l);
+    for (int32_t e = 0; e < blocks->n; e++) {
+        for (int32_t i = blocks->first[e + 1] - 1; i >= blocks->first[e]; i--) {
+            const int32_t k = blocks->order[i];
+            double *to = limit_at(b, uap_row_slot(run, l, k));
+            forbid(b, to);
+            if (!blocks->is_free[e]) {
+                continue;
+            }
+            raise_to(b, through_at(b, k), to);
+            if (i + 1 < blocks->first[e + 1]) {
+                const int32_t after = uap_row_slot(run, l, blocks->order[i + 1]);
+                raise_to(b, limit_at(b, after), to);
+            }
+        }
+    }
+}
+
+/* entry: best of through by in-class of layer l, without the rows of one block (-1: with
+ * all). */
+static void enter_rows(const uap_sweep *b, int32_t l, int32_t without)
+{
+    const uap_label_run *run = b->run;
+    const uap_kind *kind = uap_run_kind(run, l);
+    const uap_blocks *blocks = uap_run_blocks(run, l);
+    for (int32_t x = 0; x < kind->n_in; x++) {
+        forbid(b, entry_at(b, x));
+    }
+    for (int32_t k = 0; k < kind->n; k++) {
+        if (blocks->block_of[k] != without) {
+            raise_to(b, through_at(b, k), entry_at(b, kind->in[k]));
+        }
+    }
+}
+
+/* The block of layer l whose rows labels of block e have gone on to already; -1: none. */
+static int32_t own_block(const uap_label_run *run, int32_t l, int32_t e)
+{
+    return uap_run_goes_on(run, l) && uap_run_blocks(run, l)->is_free[e] ? e : -1;
+}
+
+/* Slots of blocks of layer l: the stage ends, or the link leads into another block. */
+static void limit_blocks(const uap_sweep *b, int32_t l)
+{
+    const uap_label_run *run = b->run;
+    const uap_blocks *blocks = uap_run_blocks(run, l);
+    int32_t without = -2; /* what entry stands for: nothing yet */
+    for (int32_t e = 0; e < blocks->n; e++) {
+        double *to = limit_at(b, uap_block_slot(run, l, e));
+        limits_of_end(b, l, blocks->out[e], to);
+        if (l + 1 == run->group->n_len) {
+            continue;
+        }
+        const int32_t own = own_block(run, l, e);
+        if (own != without) {
+            enter_rows(b, l + 1, own);
+            without = own;
+        }
+        const int32_t n_in = uap_run_kind(run, l + 1)->n_in;
+        for (int32_t x = 0; x < n_in; x++) {
+            const uap_label step = uap_label_run_link(run, l, blocks->out[e], x);
+            raise_by_step(b, entry_at(b, x), &step, to);
+        }
+    }
+}
+
+void uap_sweep_limits(const uap_sweep *b)
+{
+    const uap_label_run *run = b->run;
+    for (int32_t l = run->group->n_len - 1; l >= 0; l--) {
+        if (l + 1 < run->group->n_len) {
+            go_through(b, l + 1);
+        }
+        if (uap_run_goes_on(run, l)) {
+            limit_rows(b, l);
+        }
+        limit_blocks(b, l);
+    }
+    go_through(b, 0);
+    enter_rows(b, 0, -1);
+}
+
+static double start_memory(const uap_label_run *run)
+{
+    return (double)(run->s->chain->start_act[run->group->start] * run->cls->inflight);
+}
+
+double uap_sweep_lack(const uap_sweep *b, int32_t test)
+{
+    return b->band->m[test] * start_memory(b->run) - entry_at(b, b->run->x)[test];
+}
+
+/* Where a trace stands: behind layer l in a slot. */
+typedef struct trace {
+    const uap_sweep *b;
+    int32_t test, l, slot;
+    uap_label sum;
+} trace;
+
+/* The best row of layer l of one block or class, with what may stand in front of it. */
+typedef struct trace_row {
+    int32_t k;
+    double limit;
+} trace_row;
+
+/* Takes row k of layer l: the slot behind it that allows more. */
+static void take_row(trace *t, int32_t l, int32_t k)
+{
+    const uap_label_run *run = t->b->run;
+    const uap_label step = uap_label_run_step(run, uap_run_rows(run, l), k);
+    const int32_t stay = uap_row_slot(run, l, k);
+    const int32_t leave = uap_block_slot(run, l, uap_run_blocks(run, l)->block_of[k]);
+    const bool stays = uap_run_goes_on(run, l) &&
+                       limit_at(t->b, stay)[t->test] > limit_at(t->b, leave)[t->test];
+    t->sum.p += step.p;
+    t->sum.f += step.f;
+    t->sum.g += step.g;
+    t->sum.m += step.m;
+    t->l = l;
+    t->slot = stays ? stay : leave;
+}
+
+/* Most that may stand in front of row k of layer l. */
+static double before_row(const trace *t, int32_t l, int32_t k)
+{
+    const uap_label_run *run = t->b->run;
+    const uap_row_view *row = uap_run_rows(run, l);
+    if (row->w[k] > t->b->band->band.hi) {
+        return -HUGE_VAL;
+    }
+    const uap_label step = uap_label_run_step(run, row, k);
+    const int32_t leave = uap_block_slot(run, l, uap_run_blocks(run, l)->block_of[k]);
+    double best = limit_at(t->b, leave)[t->test];
+    if (uap_run_goes_on(run, l)) {
+        best = uap_max_f64(best, limit_at(t->b, uap_row_slot(run, l, k))[t->test]);
+    }
+    return best - cost_of(t->b->band, t->test, &step);
+}
+
+/* From a row's slot: the best row of the block from that one on. */
+static int32_t best_to_stay(const trace *t)
+{
+    const uap_label_run *run = t->b->run;
+    const uap_blocks *blocks = uap_run_blocks(run, t->l);
+    const int32_t row = t->slot - run->slot[t->l];
+    const int32_t e = blocks->block_of[row];
+    trace_row best = {-1, -HUGE_VAL};
+    bool from = false;
+    for (int32_t i = blocks->first[e]; i < blocks->first[e + 1]; i++) {
+        const int32_t k = blocks->order[i];
+        from = from || k == row;
+        const double limit = from ? before_row(t, t->l + 1, k) : -HUGE_VAL;
+        if (limit > best.limit) {
+            best = (trace_row){k, limit};
+        }
+    }
+    return best.k;
+}
+
+/* From a block's slot: the best row over a link, or -1 where ending is best. */
+static int32_t best_to_leave(const trace *t)
+{
+    const uap_label_run *run = t->b->run;
+    const int32_t e = t->slot - run->slot[t->l] - uap_run_kind(run, t->l)->n;
+    const int32_t y = uap_run_blocks(run, t->l)->out[e];
+    const int32_t cell = run->group->offset[t->l] + y;
+    trace_row best = {-1, -HUGE_VAL};
+    if (!isinf(run->budget[0][cell])) {
+        best.limit = limit_of_end(t->b, t->l, cell, t->test);
+    }
+    if (t->l + 1 == run->group->n_len) {
+        return best.k;
+    }
+    const int32_t own = own_block(run, t->l, e);
+    const uap_kind *next = uap_run_kind(run, t->l + 1);
+    const uap_blocks *blocks = uap_run_blocks(run, t->l + 1);
+    for (int32_t k = 0; k < next->n; k++) {
+        const uap_label step = uap_label_run_link(run, t->l, y, next->in[k]);
+        const double limit =
+            before_row(t, t->l + 1, k) - cost_of(t->b->band, t->test, &step);
+        if (blocks->block_of[k] != own && limit > best.limit) {
+            best = (trace_row){k, limit};
+        }
+    }
+    return best.k;
+}
+
+static void cross_link(trace *t, int32_t k)
+{
+    const uap_label_run *run = t->b->run;
+    const int32_t e = t->slot - run->slot[t->l] - uap_run_kind(run, t->l)->n;
+    const uap_label step = uap_label_run_link(
+        run, t->l, uap_run_blocks(run, t->l)->out[e], uap_run_kind(run, t->l + 1)->in[k]);
+    t->sum.p += step.p;
+    t->sum.f += step.f;
+}
+
+void uap_sweep_trace(const uap_sweep *b, int32_t test, uap_sweep_path *path)
+{
+    const uap_label_run *run = b->run;
+    trace t = {.b = b, .test = test};
+    t.sum.m = (int64_t)start_memory(run);
+    trace_row first = {0, -HUGE_VAL};
+    for (int32_t k = 0; k < uap_run_kind(run, 0)->n; k++) {
+        const double limit =
+            uap_run_kind(run, 0)->in[k] == run->x ? before_row(&t, 0, k) : -HUGE_VAL;
+        if (limit > first.limit) {
+            first = (trace_row){k, limit};
+        }
+    }
+    take_row(&t, 0, first.k);
+    bool ended = false;
+    while (!ended) {
+        const bool stays = t.slot < run->slot[t.l] + uap_run_kind(run, t.l)->n;
+        const int32_t k = stays ? best_to_stay(&t) : best_to_leave(&t);
+        ended = k < 0;
+        if (!ended && !stays) {
+            cross_link(&t, k);
+        }
+        if (!ended) {
+            take_row(&t, t.l + 1, k);
+        }
+    }
+    const int32_t e = t.slot - run->slot[t.l] - uap_run_kind(run, t.l)->n;
+    const int32_t y = e < 0 ? 0 : uap_run_blocks(run, t.l)->out[e];
+    const int32_t cell = run->group->offset[t.l] + y;
+    for (int32_t i = 0; i < uap_run_tested(run); i++) {
+        const int32_t f = uap_run_functional(run, i);
+        const double q =
+            run->only >= 0 ? (double)t.sum.p : uap_label_run_value(run, f, &t.sum);
+        path->over[f] = isinf(run->budget[f][cell]) ? 0 : q - run->budget[f][cell];
+    }
+    path->memory = (double)t.sum.m - memory_at(b, t.l);
+}

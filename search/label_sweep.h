@@ -1,0 +1,57 @@
+/* Inside of search/label_run.h: the Lagrangian sweep that fills limits, shared by what makes
+ * tests (label_price.c, label_band.c) and what uses them (label_limit.c). */
+#ifndef UAP_SEARCH_LABEL_SWEEP_H
+#define UAP_SEARCH_LABEL_SWEEP_H
+
+#include "search/label_run.h"
+
+/* One band's sweep of tests first .. end - 1. */
+typedef struct uap_sweep {
+    const uap_label_run *run;
+    uap_run_band *band;
+    int32_t first, end;
+    double *limit;   /* [slots][tests] out */
+    double *through; /* [rows][tests] in front of each row of the layer at hand */
+    double *entry;   /* [width][tests] the best of them by in-class */
+} uap_sweep;
+
+/* Backward from the wanted ends: fills limit, and leaves in entry what may stand in front of
+ * the group's first layer. */
+void uap_sweep_limits(const uap_sweep *b);
+
+/* What a label at the start lacks (positive: it can reach no end) under one test, in the
+ * test's own unit. */
+double uap_sweep_lack(const uap_sweep *b, int32_t test);
+
+/* The path that decides a test: how far its functionals lie above the budgets of its end
+ * and its memory above what is there. */
+typedef struct uap_sweep_path {
+    double over[UAP_MAX_FUNCTIONALS];
+    double memory;
+} uap_sweep_path;
+void uap_sweep_trace(const uap_sweep *b, int32_t test, uap_sweep_path *path);
+
+/* Gives a test its shares and price. */
+void uap_band_set_test(const uap_label_run *run, uap_run_band *band, int32_t test,
+                       const double *share, double price);
+
+/* Sets and sweeps the tests of a band: the class's multipliers for each functional, and if
+ * sharp, the prices and mixtures under which the start lacks most. *lack: the most found, in
+ * ticks of the functional when there is one alone. */
+void uap_band_price(const uap_sweep *sweep, bool is_sharp, double *lack);
+
+/* How many tests that takes. */
+int32_t uap_band_tests(const uap_label_run *run, bool is_sharp);
+
+/* Functionals that a run tests. */
+static inline int32_t uap_run_tested(const uap_label_run *run)
+{
+    return run->only >= 0 ? 1 : run->group->n_functionals;
+}
+
+static inline int32_t uap_run_functional(const uap_label_run *run, int32_t t)
+{
+    return run->only >= 0 ? run->only : t;
+}
+
+#endif

@@ -1,0 +1,106 @@
+/* Budgets of segments: the most that each of their measures may be in a plan within the
+ * target, from the lists of the relaxation in front of and behind them. */
+#include "search/outer_lists.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+
+/* Most that a stage's time, its share of S and its span may be in plans within the target. */
+typedef struct cell_slack {
+    double time, sum, alone, round;
+} cell_slack;
+
+/* Widens the slack by what a prefix h and a suffix t leave. */
+static void pair_slack(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed t,
+                       cell_slack *slack)
+{
+    const uap_stage_terms *terms = &o->terms[i];
+    const double c = (double)o->c;
+    const double room = o->target - h.s - t.s;
+    double p = uap_min_f64(room - uap_max_f64(h.m, t.m), room / (1 + terms->kappa));
+    if (terms->round_trips) {
+        p = uap_min_f64(p, (o->target - h.s) / c);
+        for (int32_t r = 0; r < terms->n_rounds; r++) {
+            const double times = terms->rounds[r];
+            p = uap_min_f64(p, (room - (times - 1) * t.s) / (times + terms->rest[r]));
+        }
+    }
+    slack->time = uap_max_f64(slack->time, p);
+    slack->sum = uap_max_f64(slack->sum, room - uap_max_f64(h.m, t.m));
+    slack->alone = uap_max_f64(slack->alone, room);
+    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
+    slack->round = uap_max_f64(slack->round, o->target - h.s - rounds * t.s);
+}
+
+static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
+                           const uap_list *tail, uap_group *group, int32_t cell)
+{
+    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    const double least = uap_max_f64(group->bound[0][cell], 0);
+    for (int32_t j = 0; j < head->count; j++) {
+        const uap_relaxed h = o->pool[head->first + j];
+        for (int32_t k = 0; k < tail->count; k++) {
+            const uap_relaxed t = o->pool[tail->first + k];
+            if (h.s + t.s + least > o->target) {
+                break; /* sums only grow along the list */
+            }
+            pair_slack(o, i, h, t, &slack);
+        }
+    }
+    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
+    for (int32_t f = 1; f < group->n_functionals; f++) {
+        of[f] = f == group->sum     ? slack.sum
+                : f == group->alone ? slack.alone
+                                    : slack.round;
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        if (of[f] < group->bound[f][cell]) {
+            return;
+        }
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        double *budget = &group->budget[f][cell];
+        *budget = uap_max_f64(*budget, of[f]);
+    }
+}
+
+/* Budgets of all spans of stage i that start at layer a. */
+static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
+{
+    uap_group *group = uap_outer_group(o, i, a);
+    int32_t first;
+    int32_t last;
+    uap_outer_lengths(o, i, a, group, &first, &last);
+    for (int32_t x = 0; x < group->n_in; x++) {
+        const uap_list *head = uap_outer_head(o, i, a, x);
+        for (int32_t l = first; l <= last && head->count > 0; l++) {
+            const int32_t n_out = uap_kind_of(o->chain, a + l - 1)->n_out;
+            for (int32_t y = 0; y < n_out; y++) {
+                const int32_t cell = uap_cell(group, x, l, y);
+                const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
+                if (tail->count > 0 && !isinf(group->bound[0][cell])) {
+                    budget_of_cell(o, i, head, tail, group, cell);
+                }
+            }
+        }
+    }
+}
+
+void uap_outer_budget(uap_outer *o)
+{
+    const uap_chain *chain = o->chain;
+    for (int32_t i = 0; i < o->segments->n_groups; i++) {
+        uap_group *group = &o->segments->group[i];
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            for (int32_t j = 0; j < group->n_in * group->cells; j++) {
+                group->budget[f][j] = -HUGE_VAL;
+            }
+        }
+    }
+    for (int32_t i = 0; i < chain->pp; i++) {
+        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+            budget_of_start(o, i, a);
+        }
+    }
+}
