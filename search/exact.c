@@ -260,7 +260,8 @@ static uap_status search_chain(chain_search *s, int64_t most, visit *outcome,
         uap_node *node = s->node;
         if (node->visits++ == 0) {
             node->step = s->in->pp == 1 ? SHARP_STEP : FIRST_STEP;
-            node->effort = FIRST_EFFORT;
+            const int64_t asked = s->e->limits == NULL ? 0 : s->e->limits->effort;
+            node->effort = asked > 0 ? asked : FIRST_EFFORT;
         }
         UAP_TRY(search_within(s, above(node->bound, node->step, most), &found, err));
         if (was_given_up(s)) {

@@ -1,6 +1,8 @@
 /* The exact engine against brute force on small random instances. */
 #include "unit/engines.h"
 
+#include "bench/rng.h"
+
 #define INSTANCES 3000
 
 /* Faults in dominance show once in a thousand, hence so many. */
@@ -81,12 +83,75 @@ static void what_once_failed_stays_right(void **state)
     }
 }
 
+static int64_t optimum(const uap_instance *in, int64_t rough_work, int64_t *labels)
+{
+    const uap_source source = uap_source_of_instance(in);
+    const uap_limits limits = {.rough_work = rough_work};
+    uap_result result = {0};
+    uap_err err = {0};
+    assert_ok(uap_exact_solve(&source, &limits, &result, &err), &err);
+    assert_true(result.outcome == UAP_OUTCOME_OPTIMAL ||
+                result.outcome == UAP_OUTCOME_INFEASIBLE);
+    const bool found = result.outcome == UAP_OUTCOME_OPTIMAL;
+    const int64_t value = found ? result.value : INT64_MAX;
+    *labels += result.stats.labels;
+    uap_result_free(&result);
+    return value;
+}
+
+/* Runs of equal layers with many strategies in two layouts, within which resharding is free:
+ * walked in any order within rough limits, in one order within sharp ones. */
+static void the_order_within_a_block_does_not_matter(void **state)
+{
+    (void)state;
+    uap_rng rng;
+    uap_rng_seed(&rng, 5);
+    int64_t rough = 0;
+    int64_t sharp = 0;
+    int feasible = 0;
+    for (int repeat = 0; repeat < 150; repeat++) {
+        const bool varied = uap_rng_chance(&rng, 0.2);
+        const uap_generate_large what = {
+            .family = varied ? UAP_FAMILY_VARIED : UAP_FAMILY_UNIFORM,
+            .objective = (uap_objective)uap_rng_range(&rng, 0, 1),
+            .schedule = (uap_schedule)uap_rng_range(&rng, 0, UAP_SCHEDULE_COUNT - 1),
+            .n_layers = (int32_t)uap_rng_range(&rng, 8, 24),
+            .n_strategies = (int32_t)uap_rng_range(&rng, 8, 24),
+            .pp = (int32_t)uap_rng_range(&rng, 1, 3),
+            .micro_batches = (int32_t)uap_rng_range(&rng, 1, 6),
+            .tightness = uap_rng_real(&rng, 0.02, 0.4),
+            .unequal_caps = uap_rng_chance(&rng, 0.5),
+            .seed = (uint64_t)repeat,
+        };
+        uap_instance *in = NULL;
+        uap_err err = {0};
+        assert_ok(uap_generate_family(&what, &in, &err), &err);
+        for (int32_t e = 0; e < in->n_edges; e++) {
+            for (int32_t k = 0; k < what.n_strategies; k++) {
+                const int32_t layout = k % 3 == 0 ? 0 : 5;
+                in->edge[e].from_class[k] = in->edge[e].to_class[k] = layout;
+            }
+        }
+        const int64_t any_order = optimum(in, INT64_MAX, &rough);
+        const int64_t one_order = optimum(in, -1, &sharp);
+        if (any_order != one_order) {
+            fail_msg("case %d: %" PRId64 " in any order, %" PRId64 " in one", repeat,
+                     any_order, one_order);
+        }
+        feasible += any_order < INT64_MAX;
+        uap_instance_free(in);
+    }
+    printf("labels: %" PRId64 " in any order, %" PRId64 " in one\n", rough, sharp);
+    assert_true(feasible > 75);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_equals_brute_force),
         cmocka_unit_test(late_gradient_work_is_weighed),
         cmocka_unit_test(what_once_failed_stays_right),
+        cmocka_unit_test(the_order_within_a_block_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, check_no_leaks);
 }
