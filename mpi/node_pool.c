@@ -18,7 +18,7 @@ uap_status uap_node_pool_init(uap_node_pool *pool, const uap_tree_problem *probl
                               uap_err *err)
 {
     *pool = (uap_node_pool){.problem = problem};
-    pool->kept = uap_calloc(BEST_SHARED + 1, problem->node_bytes);
+    pool->kept = uap_calloc(BEST_SHARED + 2, problem->node_bytes);
     if (pool->kept == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "no memory for a pool of nodes");
     }
@@ -154,38 +154,36 @@ static void give(uap_node_pool *pool, void *node, uap_node_taker *take, void *co
     drop_node(pool, node);
 }
 
+/* Every second of the 2n oldest, so that giver and taker share what lies near the root: the
+ * oldest half alone would be nearly all of the work. What stays moves up to the rest. */
 static void split_stack(uap_node_pool *pool, size_t n, uap_node_taker *take,
                         void *context)
 {
+    const size_t bytes = pool->problem->node_bytes;
+    const size_t first = pool->first;
     for (size_t i = 0; i < n; i++) {
-        give(pool, node_at(pool, pool->first++), take, context);
+        give(pool, node_at(pool, first + 2 * i), take, context);
     }
+    for (size_t i = n; i-- > 0;) {
+        memmove(node_at(pool, first + n + i), node_at(pool, first + 2 * i + 1), bytes);
+    }
+    pool->first = first + n;
 }
 
 static void split_heap(uap_node_pool *pool, size_t n, uap_node_taker *take, void *context)
 {
     const size_t bytes = pool->problem->node_bytes;
     const size_t shared = n < BEST_SHARED ? n : BEST_SHARED;
-    size_t n_kept = 0;
+    char *second = pool->kept + (BEST_SHARED + 1) * bytes;
     for (size_t i = 0; i < shared; i++) {
-        /* The best stays; there are more nodes than are given, so none runs out here. */
-        if (uap_node_pool_count(pool) > n - i) {
-            uap_node_pool_pop(pool, pool->kept + n_kept++ * bytes);
-        }
-        /* The heap's end is free while nodes are out of it: the hole serves as scratch. */
-        char *given = node_at(pool, pool->end - 1);
-        char *best = node_at(pool, 0);
-        give(pool, best, take, context);
-        if (--pool->end > 0) {
-            char *moved = pool->kept + BEST_SHARED * bytes;
-            memcpy(moved, given, bytes);
-            sift_down(pool, pool->end, moved);
-        }
+        uap_node_pool_pop(pool, pool->kept + i * bytes);
+        uap_node_pool_pop(pool, second);
+        give(pool, second, take, context);
     }
     for (size_t i = shared; i < n; i++) {
         give(pool, node_at(pool, --pool->end), take, context);
     }
-    for (size_t i = 0; i < n_kept; i++) {
+    for (size_t i = 0; i < shared; i++) {
         insert(pool, pool->kept + i * bytes);
     }
 }
@@ -193,7 +191,7 @@ static void split_heap(uap_node_pool *pool, size_t n, uap_node_taker *take, void
 void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,
                          void *context)
 {
-    assert(n < uap_node_pool_count(pool));
+    assert(2 * n <= uap_node_pool_count(pool));
     if (pool->problem->compare == NULL) {
         split_stack(pool, n, take, context);
     } else {

@@ -13,7 +13,7 @@ extern "C" {
 typedef struct uap_node_pool {
     const uap_tree_problem *problem;
     char *slot;            /* [capacity] nodes */
-    char *kept;            /* scratch of split and of the heap */
+    char *kept;            /* scratch of split and of the heap's moves */
     size_t first, end;     /* open nodes are slot[first .. end - 1]; a heap has first 0 */
     size_t capacity, most; /* most: the largest number of open nodes so far */
 } uap_node_pool;
@@ -41,9 +41,9 @@ void uap_node_pool_pop(uap_node_pool *pool, void *node);
 /* Takes a node that the pool gives away. The node stays the pool's: it drops it after. */
 typedef void uap_node_taker(void *context, const void *node);
 
-/* Gives n < count nodes away. A stack gives its oldest, nearest the root. A heap gives
- * every second of its best and the rest from its far end, so that giver and taker both go
- * on with good nodes. O(n) for a stack, O(min(n, 32) log n + n) for a heap. */
+/* Gives n <= count / 2 nodes away. A stack gives every second of its oldest, a heap every
+ * second of its best and the rest from its far end, so that giver and taker both go on with
+ * large or good nodes. O(n) for a stack, O(min(n, 32) log n + n) for a heap. */
 void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,
                          void *context);
 
