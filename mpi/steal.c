@@ -261,7 +261,10 @@ static uap_status take_node(uap_steal *steal, const char *bytes, size_t n)
     } else {
         memcpy(steal->node, bytes, steal->problem->node_bytes);
     }
-    UAP_TRY(uap_node_pool_push(steal->pool, steal->node, steal->failure));
+    rc = uap_node_pool_push(steal->pool, steal->node, steal->failure);
+    if (rc != UAP_OK && steal->problem->drop != NULL) {
+        steal->problem->drop(steal->problem->self, steal->node);
+    }
 done:
     return rc;
 }
@@ -343,6 +346,7 @@ uap_status uap_steal_receive(uap_steal *steal, const uap_message *message, bool 
         on_ack(steal, message->from, header.number);
         return UAP_OK;
     case UAP_TAG_EDGE:
+    case UAP_TAG_EDGE_ACK:
     case UAP_TAG_COUNT:
         break;
     }
@@ -360,14 +364,14 @@ uap_status uap_steal_overdue(const uap_steal *steal, int64_t before_ns, int64_t 
 {
     if (steal->asking && steal->asked_at_ns < before_ns) {
         return UAP_FAIL(err, INTERNAL,
-                        "rank %d has not answered rank %d's request for work for %.1f s",
+                        "rank %d has not answered rank %d's request for work for %.2f s",
                         steal->victim, steal->net->rank,
                         (double)(now_ns - steal->asked_at_ns) * 1e-9);
     }
     for (const uap_gift *gift = steal->gifts; gift != NULL; gift = gift->next) {
         if (gift->sent_at_ns < before_ns) {
             return UAP_FAIL(err, INTERNAL,
-                            "rank %d has not acknowledged %u nodes of rank %d for %.1f s",
+                            "rank %d has not acknowledged %u nodes of rank %d for %.2f s",
                             gift->to, (unsigned)gift->n_nodes, steal->net->rank,
                             (double)(now_ns - gift->sent_at_ns) * 1e-9);
         }

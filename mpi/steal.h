@@ -71,7 +71,7 @@ size_t uap_steal_message_min(const uap_tree_problem *problem);
 /* Asks the next victim unless a request is out or it is too early. Errors: transport. */
 UAP_NODISCARD uap_status uap_steal_ask(uap_steal *steal, int64_t now_ns, uap_err *err);
 
-/* Takes a message of any tag but EDGE. may_give: whether this rank gives nodes away.
+/* Takes a message of the first four tags. may_give: whether this rank gives nodes away.
  * idle_ns: how long this rank has been without work, which sets its patience. Errors of
  * callbacks and memory go to `failure`, those of the transport are returned; INTERNAL for
  * a message that cannot be. */

@@ -19,11 +19,12 @@ extern "C" {
 
 /* Every kind of message there is; the only tags. */
 #define UAP_TAG_LIST(X)                                                                  \
-    X(STEAL, steal) /* a thief asks for nodes */                                         \
-    X(NONE, none)   /* the answer: nothing to give */                                    \
-    X(WORK, work)   /* the answer: nodes */                                              \
-    X(ACK, ack)     /* the nodes have arrived */                                         \
-    X(EDGE, edge)   /* between neighbours in the tree of ranks */
+    X(STEAL, steal)       /* a thief asks for nodes */                                   \
+    X(NONE, none)         /* the answer: nothing to give */                              \
+    X(WORK, work)         /* the answer: nodes */                                        \
+    X(ACK, ack)           /* the nodes have arrived */                                   \
+    X(EDGE, edge)         /* between neighbours in the tree of ranks */                  \
+    X(EDGE_ACK, edge_ack) /* an EDGE message has arrived */
 
 typedef enum uap_tag {
 #define UAP_TAG_ENUM(name, text) UAP_TAG_##name,

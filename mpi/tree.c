@@ -200,7 +200,7 @@ static uap_status receive_all(uap_tree *tree, int64_t now_ns, uap_err *err)
         if (!got) {
             break;
         }
-        if (message.tag == UAP_TAG_EDGE) {
+        if (message.tag == UAP_TAG_EDGE || message.tag == UAP_TAG_EDGE_ACK) {
             UAP_TRY(on_edge(tree, &message, err));
         } else {
             UAP_TRY(uap_steal_receive(&tree->steal, &message, !tree->stopped, now_ns,
@@ -259,7 +259,8 @@ static uap_status expand(uap_tree *tree)
         tree->stats.closed += closed;
     }
     if (!closed && tree->stopped && p->close != NULL) {
-        return uap_tree_add(tree, tree->node, &tree->failure); /* it stays open */
+        UAP_TRY(uap_tree_add(tree, tree->node, &tree->failure));
+        return UAP_OK; /* it stays open */
     }
     if (!closed) {
         UAP_TRY(p->branch(p->self, tree->node, tree, &tree->failure));
@@ -385,7 +386,7 @@ static uap_status check_lost(const uap_tree *tree, int64_t now_ns, uap_err *err)
     const uap_edge *edge = uap_edges_overdue(&tree->edges, before_ns);
     if (edge != NULL) {
         return UAP_FAIL(
-            err, INTERNAL, "rank %d has not acknowledged a message of rank %d for %.1f s",
+            err, INTERNAL, "rank %d has not acknowledged a message of rank %d for %.2f s",
             edge->peer, tree->net->rank, (double)(now_ns - edge->sent_at_ns) * 1e-9);
     }
     UAP_TRY(uap_steal_overdue(&tree->steal, before_ns, now_ns, err));

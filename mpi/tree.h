@@ -35,7 +35,7 @@ typedef enum uap_tree_pause {
     UAP_TREE_GO,   /* nothing: there is work */
     UAP_TREE_WAIT, /* look for messages; step again when one came, at until_ns the latest */
     UAP_TREE_NAP, /* sleep until until_ns: there was no work for a while */
-    UAP_TREE_END  /* the search is over on all ranks, and no message is on its way */
+    UAP_TREE_END /* over on all ranks; nothing is on its way but EDGE_ACKs that say nothing new */
 } uap_tree_pause;
 
 typedef struct uap_tree_next {
@@ -68,7 +68,8 @@ UAP_NODISCARD uap_status uap_tree_step(uap_tree *tree, uap_tree_next *next, uap_
 /* The first error of a callback on this rank, code UAP_OK without one. */
 const uap_err *uap_tree_failure(const uap_tree *tree);
 
-/* The best answer known here: its bytes, n in *n; NULL where there is none. */
+/* The bytes of the best answer known here, n in *n; NULL where there is none. Its value is
+ * uap_tree_best. */
 const void *uap_tree_answer(const uap_tree *tree, size_t *n);
 
 /* Open nodes of this rank and the least of their bounds (node_pool.h). After a search that

@@ -6,7 +6,7 @@
 #include <string.h>
 
 typedef struct edge_header {
-    uint32_t number; /* 0: an acknowledgement only */
+    uint32_t number; /* 0: EDGE_ACK */
     uint32_t ack;    /* the last number accepted from the receiver */
     uint32_t flags;
     uint32_t answer_bytes;
@@ -108,8 +108,9 @@ uap_status uap_edges_flush(uap_edges *edges, const uap_transport *net,
         }
         edge->owes_ack = false;
         memcpy(edges->buffer, &header, sizeof header);
-        UAP_TRY(net->send(net->self, edge->peer, UAP_TAG_EDGE, edges->buffer, n, err));
-        stats->sent[UAP_TAG_EDGE]++;
+        const uap_tag tag = flags != 0 ? UAP_TAG_EDGE : UAP_TAG_EDGE_ACK;
+        UAP_TRY(net->send(net->self, edge->peer, tag, edges->buffer, n, err));
+        stats->sent[tag]++;
         stats->bytes_sent += (int64_t)n;
     }
 done:

@@ -76,7 +76,7 @@ UAP_NODISCARD uap_status uap_edges_flush(uap_edges *edges, const uap_transport *
                                          uap_counters *counted, uap_tree_stats *stats,
                                          uap_err *err);
 
-/* Takes a message of tag EDGE. Errors: INTERNAL (not from a neighbour, wrong length). */
+/* Takes a message of tag EDGE or EDGE_ACK. Errors: INTERNAL (not from a neighbour, wrong length). */
 UAP_NODISCARD uap_status uap_edges_receive(uap_edges *edges, const uap_message *message,
                                            uap_edge_news *news, uap_err *err);
 
