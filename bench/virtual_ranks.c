@@ -221,6 +221,11 @@ static uap_status run_events(world *in, uap_err *err)
             return UAP_FAIL(err, INTERNAL, "%d of %d ranks wait for ever",
                             in->machine->size - in->n_left, in->machine->size);
         }
+        if (in->machine->limit_ns > 0 && event.time_ns > in->machine->limit_ns) {
+            uap_free(event.message);
+            return UAP_FAIL(err, INTERNAL, "%d of %d ranks are not done in time",
+                            in->machine->size - in->n_left, in->machine->size);
+        }
         virtual_rank *rank = &in->rank[event.rank];
         const bool long_wait = event.stamp == UINT32_MAX;
         const bool wakes =

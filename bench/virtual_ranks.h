@@ -21,6 +21,7 @@ typedef struct uap_virtual_machine {
     int64_t receive_ns;      /* of the receiver's own time, a message */
     int64_t look_ns;         /* to find that no message is there */
     int64_t oversleep_ns;    /* a nap is so much longer than asked for */
+    int64_t limit_ns;        /* a search that is not over by then fails; 0: none */
     /* Faults. */
     uint64_t seed;
     int64_t jitter_ns; /* every message is late by up to so much, so they overtake */
@@ -47,7 +48,7 @@ typedef struct uap_virtual_result {
 
 /* Runs the search to its end. All ranks share `problem`, so its self must not depend on the
  * rank. Errors: NO_MEMORY; those of uap_tree_step on any rank, and of callbacks; INTERNAL
- * when no rank can go on. Local. */
+ * when no rank can go on, or the limit has passed. Local. */
 UAP_NODISCARD uap_status uap_virtual_run(const uap_tree_problem *problem,
                                          const uap_tree_options *options,
                                          const uap_virtual_machine *machine,

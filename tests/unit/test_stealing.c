@@ -18,6 +18,7 @@ static const uap_virtual_machine quiet = {.size = 1,
                                           .receive_ns = 100,
                                           .look_ns = 50,
                                           .oversleep_ns = 50000,
+                                          .limit_ns = 100000000000,
                                           .seed = 1};
 
 /* Small ones of each kind: "default" of the benchmark's distribution, whose size is
