@@ -139,7 +139,12 @@ static int64_t virtual_now(void *self)
 static void virtual_spent(void *self, int64_t nodes)
 {
     virtual_rank *rank = self;
-    const double ns = (double)nodes * rank->in->machine->node_ns + rank->owed_ns;
+    const uap_virtual_machine *m = rank->in->machine;
+    double ns = (double)nodes * m->node_ns + rank->owed_ns;
+    if (m->worked_ns != NULL) {
+        ns += *m->worked_ns;
+        *m->worked_ns = 0.0;
+    }
     const int64_t whole = (int64_t)ns;
     rank->owed_ns = ns - (double)whole;
     rank->clock_ns += whole;

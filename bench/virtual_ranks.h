@@ -15,6 +15,7 @@ extern "C" {
 typedef struct uap_virtual_machine {
     int size, ranks_per_node;
     double node_ns;          /* to work on one node of the tree */
+    double *worked_ns;       /* and what callbacks add here, which is set back; or NULL */
     int64_t near_ns, far_ns; /* from rank to rank, one way: on one node, between nodes */
     double byte_ns;          /* more for every byte of a message */
     int64_t send_ns;         /* of the sender's own time, a message */

@@ -16,7 +16,7 @@ static const char about[] =
     "of\n"
     "UniAP's Table 1 (with CBC beside them) and for Llama-3.1-405B on more than ten\n"
     "thousand devices, and hard recorded instances. Prints tables to standard output.\n"
-    "`uniap bench uts` has options of its own.\n\n"
+    "`uniap bench uts` and `uniap bench steal-sim` have options of their own.\n\n"
     "Exit status: 0 done, 1 an engine disagreed or failed, 2 bad usage.";
 
 static const char *const part_name[UAP_BENCH_PART_COUNT] = {
@@ -89,7 +89,8 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
          .max = 1e6},
     };
     const uap_usage usage = {.name = "bench",
-                             .synopsis = "search [options] | uts [options]",
+                             .synopsis =
+                                 "search [options] | uts [options] | steal-sim [options]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
@@ -103,8 +104,8 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
     }
     if (strcmp(name, "search") != 0) {
         uap_err err = {0};
-        (void)UAP_FAIL(&err, BAD_USAGE, "bench: found '%.80s', expected search or uts",
-                       name);
+        (void)UAP_FAIL(&err, BAD_USAGE,
+                       "bench: found '%.80s', expected search, uts or steal-sim", name);
         return uap_cli_fail(cli, &err);
     }
     return run_search(cli, &parts, &bench);
@@ -114,6 +115,9 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "uts") == 0) {
         return uap_cmd_bench_uts(cli, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "steal-sim") == 0) {
+        return uap_cmd_bench_steal_sim(cli, argc - 1, argv + 1);
     }
     return cli->rank == 0 ? bench_search(cli, argc, argv) : UAP_EXIT_OK;
 }

@@ -19,10 +19,13 @@
 
 #define MESSAGES_A_STEP 256 /* then work goes on before more are taken */
 #define FIRST_BATCH     4
-#define BATCHES_A_SLICE 4
-#define NAP_SHARE       16 /* of the idle time so far */
-#define NAP_MIN_NS      50000
-#define NAP_MAX_NS      500000
+#define BATCHES_A_SLICE 2
+#define LOOKS_A_SLICE   64 /* a slice is so many times as long as a look at messages */
+/* Of the idle time so far. Naps begin late, after 5 ms: a rank that naps keeps those waiting who
+ * ask it for work, and most do find some soon. */
+#define NAP_SHARE  100
+#define NAP_MIN_NS 50000
+#define NAP_MAX_NS 500000
 
 struct uap_tree {
     const uap_tree_problem *problem;
@@ -40,15 +43,17 @@ struct uap_tree {
     void *node;    /* the one that is worked on */
     int64_t batch; /* nodes between two looks at the clock */
     int64_t slice_ns, slice_start_ns, asked_before;
+    int64_t look_ns;                 /* what a look that finds nothing takes, averaged */
     int64_t start_ns, idle_since_ns; /* idle_since -1: busy */
+    bool found;                      /* the last look found a message */
     bool started, stopped, done, quiet, bye;
     uint32_t children_quiet;
 };
 
 uap_tree_options uap_tree_options_default(void)
 {
-    return (uap_tree_options){.slice_min_ns = 20000,
-                              .slice_max_ns = 160000,
+    return (uap_tree_options){.slice_min_ns = 5000,
+                              .slice_max_ns = 40000,
                               .lost_after_ns = 300000000000,
                               .steal_bytes = 65536,
                               .seed = 1};
@@ -193,6 +198,7 @@ static int64_t idle_time(const uap_tree *tree, int64_t now_ns)
 static uap_status receive_all(uap_tree *tree, int64_t now_ns, uap_err *err)
 {
     uap_status rc = UAP_OK;
+    tree->found = false;
     for (int i = 0; i < MESSAGES_A_STEP; i++) {
         uap_message message;
         bool got = false;
@@ -200,6 +206,7 @@ static uap_status receive_all(uap_tree *tree, int64_t now_ns, uap_err *err)
         if (!got) {
             break;
         }
+        tree->found = true;
         if (message.tag == UAP_TAG_EDGE || message.tag == UAP_TAG_EDGE_ACK) {
             UAP_TRY(on_edge(tree, &message, err));
         } else {
@@ -330,6 +337,7 @@ static void work(uap_tree *tree, int64_t now_ns)
 static void set_slice(uap_tree *tree)
 {
     const uap_tree_options *o = &tree->options;
+    const int64_t least = LOOKS_A_SLICE * tree->look_ns;
     if (tree->stats.steals_asked != tree->asked_before) {
         tree->asked_before = tree->stats.steals_asked;
         tree->slice_ns = o->slice_min_ns;
@@ -337,6 +345,7 @@ static void set_slice(uap_tree *tree)
         tree->slice_ns =
             2 * tree->slice_ns < o->slice_max_ns ? 2 * tree->slice_ns : o->slice_max_ns;
     }
+    tree->slice_ns = tree->slice_ns > least ? tree->slice_ns : least;
 }
 
 /* ---- The end ---- */
@@ -453,8 +462,12 @@ uap_status uap_tree_step(uap_tree *tree, uap_tree_next *next, uap_err *err)
         goto done;
     }
     if (has_work(tree)) {
+        const int64_t looked_ns = tree->net->now_ns(tree->net->self);
+        if (!tree->found) {
+            tree->look_ns = (7 * tree->look_ns + looked_ns - now_ns) / 8;
+        }
         set_slice(tree);
-        work(tree, now_ns);
+        work(tree, looked_ns);
         rc = tree->broken;
         *next = (uap_tree_next){UAP_TREE_GO, now_ns};
     } else {

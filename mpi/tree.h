@@ -16,7 +16,8 @@ extern "C" {
 
 typedef struct uap_tree_options {
     /* Nodes are worked on for so long between two looks at messages: the least while this
-     * rank is being asked for work, twice as long after every look without a request. */
+     * rank is being asked for work, twice as long after every look without a request; and
+     * never less than 64 times what a look takes. */
     int64_t slice_min_ns, slice_max_ns;
     /* A message unanswered for so long ends the search with an error. It must be longer
      * than any callback goes without uap_tree_breathe. */
@@ -27,7 +28,7 @@ typedef struct uap_tree_options {
     const volatile sig_atomic_t *stop; /* not 0: stop; or NULL; any rank's */
 } uap_tree_options;
 
-/* 20 to 160 us, 300 s, 64 KiB, seed 1, no limit. */
+/* 5 to 40 us, 300 s, 64 KiB, seed 1, no limit. */
 uap_tree_options uap_tree_options_default(void);
 
 /* What to do until the next step. */

@@ -8,8 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Ranks that share cores sleep this long where they would spin. */
-#define SHARED_NAP_NS 20000
+/* Ranks that share cores sleep this long where they would spin, and give their core away
+ * after slices of at least this. */
+#define SHARED_NAP_NS   20000
+#define SHARED_SLICE_NS 250000
 
 static void sleep_ns(int64_t ns)
 {
@@ -22,6 +24,11 @@ static void sleep_ns(int64_t ns)
 static bool shares_cores(const uap_comm *comm)
 {
     return uap_comm_node_size(comm) > sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int64_t at_least(int64_t ns, int64_t least_ns)
+{
+    return ns < least_ns ? least_ns : ns;
 }
 
 static uap_status drive(uap_tree *tree, const uap_transport *net, bool shared,
@@ -110,14 +117,19 @@ uap_status uap_tree_search(const uap_comm *comm, const uap_tree_problem *problem
     uap_status rc = UAP_OK, local = UAP_OK;
     uap_transport_mpi *mpi = NULL;
     uap_tree *tree = NULL;
+    uap_tree_options own = *options;
+    const bool shared = shares_cores(comm);
     *result = (uap_tree_result){.value = UAP_TREE_NO_ANSWER, .bound = INT64_MIN};
     *broken = false;
-    UAP_TRY(
-        uap_transport_mpi_new(comm, uap_tree_message_max(problem, options), &mpi, err));
+    if (shared) {
+        own.slice_min_ns = at_least(own.slice_min_ns, SHARED_SLICE_NS);
+        own.slice_max_ns = at_least(own.slice_max_ns, SHARED_SLICE_NS);
+    }
+    UAP_TRY(uap_transport_mpi_new(comm, uap_tree_message_max(problem, &own), &mpi, err));
     const uap_transport *net = uap_transport_mpi_net(mpi);
-    local = uap_tree_new(problem, net, options, &tree, err);
+    local = uap_tree_new(problem, net, &own, &tree, err);
     UAP_TRY(uap_comm_agree(comm, local, err));
-    rc = drive(tree, net, shares_cores(comm), err);
+    rc = drive(tree, net, shared, err);
     if (rc != UAP_OK) {
         *broken = true;
         goto done;
