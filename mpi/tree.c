@@ -21,6 +21,7 @@
 #define FIRST_BATCH     4
 #define BATCHES_A_SLICE 2
 #define LOOKS_A_SLICE   64 /* a slice is so many times as long as a look at messages */
+#define LOOKS_MOST      4  /* but at most so many times slice_max_ns */
 /* Of the idle time so far. Naps begin late, after 5 ms: a rank that naps keeps those waiting who
  * ask it for work, and most do find some soon. */
 #define NAP_SHARE  100
@@ -337,7 +338,10 @@ static void work(uap_tree *tree, int64_t now_ns)
 static void set_slice(uap_tree *tree)
 {
     const uap_tree_options *o = &tree->options;
-    const int64_t least = LOOKS_A_SLICE * tree->look_ns;
+    int64_t least = LOOKS_A_SLICE * tree->look_ns;
+    if (least > LOOKS_MOST * o->slice_max_ns) { /* this process lost its core in a look */
+        least = LOOKS_MOST * o->slice_max_ns;
+    }
     if (tree->stats.steals_asked != tree->asked_before) {
         tree->asked_before = tree->stats.steals_asked;
         tree->slice_ns = o->slice_min_ns;
