@@ -117,14 +117,9 @@ static bool grow_thieves(uap_steal *steal)
     return true;
 }
 
-/* True when this request was not heard before; remembers it. */
+/* True when this request was not heard before; remembers it. There is room in the table. */
 static bool is_new_request(uap_steal *steal, int rank, uint32_t number)
 {
-    if (!grow_thieves(steal)) {
-        (void)UAP_FAIL(steal->failure, NO_MEMORY, "no memory for %zu thieves",
-                       steal->n_thieves + 1);
-        return false;
-    }
     uap_thief *thief = &steal->thief[slot_of(steal->thief, steal->n_slots, rank)];
     if (thief->rank == -1) {
         *thief = (uap_thief){.rank = rank};
@@ -194,6 +189,11 @@ static uap_gift *make_gift(uap_steal *steal, size_t n, int to, uint32_t number,
 static uap_status on_steal(uap_steal *steal, int thief, uint32_t number, bool may_give,
                            int64_t now_ns, uap_err *err)
 {
+    if (!grow_thieves(steal)) { /* the thief must hear something, and may hear it twice */
+        (void)UAP_FAIL(steal->failure, NO_MEMORY, "no memory for %zu thieves",
+                       steal->n_thieves + 1);
+        return send_short(steal, thief, UAP_TAG_NONE, number, err);
+    }
     if (!is_new_request(steal, thief, number)) {
         return UAP_OK;
     }

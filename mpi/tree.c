@@ -20,6 +20,7 @@
 #define MESSAGES_A_STEP 256 /* then work goes on before more are taken */
 #define FIRST_BATCH     4
 #define BATCHES_A_SLICE 2
+#define SLICE_GROWTH    8  /* a slice nobody asked in makes the next longer by 1 / this */
 #define LOOKS_A_SLICE   64 /* a slice is so many times as long as a look at messages */
 #define LOOKS_MOST      4  /* but at most so many times slice_max_ns */
 /* Of the idle time so far. Naps begin late, after 5 ms: a rank that naps keeps those waiting who
@@ -346,8 +347,7 @@ static void set_slice(uap_tree *tree)
         tree->asked_before = tree->stats.steals_asked;
         tree->slice_ns = o->slice_min_ns;
     } else if (tree->slice_ns < o->slice_max_ns) {
-        tree->slice_ns =
-            2 * tree->slice_ns < o->slice_max_ns ? 2 * tree->slice_ns : o->slice_max_ns;
+        tree->slice_ns += tree->slice_ns / SLICE_GROWTH + 1;
     }
     tree->slice_ns = tree->slice_ns > least ? tree->slice_ns : least;
 }

@@ -16,7 +16,7 @@ extern "C" {
 
 typedef struct uap_tree_options {
     /* Nodes are worked on for so long between two looks at messages: the least while this
-     * rank is being asked for work, twice as long after every look without a request; and
+     * rank is being asked for work, an eighth longer after every look without a request; and
      * never less than 64 times what a look takes. */
     int64_t slice_min_ns, slice_max_ns;
     /* A message unanswered for so long ends the search with an error. It must be longer
