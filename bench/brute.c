@@ -87,18 +87,45 @@ static void add_live(const uap_instance *in, const uap_live_tensor *live,
     }
 }
 
+/* All forwards have come through, then the backwards come back: stage i ends with the
+ * slowest of what lies behind it, and does its gradient work. */
 static int64_t value_gpipe(const uap_instance *in, const sums *s)
 {
     const int64_t c = in->micro_batches;
-    int64_t total = 0;
+    int64_t forwards = 0;
     int64_t slowest_forward = 0;
-    int64_t slowest_backward = 0;
     for (int32_t i = 0; i < in->pp; i++) {
-        total += s->f[i] + s->b[i] + s->u[i] + s->v[i];
+        forwards += s->f[i] + s->u[i];
         slowest_forward = larger(slowest_forward, larger(s->f[i], s->u[i]));
-        slowest_backward = larger(slowest_backward, larger(s->b[i], s->v[i]));
     }
-    return total + (c - 1) * (slowest_forward + slowest_backward);
+    forwards += (c - 1) * slowest_forward;
+    int64_t end = 0;
+    for (int32_t i = 0; i < in->pp; i++) {
+        int64_t backwards = 0;
+        int64_t slowest_backward = 0;
+        for (int32_t j = i; j < in->pp; j++) {
+            backwards += s->b[j] + s->v[j];
+            slowest_backward = larger(slowest_backward, larger(s->b[j], s->v[j]));
+        }
+        backwards += (c - 1) * slowest_backward;
+        end = larger(end, forwards + backwards + s->g[i]);
+    }
+    return end;
+}
+
+/* How much later than the first the last micro-batch can leave stage i. */
+static int64_t lag_behind_first(const uap_instance *in, const sums *s, int32_t i,
+                                int64_t round_trip)
+{
+    const int64_t c = in->micro_batches;
+    const int64_t k = smaller(in->inflight[i], c);
+    int64_t lag = (c - 1) * s->f[i] + (c - k) * s->b[i];
+    lag = larger(lag, (c - 1) * s->u[i]);
+    for (int64_t turns = 1; turns * k <= c - 1; turns++) {
+        const int64_t others = c - 1 - turns * k;
+        lag = larger(lag, turns * round_trip + others * (s->f[i] + s->b[i]));
+    }
+    return lag;
 }
 
 static int64_t value_1f1b(const uap_instance *in, const sums *s)
@@ -122,7 +149,17 @@ static int64_t value_1f1b(const uap_instance *in, const sums *s)
         value[i] = larger(x, p + o + value[i + 1]);
         value[i] = larger(value[i], rt + (c - 1) * larger(s->u[i], s->v[i]));
     }
-    return value[0];
+    /* Stage i starts behind the forwards before it and runs for value[i], or waits for the
+     * last micro-batch, which is `late` behind the first, to come and go; then its g. */
+    int64_t end = 0;
+    int64_t start = 0;
+    int64_t late = 0;
+    for (int32_t i = 0; i < in->pp; i++) {
+        end = larger(end, start + larger(value[i], late + round_trip[i]) + s->g[i]);
+        start += s->f[i] + s->u[i];
+        late = larger(late, lag_behind_first(in, s, i, round_trip[i]));
+    }
+    return end;
 }
 
 static int64_t value_simple(const uap_instance *in, const sums *s)
@@ -141,28 +178,15 @@ static int64_t value_simple(const uap_instance *in, const sums *s)
     return total + (c - 1) * slowest + once;
 }
 
-static int64_t tail(const uap_instance *in, const sums *s)
-{
-    int64_t worst = 0;
-    for (int32_t i = 0; i < in->pp; i++) {
-        int64_t earlier = 0;
-        for (int32_t j = 0; j < i; j++) {
-            earlier += s->b[j] + s->v[j];
-        }
-        worst = larger(worst, s->g[i] - earlier);
-    }
-    return worst;
-}
-
 static int64_t total_value(const uap_instance *in, const sums *s)
 {
     if (in->objective == UAP_OBJECTIVE_SIMPLE) {
         return value_simple(in, s);
     }
     if (in->schedule == UAP_SCHEDULE_GPIPE) {
-        return value_gpipe(in, s) + tail(in, s);
+        return value_gpipe(in, s);
     }
-    return value_1f1b(in, s) + tail(in, s);
+    return value_1f1b(in, s);
 }
 
 static void cost_of(const uap_instance *in, const int32_t *first, const int32_t *strategy,

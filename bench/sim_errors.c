@@ -16,6 +16,15 @@ typedef struct pipeline {
     int64_t inflight[MAX_STAGES];
 } pipeline;
 
+/* Gradient work of one stage: anywhere, or so much in the last stages that it decides. */
+static double draw_grad(uap_rng *rng, const uap_sim_population *population, int32_t pp,
+                        int32_t stage)
+{
+    const double grad = population->grad * uap_rng_real(rng, 0.0, 1.0);
+    const double position = (double)stage / (double)(pp - 1);
+    return population->is_late ? grad * pp * position * position : grad;
+}
+
 static void draw_pipeline(uap_rng *rng, uap_schedule schedule,
                           const uap_sim_population *population, pipeline *p)
 {
@@ -31,8 +40,7 @@ static void draw_pipeline(uap_rng *rng, uap_schedule schedule,
         const double fwd = FORWARD * uap_rng_real(rng, 1.0, 1.6);
         const double times = uap_rng_chance(rng, recompute) ? 3.0 : 2.0;
         *s = (uap_stage_cost){.fwd = (int64_t)fwd, .bwd = (int64_t)(times * fwd)};
-        s->grad = (int64_t)(population->grad * uap_rng_real(rng, 0.0, 1.0) *
-                            (1.0 + times) * fwd);
+        s->grad = (int64_t)(draw_grad(rng, population, p->pp, i) * (1.0 + times) * fwd);
         if (i + 1 < p->pp) {
             s->send_fwd = (int64_t)(FORWARD * transfer * uap_rng_real(rng, 0.5, 1.5));
             s->send_bwd = (int64_t)(FORWARD * transfer * uap_rng_real(rng, 0.5, 1.5));
@@ -74,8 +82,10 @@ uap_status uap_sim_errors_measure(uap_schedule schedule,
         draw_pipeline(&rng, schedule, population, &p);
         UAP_TRY(uap_pipeline_simulate(p.pp, p.c, p.stage, p.inflight, &truth, err));
         const int64_t span = uap_schedule_span(schedule, p.pp, p.c, p.stage, p.inflight);
+        const int64_t total =
+            uap_schedule_total(schedule, p.pp, p.c, p.stage, p.inflight);
         out->span[at] = relative(span, truth.span);
-        out->total[at] = relative(span + uap_schedule_tail(p.pp, p.stage), truth.total);
+        out->total[at] = relative(total, truth.total);
     }
     qsort(out->span, n, sizeof(double), compare);
     qsort(out->total, n, sizeof(double), compare);

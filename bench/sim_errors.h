@@ -18,6 +18,7 @@ typedef struct uap_sim_population {
     /* Upper ends of what is drawn from 0 on: */
     double transfer; /* each way, relative to a stage's forward time */
     double grad;     /* gradient work, relative to a stage's f + b */
+    bool is_late;    /* gradient work is in the last stages, and pp times as much */
 } uap_sim_population;
 
 /* Relative errors (closed form - simulation) / simulation, ascending. */

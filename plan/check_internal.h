@@ -1,6 +1,6 @@
 /* What the files plan/check*.c share: the setting of a plan, the costs of layers, links and
  * stages as docs/cost-model.md has them (section numbers below are its), and the list of
- * differences. Nothing else includes it. */
+ * differences. Nothing else but their tests includes it. */
 #ifndef UAP_PLAN_CHECK_INTERNAL_H
 #define UAP_PLAN_CHECK_INTERNAL_H
 

@@ -48,23 +48,45 @@ static int64_t paper_value(const uap_check_setting *setting, const uap_check_sta
     return once_through(setting, stage) + (setting->micro_batches - 1) * slowest;
 }
 
+/* Section 10's X_0 and the forwards' part: `back` is what the backwards of this stage and of
+ * those behind it take once the last forward has ended. */
 static int64_t gpipe_value(const uap_check_setting *setting, const uap_check_stage *stage)
 {
-    int64_t forward = 0, backward = 0;
-    for (int32_t i = 0; i < setting->pp; i++) {
-        forward = most(forward, most(stage[i].fwd, stage[i].send_fwd));
-        backward = most(backward, most(stage[i].bwd, stage[i].send_bwd));
+    const int64_t c = setting->micro_batches;
+    int64_t forward = 0, backward = 0, there = 0, back = 0, ended = 0;
+    for (int32_t i = setting->pp - 1; i >= 0; i--) {
+        const uap_check_stage *s = &stage[i];
+        forward = most(forward, most(s->fwd, s->send_fwd));
+        backward = most(backward, most(s->bwd, s->send_bwd));
+        there += s->fwd + s->send_fwd;
+        back += s->bwd + s->send_bwd;
+        ended = most(ended, back + (c - 1) * backward + s->grad);
     }
-    return once_through(setting, stage) +
-           (setting->micro_batches - 1) * (forward + backward);
+    return there + (c - 1) * forward + ended;
 }
 
-/* Section 10's recursion from the last stage to the first. */
+/* Section 10's L: by how much the last micro-batch follows the first out of stage i. */
+static int64_t last_behind_first(const uap_check_setting *setting,
+                                 const uap_check_stage *s, int64_t k, int64_t round_trip)
+{
+    const int64_t c = setting->micro_batches, p = s->fwd + s->bwd;
+    int64_t behind = most((c - 1) * s->send_fwd, (c - 1) * s->fwd + (c - k) * s->bwd);
+    if (c > k) {
+        const int64_t turns[2] = {1, (c - 1) / k};
+        for (int t = 0; t < 2; t++) {
+            behind = most(behind, turns[t] * round_trip + (c - 1 - turns[t] * k) * p);
+        }
+    }
+    return behind;
+}
+
+/* Section 10's recursion from the last stage to the first: V in value, R in last, T in
+ * total. */
 static int64_t one_f_one_b_value(const uap_check_setting *setting,
                                  const uap_check_stage *stage)
 {
     const int64_t c = setting->micro_batches;
-    int64_t round_trip = 0, value = 0;
+    int64_t round_trip = 0, value = 0, last = 0, total = 0;
     for (int32_t i = setting->pp - 1; i >= 0; i--) {
         const uap_check_stage *s = &stage[i];
         const int64_t p = s->fwd + s->bwd, o = s->send_fwd + s->send_bwd;
@@ -82,19 +104,11 @@ static int64_t one_f_one_b_value(const uap_check_setting *setting,
         }
         value = most(longest, p + o + value);
         value = most(value, round_trip + (c - 1) * most(s->send_fwd, s->send_bwd));
+        last = most(round_trip + s->grad, s->fwd + s->send_fwd + last);
+        total = most(value + s->grad, s->fwd + s->send_fwd + total);
+        total = most(total, last_behind_first(setting, s, k, round_trip) + last);
     }
-    return value;
-}
-
-/* E: what the once-per-iteration work adds behind the last backward. */
-static int64_t ending(const uap_check_setting *setting, const uap_check_stage *stage)
-{
-    int64_t latest = 0, earlier = 0;
-    for (int32_t i = 0; i < setting->pp; i++) {
-        latest = most(latest, stage[i].grad - earlier);
-        earlier += stage[i].bwd + stage[i].send_bwd;
-    }
-    return latest;
+    return total;
 }
 
 uap_status uap_check_iteration(const uap_check_setting *setting,
@@ -116,9 +130,9 @@ uap_status uap_check_iteration(const uap_check_setting *setting,
     if (setting->paper) {
         *out = paper_value(setting, stage);
     } else if (setting->pp == 1 || setting->schedule != UAP_SCHEDULE_GPIPE) {
-        *out = one_f_one_b_value(setting, stage) + ending(setting, stage);
+        *out = one_f_one_b_value(setting, stage);
     } else {
-        *out = gpipe_value(setting, stage) + ending(setting, stage);
+        *out = gpipe_value(setting, stage);
     }
     return UAP_OK;
 }

@@ -23,7 +23,6 @@ typedef struct builder {
     uap_chain *chain;
     const uap_instance *in;
     const uap_restriction *restriction;
-    bool keep_slow;
     kind_key *key;     /* [n_kinds] */
     live_extra *extra; /* [n_extra] */
     int32_t n_extra;
@@ -123,15 +122,12 @@ static bool add_live(builder *b, const uap_live_tensor *live, live_extra *extra)
 }
 
 /* True when row j makes row i useless: same classes, nowhere worse, and better or earlier. */
-static bool row_dominates(const uap_kind *kind, int32_t j, int32_t i, bool keep_slow)
+static bool row_dominates(const uap_kind *kind, int32_t j, int32_t i)
 {
     if (kind->in[j] != kind->in[i] || kind->out[j] != kind->out[i] ||
         kind->fwd[j] > kind->fwd[i] || kind->bwd[j] > kind->bwd[i] ||
         kind->grad[j] > kind->grad[i] || kind->state[j] > kind->state[i] ||
         kind->act[j] > kind->act[i] || kind->work[j] > kind->work[i]) {
-        return false;
-    }
-    if (keep_slow && kind->bwd[j] != kind->bwd[i]) {
         return false;
     }
     const bool equal = kind->fwd[j] == kind->fwd[i] && kind->bwd[j] == kind->bwd[i] &&
@@ -154,15 +150,14 @@ static void copy_row(uap_kind *kind, int32_t to, int32_t from)
     kind->origin[to] = kind->origin[from];
 }
 
-static void drop_dominated(uap_kind *kind, bool keep_slow)
+static void drop_dominated(uap_kind *kind)
 {
     int32_t kept = 0;
     for (int32_t i = 0; i < kind->n; i++) {
         bool dominated = false;
         for (int32_t j = 0; j < kind->n && !dominated; j++) {
             /* Rows below `kept` were moved; they are compared in their new place. */
-            dominated =
-                j != i && (j >= i || j < kept) && row_dominates(kind, j, i, keep_slow);
+            dominated = j != i && (j >= i || j < kept) && row_dominates(kind, j, i);
         }
         if (!dominated) {
             copy_row(kind, kept++, i);
@@ -216,7 +211,7 @@ static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
         kind->out[i] = behind == NULL ? 0 : behind->from_class[k];
         kind->origin[i] = k;
     }
-    drop_dominated(kind, b->keep_slow);
+    drop_dominated(kind);
     kind->min_time = kind->min_grad = kind->min_work = INT64_MAX;
     for (int32_t i = 0; i < kind->n; i++) {
         kind->min_time = uap_min_i64(kind->min_time, kind->fwd[i] + kind->bwd[i]);
@@ -380,8 +375,8 @@ static bool build_all(builder *b, bool *empty)
 }
 
 uap_status uap_chain_build(const uap_instance *instance,
-                           const uap_restriction *restriction, bool keep_slow,
-                           uap_chain **out, uap_err *err)
+                           const uap_restriction *restriction, uap_chain **out,
+                           uap_err *err)
 {
     *out = NULL;
     uap_arena *arena = uap_arena_new();
@@ -395,10 +390,7 @@ uap_status uap_chain_build(const uap_instance *instance,
     chain->n_layers = instance->n_layers;
     chain->pp = instance->pp;
     chain->c = instance->micro_batches;
-    builder b = {.chain = chain,
-                 .in = instance,
-                 .restriction = restriction,
-                 .keep_slow = keep_slow};
+    builder b = {.chain = chain, .in = instance, .restriction = restriction};
     bool empty = false;
     if (!build_all(&b, &empty)) {
         uap_chain_free(chain);

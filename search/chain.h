@@ -52,13 +52,12 @@ typedef struct uap_restriction {
     uint8_t **allow; /* [L], NULL: all; else [S_u] flags */
 } uap_restriction;
 
-/* Builds the chain of an instance; with keep_slow a row is dropped as dominated only where
- * its backward time is matched exactly (the tail E can reward a slow middle stage).
+/* Builds the chain of an instance; rows that another is nowhere worse than are dropped.
  * *out is NULL (and the status OK) when some layer has no allowed strategy. The instance
  * and the restriction must outlive the chain. Errors: NO_MEMORY. O(size). Local. */
 UAP_NODISCARD uap_status uap_chain_build(const uap_instance *instance,
                                          const uap_restriction *restriction,
-                                         bool keep_slow, uap_chain **out, uap_err *err);
+                                         uap_chain **out, uap_err *err);
 void uap_chain_free(uap_chain *chain); /* NULL is legal */
 
 static inline const uap_kind *uap_kind_of(const uap_chain *chain, int32_t layer)

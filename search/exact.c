@@ -4,9 +4,9 @@
  * A node is a configuration under a restriction. Working on it raises its bound: first the
  * Lagrangian bound of the whole chain, then exact searches within targets that grow from
  * the bound upwards, so that a search never looks at plans much worse than the best. What
- * the chain relaxes (ties, live tensors' layouts, the tail E of middle stages) is branched
- * on only when the best plan of the relaxation needs it. The first node whose plan is at or
- * below every other node's bound ends the search with a proof. */
+ * the chain relaxes (ties, live tensors' layouts) is branched on only when the best plan of
+ * the relaxation needs it. The first node whose plan is at or below every other node's bound
+ * ends the search with a proof. */
 #include "search/solve.h"
 
 #include "common/numbers.h"
@@ -116,7 +116,6 @@ static uap_status make_segments(chain_search *s, int64_t target, uap_err *err)
     const uap_segment_needs needs = {.split = s->pipeline.split,
                                      .grad = s->pipeline.grad,
                                      .scalar = s->pipeline.scalar,
-                                     .keep_slow = s->node->exact_tail,
                                      .round_trips = s->pipeline.round_trips,
                                      .kappa = s->pipeline.kappa,
                                      .target = target,
@@ -216,7 +215,7 @@ static uap_status search_chain(chain_search *s, int64_t most, visit *outcome,
     uap_status rc = UAP_OK;
     bool found = false;
     *outcome = VISIT_RAISED;
-    UAP_TRY(uap_pipeline_init(&s->pipeline, s->chain, s->node->exact_tail, err));
+    UAP_TRY(uap_pipeline_init(&s->pipeline, s->chain, err));
     if (!uap_choice_init(&s->choice, s->in->pp, s->in->n_layers)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
         goto done;
@@ -278,7 +277,7 @@ static uap_status visit_node(engine *e, uap_node *node, int64_t most, uap_err *e
     visit outcome = VISIT_CLOSED;
     const uap_restriction *restriction = node->n_layers > 0 ? &node->restriction : NULL;
     e->result->stats.nodes++;
-    UAP_TRY(uap_chain_build(s.in, restriction, node->exact_tail, &s.chain, err));
+    UAP_TRY(uap_chain_build(s.in, restriction, &s.chain, err));
     if (s.chain != NULL) {
         e->result->stats.solved += e->is_searched[node->config] ? 0 : 1;
         e->is_searched[node->config] = true;
@@ -310,12 +309,11 @@ static uap_status bound_node(engine *e, uap_node *node, uap_err *err)
     uap_pipeline pipeline = {0};
     uap_status rc = UAP_OK;
     const double before = cpu_seconds();
-    UAP_TRY(uap_chain_build(e->instance[node->config], restriction, node->exact_tail,
-                            &chain, err));
+    UAP_TRY(uap_chain_build(e->instance[node->config], restriction, &chain, err));
     if (chain == NULL) {
         node->bound = INT64_MAX;
     } else {
-        UAP_TRY(uap_pipeline_init(&pipeline, chain, node->exact_tail, err));
+        UAP_TRY(uap_pipeline_init(&pipeline, chain, err));
         UAP_TRY(uap_chain_bound(&pipeline, BOUND_ROUNDS, cutoff(e), &node->bound, err));
     }
     node->is_bounded = true;

@@ -130,7 +130,7 @@ uap_status uap_frugal_plan(const uap_instance *instance, uap_shortage *shortage,
     const size_t cells = (size_t)instance->pp * (size_t)instance->n_layers;
     frugal f = {0};
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_chain_build(instance, NULL, false, &chain, err));
+    UAP_TRY(uap_chain_build(instance, NULL, &chain, err));
     f.chain = chain;
     if (!collect_thresholds(&f)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the most frugal plan");

@@ -47,18 +47,18 @@ static bool stands_before(const uap_label *a, const uap_label *b)
     return a->w < b->w;
 }
 
-/* The terms of stage 0, one by one: V, V + g and V - b of a are nowhere above b's. */
+/* Stage 0, where a->p <= b->p as a stands before b. The value is the largest of terms that,
+ * but for constants, are r p + g (1 <= r <= c), c p - (k - 1) f + g and c p - (k - 1) b + g
+ * (V and then g), and of sums of p and f (the ends of later stages). None of a's may be above
+ * b's. With f no larger, p + g no larger settles all but the one that takes f off. V alone
+ * does not count, as g follows it. */
 static bool dominates_first(const uap_label *a, const uap_label *b, uap_dominance rule)
 {
     const int64_t dp = a->p - b->p; /* all differences are a - b */
     const int64_t df = a->f - b->f;
     const int64_t dg = a->g - b->g;
-    const int64_t db = dp - df;
-    const int64_t by_f = rule.c * dp - (rule.k - 1) * df;
-    const int64_t by_b = rule.c * dp - (rule.k - 1) * db;
     return a->m <= b->m && a->w <= b->w && df <= 0 && dp + dg <= 0 &&
-           rule.c * dp + dg <= 0 && by_f <= 0 && by_b <= 0 && by_f + dg <= 0 &&
-           by_b + dg <= 0 && by_f - db <= 0 && by_b - db <= 0;
+           rule.c * dp - (rule.k - 1) * df + dg <= 0;
 }
 
 /* a stands before b, so a->p <= b->p. */
@@ -67,10 +67,8 @@ static bool dominates(const uap_label *a, const uap_label *b, uap_dominance rule
     if (rule.first_stage) {
         return dominates_first(a, b, rule);
     }
-    const int64_t back_a = a->p - a->f;
-    const int64_t back_b = b->p - b->f;
     return a->m <= b->m && a->f <= b->f && a->g <= b->g && a->w <= b->w &&
-           (rule.keep_slow ? back_a == back_b : back_a <= back_b);
+           a->p - a->f <= b->p - b->f;
 }
 
 /* The least memory among kept labels, by workspace: w ascending, m descending. In the plane

@@ -25,10 +25,9 @@ typedef struct uap_label_list {
 
 /* Which comparisons dominance needs. */
 typedef struct uap_dominance {
-    bool plane;     /* f and g are 0 throughout */
-    bool keep_slow; /* the backward part p - f must be equal */
-    /* Stage 0: what counts is V + max(g, D - b), and V is a maximum of r p (1 <= r <= c) and
-     * c p - (k - 1) min(f, b), so that g may be larger where every such term makes up. */
+    bool plane; /* f and g are 0 throughout */
+    /* Stage 0: what counts is V + g and what f and p add to the ends of later stages, so that
+     * g may be larger where every term of V makes up for it. */
     bool first_stage;
     int64_t c, k;
 } uap_dominance;

@@ -164,6 +164,8 @@ static void new_maps(uap_milp_build *b)
         b->time_row[half] = new_map(b, pp);
         b->send_row[half] = new_map(b, pp);
     }
+    b->round_trip = new_map(b, pp);
+    b->span = new_map(b, pp);
     b->tail_row = new_map(b, pp);
     b->memory_row = new_map(b, pp);
     b->over = -1;

@@ -37,9 +37,11 @@ extern "C" {
     X(SEND_BWD, "v", 1)                                                                  \
     X(WORK, "W", 1)     /* i: largest workspace of stage i */                            \
     X(MAX_FWD, "mf", 0) /* longest forward (simple: longest p or o) */                   \
-    X(MAX_BWD, "mb", 0)                                                                  \
+    X(MAX_BWD, "mb", 1) /* i: longest backward from stage i on */                        \
     X(ROUND_TRIP, "RT", 1)                                                               \
     X(SPAN, "V", 1)                                                                      \
+    X(LATE, "A", 1) /* i: the last micro-batch comes this much behind the first */       \
+    X(END, "Q", 1)  /* i: from the first micro-batch's arrival to the last one's end */  \
     X(TAIL, "Tail", 0) /* E; simple: the largest g */                                    \
     X(OVER, "Over", 0) /* memory form: the largest overshoot of a stage */
 
@@ -78,14 +80,16 @@ extern "C" {
     X(TIME_BWD, "time_b", 1)                                                             \
     X(LINK_FWD, "link_f", 1) /* i: u_i */                                                \
     X(LINK_BWD, "link_b", 1)                                                             \
-    X(MEMORY, "memory", 1)       /* i: fits its cap */                                   \
-    X(WORKSPACE, "workspace", 2) /* u i */                                               \
-    X(LONGEST, "longest", 2)     /* i and 0 stage or 1 link, forward */                  \
-    X(LONGEST_BWD, "longest_b", 2)                                                       \
-    X(TRIP, "trip", 1)       /* i: RT_i */                                               \
-    X(PATH, "path", 2)       /* i and the path of V_i, numbered in the docs */           \
-    X(TAIL_AT, "tail", 1)    /* i: E */                                                  \
-    X(NO_GOOD, "no_good", 1) /* a set of layers that does not fit one stage */
+    X(MEMORY, "memory", 1)         /* i: fits its cap */                                 \
+    X(WORKSPACE, "workspace", 2)   /* u i */                                             \
+    X(LONGEST, "longest", 2)       /* i and 0 stage or 1 link, forward */                \
+    X(LONGEST_BWD, "longest_b", 2) /* and 2 what is behind */                            \
+    X(TRIP, "trip", 1)             /* i: RT_i */                                         \
+    X(PATH, "path", 2)             /* i and the path of V_i, numbered in the docs */     \
+    X(LAG, "lag", 2)               /* i and the path of L_i, numbered in the docs */     \
+    X(END, "end", 2)               /* i: Q_i above 1 V_i, 2 RT_i + A_i */                \
+    X(TAIL_AT, "tail", 1)          /* i: E */                                            \
+    X(NO_GOOD, "no_good", 1)       /* a set of layers that does not fit one stage */
 
 typedef enum uap_milp_column {
 #define UAP_MILP_ENUM(name, text, n) UAP_COL_##name,

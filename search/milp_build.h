@@ -46,18 +46,19 @@ typedef struct uap_milp_build {
     int32_t halves; /* 2: forward and backward apart; 1: together in the forward half */
 
     /* Columns by what they stand for; -1 where there is none. */
-    int32_t *place;    /* [L][pp] */
-    int32_t *strategy; /* [L] first of S_u */
-    int32_t *marginal; /* [L][pp] first of S_u */
-    int32_t *stay;     /* [L][pp] */
-    int32_t *cut;      /* [L][pp] */
-    int32_t *time[2];  /* [pp] f, b */
-    int32_t *send[2];  /* [pp] u, v */
-    int32_t over;      /* memory form */
+    int32_t *place;             /* [L][pp] */
+    int32_t *strategy;          /* [L] first of S_u */
+    int32_t *marginal;          /* [L][pp] first of S_u */
+    int32_t *stay;              /* [L][pp] */
+    int32_t *cut;               /* [L][pp] */
+    int32_t *time[2];           /* [pp] f, b */
+    int32_t *send[2];           /* [pp] u, v */
+    int32_t *round_trip, *span; /* [pp] RT and V, of 1f1b */
+    int32_t over;               /* memory form */
     /* Rows that gather entries from many places; -1 where there is none. */
     int32_t *time_row[2]; /* [pp] sum of what stage i pays - f_i = 0 */
     int32_t *send_row[2]; /* [pp] */
-    int32_t *tail_row;    /* [pp] */
+    int32_t *tail_row;    /* [pp] E - g_i + ... >= 0 */
     int32_t *memory_row;  /* [pp] */
 } uap_milp_build;
 

@@ -111,7 +111,8 @@ static void add_time_sums(uap_milp_build *b)
     }
 }
 
-/* E >= g_i - sum of b_j + v_j before i (full), or >= g_i (simple). */
+/* E >= g_i less what its stage ends before stage 0 (full; milp_value.c adds that part), or
+ * >= g_i (simple). */
 static void add_tail(uap_milp_build *b)
 {
     int64_t grad = 0;
@@ -128,10 +129,6 @@ static void add_tail(uap_milp_build *b)
     for (int32_t i = 0; i < b->in->pp; i++) {
         b->tail_row[i] = uap_milp_add_row(b, UAP_ROW_TAG(TAIL_AT, i), 0.0, HUGE_VAL);
         uap_milp_put(b, b->tail_row[i], tail, 1.0);
-        for (int32_t j = 0; j < i && b->halves == 2; j++) {
-            uap_milp_put(b, b->tail_row[i], b->time[UAP_BWD][j], 1.0);
-            uap_milp_put(b, b->tail_row[i], b->send[UAP_BWD][j], 1.0);
-        }
     }
 }
 

@@ -84,10 +84,8 @@ void uap_pool_free(uap_node_pool *pool)
 /* A child with the parent's restrictions. False: no memory. */
 static bool copy_node(const uap_instance *in, const uap_node *node, uap_node *child)
 {
-    *child = (uap_node){.config = node->config,
-                        .bound = node->bound,
-                        .exact_tail = node->exact_tail,
-                        .n_layers = in->n_layers};
+    *child = (uap_node){
+        .config = node->config, .bound = node->bound, .n_layers = in->n_layers};
     child->restriction.allow =
         uap_calloc((size_t)in->n_layers, sizeof *child->restriction.allow);
     if (child->restriction.allow == NULL) {
@@ -258,16 +256,5 @@ uap_status uap_node_branch(const uap_instance *instance, const uap_node *node,
             return rc;
         }
     }
-    if (node->exact_tail) {
-        return UAP_FAIL(err, INTERNAL, "a relaxed plan's value does not hold");
-    }
-    uap_node child;
-    bool ok = copy_node(instance, node, &child);
-    if (ok) {
-        child.exact_tail = true;
-        ok = uap_pool_push(pool, &child);
-        *count = ok ? 1 : 0;
-    }
-    uap_node_clear(&child);
-    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+    return UAP_FAIL(err, INTERNAL, "a relaxed plan's value does not hold");
 }

@@ -15,7 +15,6 @@ typedef struct uap_node {
     int64_t serial;              /* age */
     int32_t visits;              /* searches within targets so far */
     bool is_bounded;             /* the Lagrangian bound of the chain is in */
-    bool exact_tail;             /* E of every stage counts */
     int32_t n_layers;            /* of allow below; 0 while unrestricted */
     uap_restriction restriction; /* owned */
 } uap_node;
@@ -36,8 +35,8 @@ uap_node uap_pool_pop(uap_node_pool *pool);
 void uap_pool_free(uap_node_pool *pool);
 
 /* Splits a node whose relaxed plan `choice` does not hold in the instance: by the class of
- * a broken tie, else by the layout of a live tensor's producer, else by switching to the
- * exact tail. children: pushed to the pool with the node's bound; *count of them.
+ * a broken tie, else by the layout of a live tensor's producer. children: pushed to the
+ * pool with the node's bound; *count of them.
  * Errors: NO_MEMORY, INTERNAL (nothing left to branch on). */
 UAP_NODISCARD uap_status uap_node_branch(const uap_instance *instance,
                                          const uap_node *node, const uap_choice *choice,

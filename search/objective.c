@@ -44,19 +44,30 @@ bool uap_schedule_by_name(const char *name, uap_schedule *out)
     return false;
 }
 
-/* Flow shops of forward and of backward with identical jobs, one after the other. */
-static int64_t span_gpipe(int32_t pp, int64_t c, const uap_stage_cost *stage)
+/* What a schedule takes: until the last backward ends (V), and until the work behind it is
+ * done too (V + E). */
+typedef struct schedule_time {
+    int64_t span, total;
+} schedule_time;
+
+/* Flow shops of forward and of backward with identical jobs, one after the other. Stage i
+ * ends its backward when the flow shop of the stages behind it and its own has ended. */
+static schedule_time time_gpipe(int32_t pp, int64_t c, const uap_stage_cost *stage)
 {
-    int64_t sum = 0;
-    int64_t max_fwd = 0;
-    int64_t max_bwd = 0;
-    for (int32_t i = 0; i < pp; i++) {
+    int64_t sum = 0;     /* S_i */
+    int64_t max_fwd = 0; /* of all stages behind and this one, and */
+    int64_t max_bwd = 0; /* the same of backward: MB_i */
+    int64_t total = 0;   /* X_i */
+    for (int32_t i = pp; i-- > 0;) {
         const uap_stage_cost *s = &stage[i];
         sum += s->fwd + s->bwd + s->send_fwd + s->send_bwd;
         max_fwd = uap_max_i64(max_fwd, uap_max_i64(s->fwd, s->send_fwd));
         max_bwd = uap_max_i64(max_bwd, uap_max_i64(s->bwd, s->send_bwd));
+        total =
+            uap_max_i64(total + s->fwd + s->send_fwd, sum + (c - 1) * max_bwd + s->grad);
     }
-    return sum + (c - 1) * (max_fwd + max_bwd);
+    return (schedule_time){sum + (c - 1) * (max_fwd + max_bwd),
+                           total + (c - 1) * max_fwd};
 }
 
 /* X_i: what stage i alone imposes, given the round trip of a micro-batch behind it.
@@ -76,11 +87,33 @@ static int64_t span_of_stage(const uap_stage_cost *s, int64_t c, int64_t infligh
     return x;
 }
 
-static int64_t span_1f1b(int32_t pp, int64_t c, const uap_stage_cost *stage,
-                         const int64_t *inflight)
+/* L_i: how long after its first forward stage i starts its last one, or its link is free for
+ * it: the others come first, and a full stage waits for round trips. */
+static int64_t last_start(const uap_stage_cost *s, int64_t c, int64_t inflight,
+                          int64_t round_trip)
+{
+    const int64_t p = s->fwd + s->bwd;
+    const int64_t k = uap_min_i64(inflight, c);
+    int64_t start =
+        uap_max_i64((c - 1) * s->fwd + (c - k) * s->bwd, (c - 1) * s->send_fwd);
+    if (c > k) {
+        const int64_t rounds = (c - 1) / k;
+        start = uap_max_i64(start, round_trip + (c - 1 - k) * p);
+        start = uap_max_i64(start, rounds * round_trip + (c - 1 - rounds * k) * p);
+    }
+    return start;
+}
+
+/* Stage i starts when a micro-batch has come through the stages before it. From then on it
+ * and what is behind it take V_i; or the last micro-batch sets out late from a stage before
+ * (L), and goes to the end and back to stage i. Then comes its own gradient work. */
+static schedule_time time_1f1b(int32_t pp, int64_t c, const uap_stage_cost *stage,
+                               const int64_t *inflight)
 {
     int64_t round_trip = 0;
-    int64_t span = 0;
+    int64_t span = 0;  /* V_i */
+    int64_t alone = 0; /* R_i: the last micro-batch from stage i on, and gradient work */
+    int64_t total = 0; /* T_i */
     for (int32_t i = pp; i-- > 0;) {
         const uap_stage_cost *s = &stage[i];
         const int64_t through = s->fwd + s->bwd + s->send_fwd + s->send_bwd;
@@ -88,28 +121,32 @@ static int64_t span_1f1b(int32_t pp, int64_t c, const uap_stage_cost *stage,
         const int64_t link = round_trip + (c - 1) * uap_max_i64(s->send_fwd, s->send_bwd);
         span = uap_max_i64(through + span, link);
         span = uap_max_i64(span, span_of_stage(s, c, inflight[i], round_trip));
+        alone = uap_max_i64(round_trip + s->grad, s->fwd + s->send_fwd + alone);
+        total = uap_max_i64(span + s->grad, s->fwd + s->send_fwd + total);
+        total = uap_max_i64(total, last_start(s, c, inflight[i], round_trip) + alone);
     }
-    return span;
+    return (schedule_time){span, total};
+}
+
+static schedule_time time_of(uap_schedule schedule, int32_t pp, int64_t c,
+                             const uap_stage_cost *stage, const int64_t *inflight)
+{
+    if (schedule == UAP_SCHEDULE_GPIPE) {
+        return time_gpipe(pp, c, stage);
+    }
+    return time_1f1b(pp, c, stage, inflight);
 }
 
 int64_t uap_schedule_span(uap_schedule schedule, int32_t pp, int64_t c,
                           const uap_stage_cost *stage, const int64_t *inflight)
 {
-    if (schedule == UAP_SCHEDULE_GPIPE) {
-        return span_gpipe(pp, c, stage);
-    }
-    return span_1f1b(pp, c, stage, inflight);
+    return time_of(schedule, pp, c, stage, inflight).span;
 }
 
-int64_t uap_schedule_tail(int32_t pp, const uap_stage_cost *stage)
+int64_t uap_schedule_total(uap_schedule schedule, int32_t pp, int64_t c,
+                           const uap_stage_cost *stage, const int64_t *inflight)
 {
-    int64_t tail = 0;
-    int64_t later = 0; /* stage i ends its backward this long before stage 0 */
-    for (int32_t i = 0; i < pp; i++) {
-        tail = uap_max_i64(tail, stage[i].grad - later);
-        later += stage[i].bwd + stage[i].send_bwd;
-    }
-    return tail;
+    return time_of(schedule, pp, c, stage, inflight).total;
 }
 
 /* sum p + sum o + (c-1) max(p, o) + max g; p and o stand in the forward halves. */
@@ -135,8 +172,7 @@ int64_t uap_stages_value(const uap_instance *instance, const uap_stage_cost *sta
     if (instance->objective == UAP_OBJECTIVE_SIMPLE) {
         return value_simple(pp, c, stage);
     }
-    return uap_schedule_span(instance->schedule, pp, c, stage, instance->inflight) +
-           uap_schedule_tail(pp, stage);
+    return uap_schedule_total(instance->schedule, pp, c, stage, instance->inflight);
 }
 
 static int32_t stage_of(const uap_instance *instance, const uap_choice *choice,

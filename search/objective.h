@@ -30,8 +30,10 @@ bool uap_schedule_by_name(const char *name, uap_schedule *out);
 int64_t uap_schedule_span(uap_schedule schedule, int32_t pp, int64_t c,
                           const uap_stage_cost *stage, const int64_t *inflight);
 
-/* E: what the once-per-iteration work of the slowest stage adds behind V, ticks. */
-int64_t uap_schedule_tail(int32_t pp, const uap_stage_cost *stage);
+/* V + E: until the last stage has done its once-per-iteration work too, ticks. Never below
+ * V + g_0, grows with every time of every stage. inflight as in the instance. */
+int64_t uap_schedule_total(uap_schedule schedule, int32_t pp, int64_t c,
+                           const uap_stage_cost *stage, const int64_t *inflight);
 
 /* Costs of every stage of a choice. stage: [pp], out. Local, O(L + live tensors). */
 void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,

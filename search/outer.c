@@ -34,13 +34,12 @@ static double smaller_half_share(const uap_chain *chain)
     return fmin(0.5, fmin(fwd, bwd) * (1 + 1e-12));
 }
 
-uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain,
-                             bool exact_tail, uap_err *err)
+uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain, uap_err *err)
 {
     const uap_instance *in = chain->instance;
     const size_t pp = (size_t)chain->pp;
     const double c = (double)chain->c;
-    *pipeline = (uap_pipeline){.chain = chain, .exact_tail = exact_tail};
+    *pipeline = (uap_pipeline){.chain = chain};
     pipeline->split = uap_calloc(pp, sizeof *pipeline->split);
     pipeline->grad = uap_calloc(pp, sizeof *pipeline->grad);
     pipeline->kappa = uap_calloc(pp, sizeof *pipeline->kappa);
@@ -62,10 +61,11 @@ uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain,
     for (int32_t i = 0; i < chain->pp; i++) {
         const double k = fmin((double)in->inflight[i], c);
         pipeline->kappa[i] = pipeline->round_trips ? c - 1 - (k - 1) * share : c - 1;
-        pipeline->grad[i] = any_grad && (!full || exact_tail || i < 2);
+        pipeline->grad[i] = any_grad;
+        /* A stage that holds one micro-batch has V in p alone; its forward part still counts
+         * for the stages behind it, which start that much later (T). */
         pipeline->split[i] =
-            full && (!pipeline->round_trips || k > 1 ||
-                     (any_grad && i + 1 < chain->pp && (exact_tail || i == 0)));
+            full && (!pipeline->round_trips || k > 1 || (any_grad && i + 1 < chain->pp));
         if (pipeline->scalar) {
             pipeline->kappa[i] = 0;
             pipeline->grad[i] = pipeline->split[i] = false;

@@ -17,7 +17,6 @@ extern "C" {
 /* A chain under one schedule, with the weights of the relaxation. */
 typedef struct uap_pipeline {
     const uap_chain *chain;
-    bool exact_tail;    /* E of every stage; else only of stages 0 and 1 (a relaxation) */
     bool *split, *grad; /* [pp] what the recursion needs of a stage's times */
     bool scalar;
     bool round_trips; /* 1f1b and 1f1b-eager */
@@ -26,7 +25,7 @@ typedef struct uap_pipeline {
 
 /* Errors: NO_MEMORY. Freed by uap_pipeline_free. */
 UAP_NODISCARD uap_status uap_pipeline_init(uap_pipeline *pipeline, const uap_chain *chain,
-                                           bool exact_tail, uap_err *err);
+                                           uap_err *err);
 void uap_pipeline_free(uap_pipeline *pipeline);
 
 /* Lists of the relaxation, opaque. */

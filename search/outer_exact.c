@@ -1,12 +1,12 @@
 /* The exact recursion over cuts, from the last stage to the first, on the Pareto sets of
  * segments. A label holds what the schedule's value needs of everything from a stage on:
  *
- *   simple  a = S, b = longest stage or boundary,     d = largest g
- *   gpipe   a = S, b = longest forward, e = longest backward, d = E so far
- *   1f1b    a = RT, b = V, d = E so far
+ *   simple  a = S, b = longest stage or boundary, d = largest g
+ *   gpipe   a = S, b = longest forward, d = X, e = longest backward (MB)
+ *   1f1b    a = RT, b = V, d = T, r = R
  *
  * Behind a boundary the 1f1b label also keeps e = (c-1) max(u, v) of that boundary. The value
- * grows with every entry, so that labels worse in all four are dropped. */
+ * grows with every entry, so that labels worse in all of them are dropped. */
 #include "search/outer_lists.h"
 
 #include "common/numbers.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct tail_label {
-    int64_t a, b, d, e;
+    int64_t a, b, d, e, r;
     int32_t next;  /* label of the next stage's start, -1 behind the last stage */
     int32_t point; /* segment point of this stage */
     int32_t layer; /* last layer of this stage, and its */
@@ -29,12 +29,14 @@ typedef struct label_pool {
 
 typedef struct exact_run {
     uap_outer *o;
-    label_pool pool;  /* labels of all stage starts */
-    uap_list *suffix; /* [L][width] lists into pool, of the stage at hand */
-    label_pool cross; /* labels behind boundaries, of the stage at hand */
-    uap_list *tail;   /* [L][width] lists into cross */
-    label_pool acc;   /* list under construction */
-    int64_t best;     /* target, then the best value found */
+    label_pool pool;     /* labels of all stage starts */
+    uap_list *suffix;    /* [L][width] lists into pool, of the stage at hand */
+    label_pool cross;    /* labels behind boundaries, of the stage at hand */
+    uap_list *tail;      /* [L][width] lists into cross */
+    label_pool acc;      /* list under construction */
+    int64_t *fwd_before; /* [L] least forward time of all layers before, and */
+    int64_t *lag;        /* [L] least backward time of them and least g of layer 0 */
+    int64_t best;        /* target, then the best value found */
     int32_t best_label;
     bool no_memory;
 } exact_run;
@@ -59,7 +61,7 @@ static bool pool_push(exact_run *run, label_pool *pool, const tail_label *label)
 
 static bool nowhere_worse(const tail_label *a, const tail_label *b)
 {
-    return a->a <= b->a && a->b <= b->b && a->d <= b->d && a->e <= b->e;
+    return a->a <= b->a && a->b <= b->b && a->d <= b->d && a->e <= b->e && a->r <= b->r;
 }
 
 /* Adds to the list under construction unless dominated; drops what it dominates. */
@@ -118,9 +120,25 @@ static int64_t own_span(const uap_outer *o, int32_t i, int64_t p, int64_t half,
     return x;
 }
 
-/* The label from stage i on, given the label behind its boundary. */
+/* L_i of docs/cost-model.md but for the boundary's part, which cross() has. */
+static int64_t last_start(const uap_outer *o, int32_t i, const uap_segment_point *q,
+                          int64_t rt)
+{
+    const int64_t c = o->c;
+    const int64_t k = uap_min_i64(o->chain->instance->inflight[i], c);
+    int64_t start = (c - 1) * q->f + (c - k) * (q->p - q->f);
+    if (c > k) {
+        const int64_t rounds = (c - 1) / k;
+        start = uap_max_i64(start, rt + (c - 1 - k) * q->p);
+        start = uap_max_i64(start, rounds * rt + (c - 1 - rounds * k) * q->p);
+    }
+    return start;
+}
+
+/* The label from stage i on, given the label behind its boundary. lag: what the stages
+ * before and g_0 add at least to the time from the end of stage i's last backward on. */
 static tail_label extend(const uap_outer *o, int32_t i, const uap_segment_point *q,
-                         const tail_label *t)
+                         int64_t lag, const tail_label *t)
 {
     tail_label n = {.next = t->next};
     const int64_t bwd = q->p - q->f;
@@ -134,15 +152,21 @@ static tail_label extend(const uap_outer *o, int32_t i, const uap_segment_point 
         n.d = uap_max_i64(t->d, q->g);
         return n;
     }
-    n.d = uap_max_i64(q->g, uap_max_i64(0, t->d - bwd));
+    /* What the stages before add to the last backward in any case, g may add for nothing:
+     * up to there all g are the same, which lets more labels dominate. */
+    const int64_t late = uap_max_i64(q->g, lag);
     n.a = t->a + q->p;
     if (is_gpipe(o)) {
         n.b = uap_max_i64(t->b, q->f);
         n.e = uap_max_i64(t->e, bwd);
-        return n;
+        n.d = n.a + (o->c - 1) * n.e + late;
+    } else {
+        n.b = uap_max_i64(q->p + t->b, n.a + t->e);
+        n.b = uap_max_i64(n.b, own_span(o, i, q->p, uap_min_i64(q->f, bwd), n.a));
+        n.r = uap_max_i64(n.a + late, q->f + t->r);
+        n.d = uap_max_i64(n.b + late, last_start(o, i, q, n.a) + n.r);
     }
-    n.b = uap_max_i64(q->p + t->b, n.a + t->e);
-    n.b = uap_max_i64(n.b, own_span(o, i, q->p, uap_min_i64(q->f, bwd), n.a));
+    n.d = uap_max_i64(n.d, q->f + t->d);
     return n;
 }
 
@@ -155,7 +179,7 @@ static tail_label cross(const uap_outer *o, const tail_label *s, int64_t u, int6
         n.b = uap_max_i64(n.b, u + v);
         return n;
     }
-    n.d = uap_max_i64(0, n.d - v);
+    n.d += u;
     if (is_gpipe(o)) {
         n.b = uap_max_i64(n.b, u);
         n.e = uap_max_i64(n.e, v);
@@ -163,6 +187,8 @@ static tail_label cross(const uap_outer *o, const tail_label *s, int64_t u, int6
     }
     n.b += u + v;
     n.e = (o->c - 1) * uap_max_i64(u, v);
+    n.r += u;
+    n.d = uap_max_i64(n.d, (o->c - 1) * u + n.r);
     return n;
 }
 
@@ -176,9 +202,9 @@ static int64_t value_of(const uap_outer *o, const tail_label *s)
         return s->a + (o->c - 1) * s->b + s->d;
     }
     if (is_gpipe(o)) {
-        return s->a + (o->c - 1) * (s->b + s->e) + s->d;
+        return s->d + (o->c - 1) * s->b;
     }
-    return s->b + s->d;
+    return s->d;
 }
 
 /* False when no prefix can bring the label within the target. */
@@ -188,6 +214,9 @@ static bool can_reach(const exact_run *run, int32_t i, int32_t a, int32_t x,
     const uap_outer *o = run->o;
     const uap_list *head = uap_outer_head(o, i, a, x);
     double m = 0;
+    if (value_of(o, s) + (is_simple(o) ? 0 : run->fwd_before[a]) > run->best) {
+        return false; /* stages before only add to it */
+    }
     if (is_simple(o)) {
         m = (double)(o->c - 1) * (double)s->b;
     } else if (is_gpipe(o)) {
@@ -212,6 +241,7 @@ static bool labels_of_start(exact_run *run, int32_t i, int32_t a, int32_t x)
     const uap_outer *o = run->o;
     const uap_chain *chain = o->chain;
     const uap_group *group = uap_outer_group(o, i, a);
+    const int64_t lag = i == 0 ? 0 : run->lag[a];
     for (int32_t l = 1; l <= group->n_len && a + l <= chain->n_layers; l++) {
         const int32_t b = a + l - 1;
         const int32_t n_out = uap_kind_of(chain, b)->n_out;
@@ -221,7 +251,7 @@ static bool labels_of_start(exact_run *run, int32_t i, int32_t a, int32_t x)
             for (int32_t j = 0; j < set->count && tail->count > 0; j++) {
                 const uap_segment_point *q = &o->segments->point[set->first + j];
                 for (int32_t k = 0; k < tail->count; k++) {
-                    tail_label n = extend(o, i, q, &run->cross.at[tail->first + k]);
+                    tail_label n = extend(o, i, q, lag, &run->cross.at[tail->first + k]);
                     n.point = (int32_t)(set->first + j);
                     n.layer = b;
                     n.cls = y;
@@ -285,6 +315,27 @@ static bool cross_stage(exact_run *run, int32_t i)
         }
     }
     return true;
+}
+
+/* Sums of the least times of the layers before each. */
+static void sum_before(exact_run *run)
+{
+    const uap_chain *chain = run->o->chain;
+    int64_t fwd = 0;
+    int64_t lag = uap_kind_of(chain, 0)->min_grad;
+    for (int32_t u = 0; u < chain->n_layers; u++) {
+        const uap_kind *kind = uap_kind_of(chain, u);
+        int64_t least_fwd = INT64_MAX;
+        int64_t least_bwd = INT64_MAX;
+        for (int32_t k = 0; k < kind->n; k++) {
+            least_fwd = uap_min_i64(least_fwd, kind->fwd[k]);
+            least_bwd = uap_min_i64(least_bwd, kind->bwd[k]);
+        }
+        run->fwd_before[u] = fwd;
+        run->lag[u] = lag;
+        fwd += least_fwd;
+        lag += least_bwd;
+    }
 }
 
 static bool start_behind_last(exact_run *run)
@@ -356,7 +407,15 @@ uap_status uap_outer_exact(uap_outer *outer, int64_t *value, uap_choice *choice,
     *found = false;
     run.suffix = uap_calloc(n, sizeof *run.suffix);
     run.tail = uap_calloc(n, sizeof *run.tail);
-    if (run.suffix == NULL || run.tail == NULL || !run_stages(&run)) {
+    run.fwd_before = uap_calloc((size_t)outer->chain->n_layers, sizeof *run.fwd_before);
+    run.lag = uap_calloc((size_t)outer->chain->n_layers, sizeof *run.lag);
+    bool ok = run.suffix != NULL && run.tail != NULL && run.fwd_before != NULL &&
+              run.lag != NULL;
+    if (ok) {
+        sum_before(&run);
+        ok = run_stages(&run);
+    }
+    if (!ok) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
         goto done;
     }
@@ -368,6 +427,8 @@ uap_status uap_outer_exact(uap_outer *outer, int64_t *value, uap_choice *choice,
 done:
     uap_free(run.suffix);
     uap_free(run.tail);
+    uap_free(run.fwd_before);
+    uap_free(run.lag);
     uap_free(run.pool.at);
     uap_free(run.cross.at);
     uap_free(run.acc.at);

@@ -192,9 +192,11 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
         memory[u] = least_of(row->m, kind->n);
         total += (double)time[u];
     }
-    const double spare = ((double)target - total) / (kappa > 1e-9 ? kappa : 1e-9);
+    /* One micro-batch waits for no stage: any length will do where the chain is in time. */
+    const bool limited = chain->pp > 1 && kappa > 0;
+    const double spare = limited ? ((double)target - total) / kappa : 0;
     const int32_t most = n_layers - chain->pp + 1;
-    cls->p_limit = chain->pp > 1 ? spare * (1 + RELATIVE_MARGIN) + 1 : HUGE_VAL;
+    cls->p_limit = limited ? spare * (1 + RELATIVE_MARGIN) + 1 : HUGE_VAL;
     cls->n_max = 0;
     int32_t a = 0;
     double t = 0;
@@ -401,9 +403,11 @@ static void choose_measures(const uap_stage_class *cls, bool round_trips,
     }
 }
 
-/* Whether g of a stage that starts at this layer can never decide E: all backward work of
+/* Whether g of a stage i that starts at this layer can never decide: all backward work of
  * the layers before, at its least, takes longer than all g of the group's layers, at its
- * most. The simple objective adds the largest g as it stands. */
+ * most. Then V, which is at least f + u + b + v of the stages before and V_i, is above what
+ * g_i ends with, f + u of the stages before and V_i + g_i (gpipe: the same with S_i +
+ * (c-1) MB_i for V_i). The simple objective adds the largest g as it stands. */
 static bool grad_is_idle(const uap_segments *s, const uap_group *group)
 {
     const uap_chain *chain = s->chain;
@@ -532,7 +536,6 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->arena = arena;
     s->stop = needs->stop;
     s->context = needs->context;
-    s->keep_slow = needs->keep_slow;
     s->is_round_trip = needs->round_trips;
     if (!build_all(s, needs)) {
         uap_segments_free(s);

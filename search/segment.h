@@ -22,7 +22,7 @@ extern "C" {
 /* Linear measures of a segment that bounds and budgets speak of, with integer weights:
  * cp p + cf f + cg g. The span is what a stage of time p and forward time f costs alone,
  * c p - (k - 1) f under 1f1b (f stands for the smaller half, which only lowers it), else
- * c p. Stage 0's come with g as well, since E is at least g_0. */
+ * c p. Stage 0's come with g as well, since no plan takes less than V + g_0. */
 typedef enum uap_measure {
     UAP_MEASURE_TIME,
     UAP_MEASURE_TIME_GRAD,
@@ -97,7 +97,7 @@ typedef struct uap_group {
     int32_t cells;   /* per x */
     int32_t n_functionals;
     uap_measure measure[UAP_MAX_FUNCTIONALS];
-    bool no_grad; /* g can never decide E: stage 0's backward and g outlast it */
+    bool no_grad; /* g can never decide: it ends before stage 0's last backward does */
     int32_t sum, alone,
         round; /* which bounds the share of S, the span, the rounds; -1: none */
     double
@@ -117,7 +117,6 @@ typedef struct uap_segments {
     const uap_chain *chain;
     uap_arena *arena;
     bool is_round_trip; /* 1f1b: V is the maximum that labels of stage 0 know */
-    bool keep_slow;     /* dominance must not rely on a smaller backward time */
     int32_t n_classes, n_groups;
     uap_stage_class *cls; /* [n_classes] */
     int32_t *class_of;    /* [pp] */
@@ -144,7 +143,6 @@ static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length
 typedef struct uap_segment_needs {
     const bool *split, *grad; /* [pp] */
     bool scalar;
-    bool keep_slow;
     bool round_trips;    /* 1f1b: a stage waits for what it has in flight */
     const double *kappa; /* [pp] the same for all stages, to limit lengths */
     int64_t target;

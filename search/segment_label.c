@@ -79,7 +79,6 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
     const bool first = group->start == 0 && run->cls->grad && run->s->is_round_trip;
     const bool full = run->only < 0;
     run->rule = (uap_dominance){.plane = is_plane(run),
-                                .keep_slow = full && run->s->keep_slow,
                                 .first_stage = full && first && chain->pp > 1,
                                 .c = chain->c,
                                 .k = uap_min_i64(run->cls->inflight, chain->c)};
@@ -241,10 +240,8 @@ static bool set_covers(const uap_segments *s, const uap_segment_set *set,
 {
     for (int32_t i = 0; i < set->count; i++) {
         const uap_segment_point *q = &s->point[set->first + i];
-        const int64_t back_q = q->p - q->f;
-        const int64_t back = label->p - label->f;
         if (q->p <= label->p && q->f <= label->f && q->g <= label->g &&
-            (s->keep_slow ? back_q == back : back_q <= back)) {
+            q->p - q->f <= label->p - label->f) {
             return true;
         }
     }

@@ -136,6 +136,42 @@ static void test_every_plan_has_its_value(void **state)
     assert_true(ties >= 10);
 }
 
+/* Much gradient work, so that every row of E decides for some plan. */
+static void test_late_gradient_work_has_its_value(void **state)
+{
+    (void)state;
+    static const uap_generate_range deep = {4, 6, 1, 3, 3, 5};
+    int fitting = 0;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        uap_err err = {0};
+        uap_instance *in = NULL;
+        uap_rng rng;
+        uap_rng_seed(&rng, seed);
+        assert_ok(uap_generate_random(seed, &deep, &in, &err), &err);
+        for (int32_t t = 0; t < in->n_tables; t++) {
+            const uap_layer_table *table = &in->table[t];
+            for (int32_t k = 0; k < table->n; k++) {
+                table->grad[k] =
+                    uap_rng_range(&rng, 0, 20) * (table->fwd[k] + table->bwd[k]);
+            }
+        }
+        for (int32_t i = 0; i < in->pp; i++) {
+            in->cap[i] = (int64_t)1 << 60;
+        }
+        uap_milp *m = milp_of(in, UAP_MILP_TIME);
+        uap_choice choice;
+        assert_true(uap_choice_init(&choice, in->pp, in->n_layers));
+        for (int n = 0; n < 4; n++) {
+            draw_plan(in, &rng, &choice);
+            check_plan(in, m, &choice, &fitting);
+        }
+        uap_choice_free(&choice);
+        uap_milp_free(m);
+        uap_instance_free(in);
+    }
+    assert_true(fitting >= 300);
+}
+
 /* The memory form: what a plan's tightest stage lacks. */
 static void test_memory_form_measures_overshoot(void **state)
 {
@@ -306,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_plan_has_its_value),
+        cmocka_unit_test(test_late_gradient_work_has_its_value),
         cmocka_unit_test(test_memory_form_measures_overshoot),
         cmocka_unit_test(test_decode_undoes_encode),
         cmocka_unit_test(test_lp_text_reads_back),

@@ -85,18 +85,119 @@ static void the_fill_saves_the_smaller_half(void **state)
     assert_i64(uap_schedule_span(UAP_SCHEDULE_1F1B_EAGER, 2, 3, back, inflight), 44);
 }
 
-static void tail_by_hand(void **state)
+/* The last micro-batch leaves stage 1 before stage 0, by its way back of 1 + 4 in both
+ * schedules: g = 9 there ends 4 later than V, g = 2 in stage 0 ends 2 later. */
+static void late_gradient_work_by_hand(void **state)
 {
     (void)state;
-    const uap_stage_cost late[3] = {{.bwd = 4, .send_bwd = 1, .grad = 3},
-                                    {.bwd = 7, .send_bwd = 2, .grad = 0},
-                                    {.bwd = 9, .grad = 30}};
-    assert_i64(uap_schedule_tail(3, late), 30 - 4 - 1 - 7 - 2);
-    const uap_stage_cost early[2] = {{.bwd = 4, .send_bwd = 1, .grad = 3},
-                                     {.bwd = 4, .grad = 6}};
-    assert_i64(uap_schedule_tail(2, early), 3);
-    const uap_stage_cost hidden[2] = {{.bwd = 4, .send_bwd = 3}, {.grad = 6}};
-    assert_i64(uap_schedule_tail(2, hidden), 0);
+    uap_stage_cost s[2] = {unbalanced[0], unbalanced[1]};
+    const int64_t all[2] = {3, 3};
+    const int64_t some[2] = {2, 1};
+    s[0].grad = 2;
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_GPIPE, 2, 3, s, all), 44 + 2);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 3, s, some), 44 + 2);
+    s[1].grad = 9;
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_GPIPE, 2, 3, s, all), 44 + 4);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 3, s, some), 44 + 4);
+    s[1].grad = 6;
+    s[0].grad = 0;
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 3, s, some), 44 + 1);
+    s[1].grad = 5;
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 3, s, some), 44);
+}
+
+/* Stages of 1 + 1, 4 + 4 and 1 + 1, four micro-batches. Under gpipe stage 2 has its forwards
+ * at 18 and its backwards at 22, while stage 1 is busy until 35 and stage 0 until 36. Under
+ * 1f1b stage 1 runs F F B F B F B B from 1 to 33; its last forward ends at 25, and stage 2 is
+ * done with it at 27. */
+static void a_slow_stage_between_hides_gradient_work(void **state)
+{
+    (void)state;
+    uap_stage_cost s[3] = {
+        {.fwd = 1, .bwd = 1}, {.fwd = 4, .bwd = 4}, {.fwd = 1, .bwd = 1, .grad = 6}};
+    const int64_t all[3] = {4, 4, 4};
+    const int64_t some[3] = {3, 2, 1};
+    assert_i64(uap_schedule_span(UAP_SCHEDULE_GPIPE, 3, 4, s, all), 36);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_GPIPE, 3, 4, s, all), 36);
+    assert_i64(uap_schedule_span(UAP_SCHEDULE_1F1B, 3, 4, s, some), 34);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 3, 4, s, some), 34);
+    s[2].grad = 30;
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_GPIPE, 3, 4, s, all), 22 + 30);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 3, 4, s, some), 27 + 30);
+    s[2].grad = 0;
+    s[1].grad = 3; /* stage 1 ends at 35 and at 33, 1 before stage 0 */
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_GPIPE, 3, 4, s, all), 35 + 3);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 3, 4, s, some), 33 + 3);
+}
+
+/* Four micro-batches, two stages, g = 100 in the last: it starts when the last micro-batch
+ * is there, which waits for stage 0 (busy), the link, or the way back of those before. */
+static void the_last_micro_batch_comes_late(void **state)
+{
+    (void)state;
+    const int64_t two[2] = {2, 1};
+    const int64_t one[2] = {1, 1};
+    const uap_stage_cost busy[2] = {{.fwd = 6, .bwd = 7},
+                                    {.fwd = 1, .bwd = 1, .grad = 100}};
+    /* 4 forwards and 2 backwards of stage 0, then 2 in stage 1. */
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 4, busy, two), 24 + 14 + 2 + 100);
+    const uap_stage_cost link[2] = {{.fwd = 1, .bwd = 1, .send_fwd = 9, .send_bwd = 0},
+                                    {.fwd = 1, .bwd = 1, .grad = 100}};
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 4, link, two), 1 + 36 + 2 + 100);
+    /* A round trip is 14. One at a time: three of them, then 1 + 5 and stage 1's 2. Two in
+     * flight, five micro-batches: two round trips before the last. */
+    uap_stage_cost far[2] = {slow_link[0], slow_link[1]};
+    far[1].grad = 100;
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 4, far, one), 42 + 6 + 2 + 100);
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 5, far, two), 28 + 6 + 2 + 100);
+    /* One round trip and a forward with a backward of stage 0. */
+    assert_i64(uap_schedule_total(UAP_SCHEDULE_1F1B, 2, 4, far, two),
+               14 + 2 + 6 + 2 + 100);
+}
+
+static void one_stage_pays_its_gradient_work_whole(void **state)
+{
+    (void)state;
+    const uap_stage_cost s[1] = {{.fwd = 3, .bwd = 5, .grad = 7}};
+    const int64_t inflight[1] = {1};
+    for (int i = 0; i < UAP_SCHEDULE_COUNT; i++) {
+        assert_i64(uap_schedule_total((uap_schedule)i, 1, 6, s, inflight), 6 * 8 + 7);
+    }
+}
+
+static int64_t *some_time(uap_stage_cost *s, int64_t which)
+{
+    int64_t *const times[] = {&s->fwd, &s->bwd, &s->grad, &s->send_fwd, &s->send_bwd};
+    return times[which];
+}
+
+/* The engine drops what is slower in some time and faster in none. */
+static void no_time_lowers_the_total(void **state)
+{
+    (void)state;
+    uap_rng rng;
+    uap_rng_seed(&rng, 1234);
+    for (int repeat = 0; repeat < 20000; repeat++) {
+        uap_stage_cost s[5] = {{0}};
+        int64_t inflight[5];
+        const uap_schedule schedule =
+            (uap_schedule)uap_rng_range(&rng, 0, UAP_SCHEDULE_COUNT - 1);
+        const int32_t pp = (int32_t)uap_rng_range(&rng, 1, 5);
+        const int64_t c = uap_rng_range(&rng, 1, 9);
+        for (int32_t i = 0; i < pp; i++) {
+            inflight[i] = uap_schedule_inflight(schedule, pp, i, c);
+            for (int which = 0; which < (i + 1 < pp ? 5 : 3); which++) {
+                *some_time(&s[i], which) = uap_rng_range(&rng, 0, which == 2 ? 60 : 9);
+            }
+        }
+        const int64_t before = uap_schedule_total(schedule, pp, c, s, inflight);
+        const int32_t at = (int32_t)uap_rng_range(&rng, 0, pp - 1);
+        *some_time(&s[at], uap_rng_range(&rng, 0, at + 1 < pp ? 4 : 2)) +=
+            uap_rng_range(&rng, 1, 20);
+        assert_i64_le(before, uap_schedule_total(schedule, pp, c, s, inflight));
+        assert_i64_le(uap_schedule_span(schedule, pp, c, s, inflight) + s[0].grad,
+                      uap_schedule_total(schedule, pp, c, s, inflight));
+    }
 }
 
 /* Three layers of two strategies each on two stages, a live tensor from layer 0 to 2. */
@@ -168,7 +269,7 @@ static void a_whole_plan_by_hand(void **state)
     assert_i64(s[1].bwd, 20);
     assert_i64(s[1].grad, 100);
     assert_i64(s[1].memory, 1000 + 7 + 300);
-    /* 24 + 45 + 55 + 6 + 14 + 20 = 164; 2 x (55 + 45); E = 300. */
+    /* 24 + 45 + 55 + 6 + 14 + 20 = 164; 2 x (55 + 45); E = g_0 = 300. */
     assert_i64(value, 164 + 200 + 300);
     in->cap[1] = 1306;
     assert_false(uap_choice_value(in, &choice, s, &value));
@@ -301,7 +402,11 @@ int main(void)
         cmocka_unit_test(eager_by_hand),
         cmocka_unit_test(the_last_round_trip_counts),
         cmocka_unit_test(the_fill_saves_the_smaller_half),
-        cmocka_unit_test(tail_by_hand),
+        cmocka_unit_test(late_gradient_work_by_hand),
+        cmocka_unit_test(a_slow_stage_between_hides_gradient_work),
+        cmocka_unit_test(the_last_micro_batch_comes_late),
+        cmocka_unit_test(one_stage_pays_its_gradient_work_whole),
+        cmocka_unit_test(no_time_lowers_the_total),
         cmocka_unit_test(a_whole_plan_by_hand),
         cmocka_unit_test(the_simple_objective_by_hand),
         cmocka_unit_test(ill_formed_choices_are_refused),

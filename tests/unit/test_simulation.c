@@ -65,22 +65,28 @@ static void bad_pipelines_are_refused(void **state)
     assert_int_equal(uap_mem_outstanding(), 0);
 }
 
-static uap_sim_summary measured(uap_schedule schedule, double grad, bool total)
+/* V of a population without gradient work, else V + E. */
+static uap_sim_summary measured(uap_schedule schedule, double transfer, double grad,
+                                bool is_late)
 {
+    const bool total = grad > 0.0;
     const uap_sim_population population = {.seed = 20 + (uint64_t)schedule,
                                            .pipelines = PIPELINES,
-                                           .transfer = 0.5,
-                                           .grad = grad};
+                                           .transfer = transfer,
+                                           .grad = grad,
+                                           .is_late = is_late};
     uap_sim_errors errors;
     uap_err err = {0};
     assert_ok(uap_sim_errors_measure(schedule, &population, &errors, &err), &err);
     const uap_sim_summary s =
         uap_sim_summarise(total ? errors.total : errors.span, errors.n);
-    printf("%-11s %-5s g <= %.0f p: mean %.3f %%, least %.2f, p5 %.2f, median %.2f, "
+    printf("%-11s %-5s o <= %.1f f, g <= %.0f %s: mean %.3f %%, least %.2f, p5 %.2f, "
+           "median %.2f, "
            "p95 %.2f, largest %.2f %%, above %d, below %d of %d\n",
-           uap_schedule_name(schedule), total ? "V+E" : "V", grad, 100.0 * s.mean_abs,
-           100.0 * s.least, 100.0 * s.p5, 100.0 * s.median, 100.0 * s.p95,
-           100.0 * s.largest, s.above, s.below, errors.n);
+           uap_schedule_name(schedule), total ? "V+E" : "V", transfer, grad,
+           is_late ? "pp p, late" : "p", 100.0 * s.mean_abs, 100.0 * s.least,
+           100.0 * s.p5, 100.0 * s.median, 100.0 * s.p95, 100.0 * s.largest, s.above,
+           s.below, errors.n);
     uap_sim_errors_free(&errors);
     return s;
 }
@@ -88,7 +94,7 @@ static uap_sim_summary measured(uap_schedule schedule, double grad, bool total)
 static void gpipe_is_exact(void **state)
 {
     (void)state;
-    const uap_sim_summary s = measured(UAP_SCHEDULE_GPIPE, 0.0, false);
+    const uap_sim_summary s = measured(UAP_SCHEDULE_GPIPE, 0.5, 0.0, false);
     assert_close(s.least, 0.0, 0.0, 1e-12);
     assert_close(s.largest, 0.0, 0.0, 1e-12);
 }
@@ -96,7 +102,7 @@ static void gpipe_is_exact(void **state)
 static void one_f_one_b_is_near_and_never_above(void **state)
 {
     (void)state;
-    const uap_sim_summary s = measured(UAP_SCHEDULE_1F1B, 0.0, false);
+    const uap_sim_summary s = measured(UAP_SCHEDULE_1F1B, 0.5, 0.0, false);
     assert_close(s.mean_abs, 0.0, 0.0, 0.005);
     assert_true(s.largest <= 0.0);
 }
@@ -104,20 +110,40 @@ static void one_f_one_b_is_near_and_never_above(void **state)
 static void eager_is_nearer_and_never_above(void **state)
 {
     (void)state;
-    const uap_sim_summary s = measured(UAP_SCHEDULE_1F1B_EAGER, 0.0, false);
+    const uap_sim_summary s = measured(UAP_SCHEDULE_1F1B_EAGER, 0.5, 0.0, false);
     assert_close(s.mean_abs, 0.0, 0.0, 0.002);
     assert_true(s.largest <= 0.0);
 }
 
-/* E takes every stage to end its backward as early before stage 0 as the last micro-batch
- * needs to come back, which is late where a slow stage lies between. */
+/* Anywhere, and late and much: gpipe exact to the tick, the others near, none ever above;
+ * transfers up to half of a stage's forward time. */
 static void gradient_work_is_counted(void **state)
 {
     (void)state;
-    static const double limit[UAP_SCHEDULE_COUNT] = {0.001, 0.005, 0.002};
+    static const double limit[UAP_SCHEDULE_COUNT] = {1e-12, 0.005, 0.002};
+    static const struct {
+        double grad;
+        bool is_late;
+    } at[] = {{1.0, false}, {3.0, false}, {30.0, false}, {1.0, true}, {3.0, true}};
     for (int i = 0; i < UAP_SCHEDULE_COUNT; i++) {
-        for (double grad = 1.0; grad < 3.5; grad += 1.0) {
-            const uap_sim_summary s = measured((uap_schedule)i, grad, true);
+        for (size_t j = 0; j < sizeof at / sizeof at[0]; j++) {
+            const uap_sim_summary s =
+                measured((uap_schedule)i, 0.5, at[j].grad, at[j].is_late);
+            assert_true(s.largest <= 0.0);
+            assert_close(s.mean_abs, 0.0, 0.0, limit[i]);
+        }
+    }
+}
+
+/* Transfers up to half of a stage's whole time: V itself is further from 1f1b. */
+static void slow_links_are_counted(void **state)
+{
+    (void)state;
+    static const double limit[UAP_SCHEDULE_COUNT] = {1e-12, 0.01, 0.002};
+    for (int i = 0; i < UAP_SCHEDULE_COUNT; i++) {
+        for (int grad = 0; grad < 4; grad += 3) {
+            const uap_sim_summary s = measured((uap_schedule)i, 1.5, grad, true);
+            assert_true(s.largest <= 0.0);
             assert_close(s.mean_abs, 0.0, 0.0, limit[i]);
         }
     }
@@ -134,6 +160,7 @@ int main(void)
         cmocka_unit_test(one_f_one_b_is_near_and_never_above),
         cmocka_unit_test(eager_is_nearer_and_never_above),
         cmocka_unit_test(gradient_work_is_counted),
+        cmocka_unit_test(slow_links_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, check_no_leaks);
 }
