@@ -1,5 +1,6 @@
 /* `uniap bench`: the project's own benchmarks. They print tables of what was measured in
  * the run itself. */
+#include "cli/cmd_bench.h"
 #include "bench/bench_search.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -14,7 +15,8 @@ static const char about[] =
     "forms of the schedules against an event simulation, whole searches for the models "
     "of\n"
     "UniAP's Table 1 (with CBC beside them) and for Llama-3.1-405B on more than ten\n"
-    "thousand devices, and hard recorded instances. Prints tables to standard output.\n\n"
+    "thousand devices, and hard recorded instances. Prints tables to standard output.\n"
+    "`uniap bench uts` and `uniap bench steal-sim` have options of their own.\n\n"
     "Exit status: 0 done, 1 an engine disagreed or failed, 2 bad usage.";
 
 static const char *const part_name[UAP_BENCH_PART_COUNT] = {
@@ -58,7 +60,7 @@ static int run_search(const uap_cli *cli, const uap_str_list *parts,
     return differs ? UAP_EXIT_FAILURE : UAP_EXIT_OK;
 }
 
-int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
+static int bench_search(const uap_cli *cli, int argc, char **argv)
 {
     const char *instances = getenv("UNIAP_INSTANCES");
     uap_str_list parts = {0};
@@ -87,7 +89,8 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
          .max = 1e6},
     };
     const uap_usage usage = {.name = "bench",
-                             .synopsis = "search [options]",
+                             .synopsis =
+                                 "search [options] | uts [options] | steal-sim [options]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
@@ -101,8 +104,20 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
     }
     if (strcmp(name, "search") != 0) {
         uap_err err = {0};
-        (void)UAP_FAIL(&err, BAD_USAGE, "bench: found '%.80s', expected search", name);
+        (void)UAP_FAIL(&err, BAD_USAGE,
+                       "bench: found '%.80s', expected search, uts or steal-sim", name);
         return uap_cli_fail(cli, &err);
     }
     return run_search(cli, &parts, &bench);
+}
+
+int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "uts") == 0) {
+        return uap_cmd_bench_uts(cli, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "steal-sim") == 0) {
+        return uap_cmd_bench_steal_sim(cli, argc - 1, argv + 1);
+    }
+    return cli->rank == 0 ? bench_search(cli, argc, argv) : UAP_EXIT_OK;
 }

@@ -38,7 +38,7 @@ typedef int uap_command_fn(const uap_cli *cli, int argc, char **argv);
     X(plan, RANK_0, "find the best plan for a model on a cluster")                       \
     X(solve, RANK_0, "solve one instance file")                                          \
     X(check, RANK_0, "derive a plan's time and memory again, by other code")             \
-    X(bench, RANK_0, "the project's own benchmarks")
+    X(bench, ALL, "the project's own benchmarks")
 
 #define UAP_COMMAND_PROTOTYPE(name, where, help) uap_command_fn uap_cmd_##name;
 UAP_COMMAND_LIST(UAP_COMMAND_PROTOTYPE)

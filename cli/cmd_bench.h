@@ -1,0 +1,17 @@
+/* The benchmarks that have options of their own; one file cmd_bench_NAME.c each. */
+#ifndef UAP_CLI_CMD_BENCH_H
+#define UAP_CLI_CMD_BENCH_H
+
+#include "cli/commands.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+uap_command_fn uap_cmd_bench_uts;
+uap_command_fn uap_cmd_bench_steal_sim;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

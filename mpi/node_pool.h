@@ -1,0 +1,57 @@
+/* The open nodes of one rank: a heap where the problem compares nodes, a double-ended stack
+ * where it does not. It stores nodes inline and calls compare; it never prunes and never
+ * sends. */
+#ifndef UAP_MPI_NODE_POOL_H
+#define UAP_MPI_NODE_POOL_H
+
+#include "mpi/tree_problem.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct uap_node_pool {
+    const uap_tree_problem *problem;
+    char *slot;            /* [capacity] nodes */
+    char *kept;            /* scratch of split and of the heap's moves */
+    size_t first, end;     /* open nodes are slot[first .. end - 1]; a heap has first 0 */
+    size_t capacity, most; /* most: the largest number of open nodes so far */
+} uap_node_pool;
+
+/* An empty pool. uap_node_pool_free frees it. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_node_pool_init(uap_node_pool *pool,
+                                            const uap_tree_problem *problem,
+                                            uap_err *err);
+
+/* Drops the nodes that are left. A pool of zeros is legal. */
+void uap_node_pool_free(uap_node_pool *pool);
+
+static inline size_t uap_node_pool_count(const uap_node_pool *pool)
+{
+    return pool->end - pool->first;
+}
+
+/* Adds a copy. Errors: NO_MEMORY. O(log n) with compare, else O(1). */
+UAP_NODISCARD uap_status uap_node_pool_push(uap_node_pool *pool, const void *node,
+                                            uap_err *err);
+
+/* Moves the first node of the order to *node; the pool must not be empty. */
+void uap_node_pool_pop(uap_node_pool *pool, void *node);
+
+/* Takes a node that the pool gives away. The node stays the pool's: it drops it after. */
+typedef void uap_node_taker(void *context, const void *node);
+
+/* Gives n <= count / 2 nodes away. A stack gives every second of its oldest, a heap every
+ * second of its best and the rest from its far end, so that giver and taker both go on with
+ * large or good nodes. O(n) for a stack, O(min(n, 32) log n + n) for a heap. */
+void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,
+                         void *context);
+
+/* The least bound of all open nodes, UAP_TREE_NO_ANSWER without any; INT64_MIN where the
+ * problem has no bounds and a node is open. O(n). */
+int64_t uap_node_pool_bound(const uap_node_pool *pool);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,151 @@
+/* Drives one rank's state machine over MPI, and collects what all ranks found. */
+#include "mpi/tree_search.h"
+
+#include "common/mem.h"
+#include "mpi/transport_mpi.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Ranks that share cores sleep this long where they would spin, and give their core away
+ * after slices of at least this. */
+#define SHARED_NAP_NS   20000
+#define SHARED_SLICE_NS 250000
+
+static void sleep_ns(int64_t ns)
+{
+    const struct timespec nap = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    (void)nanosleep(&nap, NULL);
+}
+
+/* More ranks than cores on this node: then a rank that does not give its core away keeps
+ * messages from arriving for whole time slices of the system. */
+static bool shares_cores(const uap_comm *comm)
+{
+    return uap_comm_node_size(comm) > sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int64_t at_least(int64_t ns, int64_t least_ns)
+{
+    return ns < least_ns ? least_ns : ns;
+}
+
+static uap_status drive(uap_tree *tree, const uap_transport *net, bool shared,
+                        uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    for (;;) {
+        uap_tree_next next = {UAP_TREE_GO, 0};
+        UAP_TRY(uap_tree_step(tree, &next, err));
+        switch (next.pause) {
+        case UAP_TREE_GO:
+            if (shared) {
+                sleep_ns(0); /* sched_yield does not let a waiting rank in soon enough */
+            }
+            break;
+        case UAP_TREE_WAIT:
+            if (shared) {
+                sleep_ns(SHARED_NAP_NS);
+            }
+            break;
+        case UAP_TREE_NAP: {
+            const int64_t ns = next.until_ns - net->now_ns(net->self);
+            if (ns > 0) {
+                sleep_ns(ns);
+            }
+            break;
+        }
+        case UAP_TREE_END:
+            goto done;
+        }
+    }
+done:
+    return rc;
+}
+
+static uap_status gather_stats(const uap_comm *comm, uap_tree_result *result,
+                               uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    char *all = NULL;
+    size_t *offset = NULL;
+    UAP_TRY(
+        uap_comm_gather(comm, &result->stats, sizeof result->stats, &all, &offset, err));
+    result->all = (uap_tree_stats *)(void *)all;
+done:
+    uap_free(offset);
+    return rc;
+}
+
+/* What this rank knows at the end; then what all of them know together. */
+static uap_status collect(const uap_comm *comm, const uap_tree *tree,
+                          uap_tree_result *result, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    int64_t bound = uap_tree_open_bound(tree);
+    const void *answer = uap_tree_answer(tree, &result->answer_bytes);
+    result->stats = *uap_tree_statistics(tree);
+    result->value = uap_tree_best(tree);
+    result->open_nodes = uap_tree_open_nodes(tree);
+    rc = uap_tree_failure(tree)->code;
+    if (rc != UAP_OK && err != NULL) {
+        *err = *uap_tree_failure(tree);
+    }
+    if (rc == UAP_OK && answer != NULL) {
+        result->answer = uap_calloc(result->answer_bytes, 1);
+        if (result->answer == NULL) {
+            rc = UAP_FAIL(err, NO_MEMORY, "no memory for the answer");
+        } else {
+            memcpy(result->answer, answer, result->answer_bytes);
+        }
+    }
+    UAP_TRY(uap_comm_agree(comm, rc, err));
+    UAP_TRY(uap_comm_allreduce_i64(comm, &result->open_nodes, 1, UAP_COMM_SUM, err));
+    UAP_TRY(uap_comm_allreduce_i64(comm, &bound, 1, UAP_COMM_MIN, err));
+    result->finished = result->open_nodes == 0;
+    result->bound = bound < result->value ? bound : result->value;
+    UAP_TRY(gather_stats(comm, result, err));
+done:
+    return rc;
+}
+
+uap_status uap_tree_search(const uap_comm *comm, const uap_tree_problem *problem,
+                           const uap_tree_options *options, uap_tree_result *result,
+                           bool *broken, uap_err *err)
+{
+    uap_status rc = UAP_OK, local = UAP_OK;
+    uap_transport_mpi *mpi = NULL;
+    uap_tree *tree = NULL;
+    uap_tree_options own = *options;
+    const bool shared = shares_cores(comm);
+    *result = (uap_tree_result){.value = UAP_TREE_NO_ANSWER, .bound = INT64_MIN};
+    *broken = false;
+    if (shared) {
+        own.slice_min_ns = at_least(own.slice_min_ns, SHARED_SLICE_NS);
+        own.slice_max_ns = at_least(own.slice_max_ns, SHARED_SLICE_NS);
+    }
+    UAP_TRY(uap_transport_mpi_new(comm, uap_tree_message_max(problem, &own), &mpi, err));
+    const uap_transport *net = uap_transport_mpi_net(mpi);
+    local = uap_tree_new(problem, net, &own, &tree, err);
+    UAP_TRY(uap_comm_agree(comm, local, err));
+    rc = drive(tree, net, shared, err);
+    if (rc != UAP_OK) {
+        *broken = true;
+        goto done;
+    }
+    UAP_TRY(collect(comm, tree, result, err));
+done:
+    uap_tree_free(tree);
+    if (!*broken) { /* else its receives can neither be matched nor cancelled in order */
+        uap_transport_mpi_free(mpi);
+    }
+    return rc;
+}
+
+void uap_tree_result_free(uap_tree_result *result)
+{
+    uap_free(result->answer);
+    uap_free(result->all);
+    *result = (uap_tree_result){.value = UAP_TREE_NO_ANSWER, .bound = INT64_MIN};
+}

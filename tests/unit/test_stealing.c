@@ -1,0 +1,278 @@
+/* The tree search among simulated ranks whose messages are late, overtake each other, come
+ * twice or never: every node is visited once, the end comes, and not before all is done. */
+#include "unit/check.h"
+#include "unit/tree_problems.h"
+
+#include "bench/uts.h"
+#include "bench/virtual_ranks.h"
+
+#include <string.h>
+
+static const uap_virtual_machine quiet = {.size = 1,
+                                          .ranks_per_node = 4,
+                                          .node_ns = 200,
+                                          .near_ns = 500,
+                                          .far_ns = 2000,
+                                          .byte_ns = 0.1,
+                                          .send_ns = 100,
+                                          .receive_ns = 100,
+                                          .look_ns = 50,
+                                          .oversleep_ns = 50000,
+                                          .limit_ns = 100000000000,
+                                          .seed = 1};
+
+/* Small ones of each kind: "default" of the benchmark's distribution, whose size is
+ * published, and two counted by recursion here. */
+static const uap_uts_tree small = {.name = "default",
+                                   .kind = UAP_UTS_GEOMETRIC,
+                                   .shape = UAP_UTS_LINEAR,
+                                   .depth = 6,
+                                   .b = 4.0,
+                                   .seed = 0,
+                                   .nodes = 1732,
+                                   .leaves = 1050,
+                                   .most_depth = 6};
+static const uap_uts_tree binomial = {.name = "binomial",
+                                      .kind = UAP_UTS_BINOMIAL,
+                                      .b = 200.0,
+                                      .q = 0.12,
+                                      .m = 8,
+                                      .seed = 3};
+static const uap_uts_tree hybrid = {.name = "hybrid",
+                                    .kind = UAP_UTS_HYBRID,
+                                    .shape = UAP_UTS_LINEAR,
+                                    .depth = 10,
+                                    .b = 4.0,
+                                    .q = 0.22,
+                                    .m = 4,
+                                    .seed = 11};
+
+static int64_t count_below(const uap_uts_tree *tree, const uap_uts_node *node)
+{
+    int64_t n = 1;
+    const int children = uap_uts_n_children(tree, node);
+    for (int i = 0; i < children; i++) {
+        const uap_uts_node child = uap_uts_child(node, i);
+        n += count_below(tree, &child);
+    }
+    return n;
+}
+
+static int64_t count_tree(const uap_uts_tree *tree)
+{
+    const uap_uts_node root = uap_uts_root(tree);
+    return count_below(tree, &root);
+}
+
+/* What holds for any search that ran to its end. */
+static void check_balance(const uap_virtual_result *result)
+{
+    assert_i64(result->late, 0);
+    assert_i64(result->open_nodes, 0);
+    assert_true(result->same_answers);
+    assert_i64(result->sum.steals_won, result->sum.steals_given);
+    assert_i64(result->sum.nodes_taken, result->sum.nodes_given);
+    assert_i64(result->sum.sent[UAP_TAG_STEAL],
+               result->sum.sent[UAP_TAG_NONE] + result->sum.sent[UAP_TAG_WORK]);
+    assert_i64(result->sum.sent[UAP_TAG_ACK], result->sum.sent[UAP_TAG_WORK]);
+}
+
+static void run_uts(const uap_uts_tree *tree, const uap_virtual_machine *machine,
+                    int64_t expected)
+{
+    uap_err err = {0};
+    uap_uts_count count = {.tree = tree};
+    const uap_tree_problem problem = uap_uts_problem(&count);
+    uap_tree_options options = uap_tree_options_default();
+    uap_virtual_result result;
+    options.seed = machine->seed;
+    options.steal_bytes = 1024;
+    assert_ok(uap_virtual_run(&problem, &options, machine, &result, &err), &err);
+    assert_i64(result.sum.nodes, expected);
+    check_balance(&result);
+    if (tree->leaves > 0) {
+        assert_i64(count.leaves, tree->leaves);
+        assert_i64(count.most_depth, tree->most_depth);
+    }
+    if (machine->size > 1 && machine->jitter_ns < 10000) {
+        assert_true(result.sum.steals_won > 0);
+    }
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 4, 5, 7, 8, 16, 21, 64, 150};
+    const int64_t n_binomial = count_tree(&binomial), n_hybrid = count_tree(&hybrid);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uap_virtual_machine machine = quiet;
+        machine.size = sizes[i];
+        run_uts(&small, &machine, small.nodes);
+        run_uts(&binomial, &machine, n_binomial);
+        run_uts(&hybrid, &machine, n_hybrid);
+    }
+}
+
+static void test_late_and_repeated(void **state)
+{
+    (void)state;
+    static const int sizes[] = {2, 3, 6, 17, 40};
+    static const int64_t jitters_ns[] = {300, 5000, 300000, 5000000};
+    const int64_t n_binomial = count_tree(&binomial);
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        for (size_t i = 0; i < 5; i++) {
+            for (size_t j = 0; j < 4; j++) {
+                uap_virtual_machine machine = quiet;
+                machine.size = sizes[i];
+                machine.ranks_per_node = 1 + (int)(seed % 3);
+                machine.jitter_ns = jitters_ns[j];
+                machine.repeat = seed % 2 != 0 ? 0.4 : 0.0;
+                machine.seed = seed;
+                run_uts(&small, &machine, small.nodes);
+                run_uts(&binomial, &machine, n_binomial);
+            }
+        }
+    }
+}
+
+/* Whichever message is lost: somebody notices within the stated time, and nobody ends. */
+static void test_loss_is_noticed(void **state)
+{
+    (void)state;
+    uap_uts_count count = {.tree = &small};
+    const uap_tree_problem problem = uap_uts_problem(&count);
+    uap_tree_options options = uap_tree_options_default();
+    uap_virtual_machine machine = quiet;
+    uap_virtual_result whole;
+    uap_err err = {0};
+    options.lost_after_ns = 20000000;
+    machine.size = 6;
+    machine.jitter_ns = 1000;
+    assert_ok(uap_virtual_run(&problem, &options, &machine, &whole, &err), &err);
+    assert_true(whole.messages > 100);
+    for (int64_t lost = 1; lost <= whole.messages; lost++) {
+        uap_virtual_result result;
+        uap_err_clear(&err);
+        machine.lose = lost;
+        const uap_status rc =
+            uap_virtual_run(&problem, &options, &machine, &result, &err);
+        if (rc == UAP_OK &&
+            result.lost == UAP_TAG_EDGE_ACK) { /* a later one said it too */
+            assert_i64(result.sum.nodes, small.nodes);
+            continue;
+        }
+        assert_status(rc, UAP_INTERNAL, &err);
+        assert_non_null(
+            strstr(err.msg, "for 0.02 s")); /* lost_after, and at most a nap */
+    }
+}
+
+static void test_branch_and_bound(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 5, 12, 40};
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        knapsack k;
+        knapsack_make(&k, seed);
+        knapsack_solve(&k);
+        for (size_t i = 0; i < 6; i++) {
+            uap_err err = {0};
+            const uap_tree_problem problem = knapsack_problem(&k);
+            const uap_tree_options options = uap_tree_options_default();
+            uap_virtual_machine machine = quiet;
+            uap_virtual_result result;
+            machine.size = sizes[i];
+            machine.seed = seed;
+            machine.jitter_ns = 4000 * (int64_t)(seed % 4);
+            machine.repeat = 0.1 * (double)(seed % 3);
+            assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
+            check_balance(&result);
+            assert_i64(result.value, k.best_value);
+            assert_memory_equal(result.answer, k.best_choice, KNAPSACK_ITEMS);
+            assert_i64(k.n_live, 0);
+            assert_i64_le(result.largest.answers_sent,
+                          5 * (result.sum.improved + result.largest.learned));
+        }
+    }
+}
+
+/* Stopped early: every subtree is closed, or open with its bound. */
+static void test_time_limit(void **state)
+{
+    (void)state;
+    uap_err err = {0};
+    uap_uts_count count = {.tree = &binomial};
+    const uap_tree_problem problem = uap_uts_problem(&count);
+    uap_tree_options options = uap_tree_options_default();
+    uap_virtual_machine machine = quiet;
+    uap_virtual_result result;
+    machine.size = 9;
+    machine.jitter_ns = 20000;
+    machine.repeat = 0.2;
+    options.time_limit_ns = 150000;
+    assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
+    assert_i64(result.late, 0);
+    assert_true(result.open_nodes > 0);
+    assert_true(result.sum.nodes > 0 && result.sum.nodes < count_tree(&binomial));
+    assert_i64_le(result.time_ns, 20000000);
+}
+
+static void test_callback_fails(void **state)
+{
+    (void)state;
+    knapsack k;
+    knapsack_make(&k, 7);
+    for (int64_t at = 1; at < 40; at += 3) {
+        uap_err err = {0};
+        const uap_tree_options options = uap_tree_options_default();
+        uap_tree_problem problem;
+        uap_virtual_machine machine = quiet;
+        uap_virtual_result result;
+        machine.size = 5;
+        k.fail_at = at;
+        k.n_branched = 0;
+        problem = knapsack_problem(&k);
+        assert_status(uap_virtual_run(&problem, &options, &machine, &result, &err),
+                      UAP_UNSUPPORTED, &err);
+        assert_string_equal(err.msg, "the test fails here");
+        assert_i64(k.n_live, 0);
+    }
+}
+
+/* Memory that runs out at any moment: an error, nothing leaked, nobody hangs. */
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    knapsack k;
+    knapsack_make(&k, 3);
+    bool done = false;
+    for (int64_t n = 0; !done; n += 1 + n / 50) {
+        uap_err err = {0};
+        const uap_tree_options options = uap_tree_options_default();
+        const uap_tree_problem problem = knapsack_problem(&k);
+        uap_virtual_machine machine = quiet;
+        uap_virtual_result result;
+        machine.size = 3;
+        uap_mem_fail_after(n);
+        const uap_status rc =
+            uap_virtual_run(&problem, &options, &machine, &result, &err);
+        uap_mem_fail_after(-1);
+        done = rc == UAP_OK && k.n_live == 0 && n > 4000;
+        if (rc != UAP_OK) {
+            assert_status(rc, UAP_NO_MEMORY, &err);
+        }
+        assert_i64(uap_mem_outstanding(), 0);
+        assert_true(n < 1000000);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_late_and_repeated),
+        cmocka_unit_test(test_loss_is_noticed), cmocka_unit_test(test_branch_and_bound),
+        cmocka_unit_test(test_time_limit),      cmocka_unit_test(test_callback_fails),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests_name("stealing", tests, NULL, NULL);
+}
