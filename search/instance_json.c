@@ -110,10 +110,11 @@ typedef struct layer_views {
     bool has_names;
 } layer_views;
 
-static uap_status read_names(uap_instance_reader *r, const uap_jval *row,
+static uap_status read_names(uap_instance_reader *r, const uap_jval *rows, int32_t u,
                              uap_layer_table *table)
 {
-    uap_status rc = uap_read_check_array(r, row, table->n, "one name per strategy");
+    uap_jval row;
+    uap_status rc = uap_read_entry(r, rows, u, table->n, "one name per strategy", &row);
     if (rc != UAP_OK) {
         return rc;
     }
@@ -122,7 +123,7 @@ static uap_status read_names(uap_instance_reader *r, const uap_jval *row,
         return UAP_NO_MEMORY;
     }
     for (int32_t k = 0; k < table->n; k++) {
-        const uap_jval value = uap_jat(row, (size_t)k);
+        const uap_jval value = uap_jat(&row, (size_t)k);
         const char *text = NULL;
         rc = uap_jas_str(&value, &text, r->err);
         if (rc != UAP_OK) {
@@ -163,7 +164,11 @@ static uap_status read_layer(uap_instance_reader *r, const layer_views *views, i
     static uap_convert *const to[LAYER_ARRAYS] = {uap_read_ticks, uap_read_ticks,
                                                   uap_read_ticks, uap_read_bytes,
                                                   uap_read_bytes, uap_read_bytes};
-    const uap_jval first = uap_jat(&views->rows[0], (size_t)u);
+    uap_jval first;
+    uap_status rc = uap_read_refer(r, &views->rows[0], u, &first);
+    if (rc != UAP_OK) {
+        return rc;
+    }
     if (uap_jtype_of(&first) != UAP_JSON_ARRAY || uap_jlen(&first) == 0) {
         return uap_jfail(&first, r->err,
                          "found no strategies, expected at least one for layer %d", u);
@@ -180,15 +185,13 @@ static uap_status read_layer(uap_instance_reader *r, const layer_views *views, i
         if (views->rows[i].node == NULL) {
             continue;
         }
-        const uap_jval row = uap_jat(&views->rows[i], (size_t)u);
-        const uap_status rc = uap_read_values(r, &row, n, to[i], *array[i]);
+        rc = uap_read_row(r, &views->rows[i], u, n, to[i], *array[i]);
         if (rc != UAP_OK) {
             return rc;
         }
     }
     if (views->has_names) {
-        const uap_jval row = uap_jat(&views->names, (size_t)u);
-        const uap_status rc = read_names(r, &row, &table);
+        rc = read_names(r, &views->names, u, &table);
         if (rc != UAP_OK) {
             return rc;
         }
@@ -226,8 +229,7 @@ static uap_status read_edge(uap_instance_reader *r, const uap_jval *views, int32
         if (views[m].node == NULL) {
             continue;
         }
-        const uap_jval view = uap_jat(&views[m], (size_t)u);
-        const uap_status rc = uap_read_matrix(r, &view, n_from, n_to, matrix);
+        const uap_status rc = uap_read_matrix(r, &views[m], u, n_from, n_to, matrix);
         if (rc != UAP_OK) {
             return rc;
         }

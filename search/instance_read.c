@@ -80,6 +80,53 @@ uap_status uap_read_array(const uap_instance_reader *r, const uap_jval *object,
     return rc != UAP_OK ? rc : uap_read_check_array(r, out, n, what);
 }
 
+/* Follows the reference of entry i. An entry that is no integer is itself. */
+uap_status uap_read_refer(const uap_instance_reader *r, const uap_jval *list, int32_t i,
+                          uap_jval *out)
+{
+    const uap_jval value = uap_jat(list, (size_t)i);
+    int64_t earlier = 0;
+    *out = value;
+    if (uap_jtype_of(&value) != UAP_JSON_INTEGER) {
+        return UAP_OK;
+    }
+    const uap_status rc = uap_jas_i64(&value, INT64_MIN, INT64_MAX, &earlier, r->err);
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    if (earlier < 0 || earlier >= i) {
+        return uap_jfail(&value, r->err,
+                         "found a reference to entry %lld, expected an earlier one than "
+                         "entry %d",
+                         (long long)earlier, i);
+    }
+    *out = uap_jat(list, (size_t)earlier);
+    if (uap_jtype_of(out) != UAP_JSON_ARRAY) {
+        return uap_jfail(&value, r->err,
+                         "found a reference to entry %lld, expected one that is written "
+                         "out",
+                         (long long)earlier);
+    }
+    return UAP_OK;
+}
+
+/* A bad length is the reference's fault where there is one. */
+uap_status uap_read_entry(const uap_instance_reader *r, const uap_jval *list, int32_t i,
+                          int32_t n, const char *what, uap_jval *out)
+{
+    const uap_jval value = uap_jat(list, (size_t)i);
+    const uap_status rc = uap_read_refer(r, list, i, out);
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    if (out->node != value.node && uap_jlen(out) != (size_t)n) {
+        return uap_jfail(&value, r->err,
+                         "found a reference to one with %zu entries, expected %d, %s",
+                         uap_jlen(out), n, what);
+    }
+    return uap_read_check_array(r, out, n, what);
+}
+
 /* Reads n entries of an array of that length. */
 uap_status uap_read_values(const uap_instance_reader *r, const uap_jval *array, int32_t n,
                            uap_convert *to, int64_t *out)
@@ -90,6 +137,14 @@ uap_status uap_read_values(const uap_instance_reader *r, const uap_jval *array, 
         rc = to(&value, &out[k], r->err);
     }
     return rc;
+}
+
+uap_status uap_read_row(const uap_instance_reader *r, const uap_jval *rows, int32_t i,
+                        int32_t n, uap_convert *to, int64_t *out)
+{
+    uap_jval row;
+    const uap_status rc = uap_read_entry(r, rows, i, n, "one per strategy", &row);
+    return rc != UAP_OK ? rc : uap_read_values(r, &row, n, to, out);
 }
 
 /* A new array of n entries from the member `key`; zeros where key is NULL. */
@@ -108,14 +163,25 @@ uap_status uap_read_member(uap_instance_reader *r, const uap_jval *object,
     return rc != UAP_OK ? rc : uap_read_values(r, &array, n, to, *out);
 }
 
-/* Reads a matrix of n_from rows of n_to seconds. */
-uap_status uap_read_matrix(const uap_instance_reader *r, const uap_jval *matrix,
+/* The first row of a matrix cannot be a reference, so it shows the width. */
+uap_status uap_read_matrix(const uap_instance_reader *r, const uap_jval *list, int32_t i,
                            int32_t n_from, int32_t n_to, int64_t *out)
 {
-    uap_status rc = uap_read_check_array(r, matrix, n_from, "one row per strategy");
+    const uap_jval value = uap_jat(list, (size_t)i);
+    uap_jval matrix;
+    uap_status rc = uap_read_entry(r, list, i, n_from, "one row per strategy", &matrix);
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    const uap_jval first = uap_jat(&matrix, 0);
+    if (matrix.node != value.node && uap_jlen(&first) != (size_t)n_to) {
+        return uap_jfail(&value, r->err,
+                         "found a reference to one of %zu columns, expected %d, one per "
+                         "strategy",
+                         uap_jlen(&first), n_to);
+    }
     for (int32_t k = 0; k < n_from && rc == UAP_OK; k++) {
-        const uap_jval row = uap_jat(matrix, (size_t)k);
-        rc = uap_read_values(r, &row, n_to, uap_read_ticks, out + (int64_t)k * n_to);
+        rc = uap_read_row(r, &matrix, k, n_to, uap_read_ticks, out + (int64_t)k * n_to);
     }
     return rc;
 }

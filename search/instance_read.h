@@ -49,19 +49,35 @@ UAP_NODISCARD uap_status uap_read_array(const uap_instance_reader *r,
                                         const uap_jval *object, const char *key,
                                         int32_t n, const char *what, uap_jval *out);
 
+/* Entry i of a list of rows or matrices: itself or, where it is an integer, the earlier
+ * entry it refers to. The type of what is no reference is not checked. Errors: BAD_INPUT, a reference to
+ * no earlier entry or to one that is a reference itself. */
+UAP_NODISCARD uap_status uap_read_refer(const uap_instance_reader *r,
+                                        const uap_jval *list, int32_t i, uap_jval *out);
+
+/* The same; fails unless it is an array of n entries, "one per what". */
+UAP_NODISCARD uap_status uap_read_entry(const uap_instance_reader *r,
+                                        const uap_jval *list, int32_t i, int32_t n,
+                                        const char *what, uap_jval *out);
+
 /* Reads an array of n entries, one per strategy, to out [n]. */
 UAP_NODISCARD uap_status uap_read_values(const uap_instance_reader *r,
                                          const uap_jval *array, int32_t n,
                                          uap_convert *to, int64_t *out);
+
+/* Reads row i of a list of rows so. */
+UAP_NODISCARD uap_status uap_read_row(const uap_instance_reader *r, const uap_jval *rows,
+                                      int32_t i, int32_t n, uap_convert *to,
+                                      int64_t *out);
 
 /* A new array of n entries from the member `key`; zeros where key is NULL. */
 UAP_NODISCARD uap_status uap_read_member(uap_instance_reader *r, const uap_jval *object,
                                          const char *key, int32_t n, uap_convert *to,
                                          int64_t **out);
 
-/* Reads n_from rows of n_to seconds to out [n_from][n_to], ticks. */
+/* Reads matrix i of a list, n_from rows of n_to seconds, to out [n_from][n_to], ticks. */
 UAP_NODISCARD uap_status uap_read_matrix(const uap_instance_reader *r,
-                                         const uap_jval *matrix, int32_t n_from,
+                                         const uap_jval *list, int32_t i, int32_t n_from,
                                          int32_t n_to, int64_t *out);
 
 /* Reads the optional members "live" and "ties"; n_strategies must be known. */

@@ -74,8 +74,7 @@ static uap_status read_resharding(uap_instance_reader *r, const uap_jval *object
             return UAP_NO_MEMORY;
         }
         if (key != NULL) {
-            const uap_jval view = uap_jat(&list, (size_t)j);
-            UAP_TRY(uap_read_matrix(r, &view, n, m, matrix));
+            UAP_TRY(uap_read_matrix(r, &list, j, n, m, matrix));
         }
     }
     rc = *out == NULL ? UAP_NO_MEMORY : UAP_OK;

@@ -1,11 +1,13 @@
 /* Writing "uniap-instance" files (docs/formats.md): tables are unfolded to dense matrices,
- * so that a reader needs to know nothing of classes. */
+ * so that a reader needs to know nothing of classes; what repeats is written once and
+ * named by its index from then on. */
 #include "search/instance_json.h"
 
 #include "common/json_write.h"
 #include "search/objective.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static double seconds(int64_t ticks)
 {
@@ -39,12 +41,48 @@ static uap_jout *classes(const int32_t *value, int32_t n)
     return array;
 }
 
-/* [n_from][n_to] ticks as rows of seconds. */
-static uap_jout *matrix(const int64_t *ticks, int32_t n_from, int32_t n_to)
+static bool same(const int64_t *a, const int64_t *b, int64_t n)
+{
+    return memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
+
+/* Ticks behind classes (uap_edge_table), or, where the classes are NULL, without. */
+typedef struct view {
+    const int64_t *ticks;
+    int32_t n_from, n_to;     /* strategies */
+    const int32_t *from, *to; /* their classes */
+    int32_t n_columns;        /* of ticks */
+} view;
+
+static const int64_t *row_of(const view *v, int32_t k)
+{
+    return v->ticks + (int64_t)(v->from != NULL ? v->from[k] : k) * v->n_columns;
+}
+
+static uap_jout *row_times(const view *v, int32_t k)
+{
+    const int64_t *ticks = row_of(v, k);
+    uap_jout *array = uap_jout_array();
+    for (int32_t m = 0; m < v->n_to; m++) {
+        uap_jadd_f64(array, seconds(ticks[v->to != NULL ? v->to[m] : m]));
+    }
+    return array;
+}
+
+/* Rows of seconds; one that repeats is the index of the first like it. */
+static uap_jout *matrix(const view *v)
 {
     uap_jout *rows = uap_jout_array();
-    for (int32_t k = 0; k < n_from; k++) {
-        uap_jadd(rows, times(ticks + (int64_t)k * n_to, n_to));
+    for (int32_t k = 0; k < v->n_from; k++) {
+        int32_t like = 0;
+        while (!same(row_of(v, like), row_of(v, k), v->n_columns)) {
+            like++;
+        }
+        if (like < k) {
+            uap_jadd_i64(rows, like);
+        } else {
+            uap_jadd(rows, row_times(v, k));
+        }
     }
     return rows;
 }
@@ -94,12 +132,27 @@ static uap_jout *row_work(const uap_layer_table *table)
     return integers(table->work, table->n);
 }
 
+/* The first layer or edge with the table of layer or edge u. */
+static int32_t first_of(const int32_t *at, int32_t u)
+{
+    int32_t i = 0;
+    while (at[i] != at[u]) {
+        i++;
+    }
+    return i;
+}
+
 static void set_layers(uap_jout *root, const uap_instance *instance, const char *key,
                        layer_row *row)
 {
     uap_jout *rows = uap_jout_array();
     for (int32_t u = 0; u < instance->n_layers; u++) {
-        uap_jadd(rows, row(uap_table_of(instance, u)));
+        const int32_t like = first_of(instance->layer_table, u);
+        if (like < u) {
+            uap_jadd_i64(rows, like);
+        } else {
+            uap_jadd(rows, row(uap_table_of(instance, u)));
+        }
     }
     uap_jset(root, key, rows);
 }
@@ -129,18 +182,12 @@ static const int64_t *edge_x_bwd(const uap_edge_table *edge)
 static uap_jout *edge_rows(const uap_instance *instance, int32_t u, edge_matrix *pick)
 {
     const uap_edge_table *edge = uap_edge_of(instance, u);
-    const int64_t *ticks = pick(edge);
-    const int32_t n_from = uap_table_of(instance, u)->n;
-    const int32_t n_to = uap_table_of(instance, u + 1)->n;
-    uap_jout *rows = uap_jout_array();
-    for (int32_t k = 0; k < n_from; k++) {
-        uap_jout *row = uap_jout_array();
-        for (int32_t m = 0; m < n_to; m++) {
-            uap_jadd_f64(row, seconds(ticks[uap_edge_index(edge, k, m)]));
-        }
-        uap_jadd(rows, row);
-    }
-    return rows;
+    return matrix(&(view){.ticks = pick(edge),
+                          .n_from = uap_table_of(instance, u)->n,
+                          .n_to = uap_table_of(instance, u + 1)->n,
+                          .from = edge->from_class,
+                          .to = edge->to_class,
+                          .n_columns = edge->n_to});
 }
 
 static void set_edges(uap_jout *root, const uap_instance *instance, const char *key,
@@ -148,7 +195,12 @@ static void set_edges(uap_jout *root, const uap_instance *instance, const char *
 {
     uap_jout *list = uap_jout_array();
     for (int32_t u = 0; u + 1 < instance->n_layers; u++) {
-        uap_jadd(list, edge_rows(instance, u, pick));
+        const int32_t like = first_of(instance->layer_edge, u);
+        if (like < u) {
+            uap_jadd_i64(list, like);
+        } else {
+            uap_jadd(list, edge_rows(instance, u, pick));
+        }
     }
     uap_jset(root, key, list);
 }
@@ -169,14 +221,36 @@ static void set_times(uap_jout *root, const uap_instance *instance)
 
 /* ---- Live tensors and ties --------------------------------------------------------- */
 
+/* The first consumer up to j whose matrix is that of consumer j. */
+static int32_t first_consumer(const uap_instance *instance, const uap_live_tensor *live,
+                              int64_t *const *ticks, int32_t j)
+{
+    const int64_t n_from = uap_table_of(instance, live->from)->n;
+    const int32_t n_to = uap_table_of(instance, live->consumer[j])->n;
+    int32_t i = 0;
+    while (uap_table_of(instance, live->consumer[i])->n != n_to ||
+           !same(ticks[i], ticks[j], n_from * n_to)) {
+        i++;
+    }
+    return i;
+}
+
 static void set_resharding(uap_jout *object, const uap_instance *instance,
                            const uap_live_tensor *live, const char *key,
                            int64_t *const *ticks)
 {
     uap_jout *list = uap_jout_array();
     for (int32_t j = 0; j < live->n_consumers; j++) {
-        uap_jadd(list, matrix(ticks[j], uap_table_of(instance, live->from)->n,
-                              uap_table_of(instance, live->consumer[j])->n));
+        const int32_t like = first_consumer(instance, live, ticks, j);
+        const int32_t n = uap_table_of(instance, live->consumer[j])->n;
+        if (like < j) {
+            uap_jadd_i64(list, like);
+        } else {
+            uap_jadd(list, matrix(&(view){.ticks = ticks[j],
+                                          .n_from = uap_table_of(instance, live->from)->n,
+                                          .n_to = n,
+                                          .n_columns = n}));
+        }
     }
     uap_jset(object, key, list);
 }

@@ -137,6 +137,24 @@ static void equal_tables_rows_and_columns_are_shared(void **state)
     uap_instance_free(x);
 }
 
+/* ---- References -------------------------------------------------------------------- */
+
+/* shared_text with what repeats as references; both forms in one list, and rows too. */
+static const char referring_text[] =
+    "{\"format\": \"uniap-instance\", \"version\": 1, \"objective\": \"full\",\n"
+    "\"schedule\": \"1f1b\", \"pp\": 1, \"micro_batches\": 1,\n"
+    "\"Af\": [[1, 2, 3], 0, [1, 2, 4], 0],\n"
+    "\"Ab\": [[2, 2, 2], 0, [2, 2, 2], 2],\n"
+    "\"G\": [[0, 0, 0], 0, 0, 0],\n"
+    "\"Ms\": [[1, 1, 1], 0, 0, [1, 1, 1]],\n"
+    "\"Ma\": [[1, 1, 1], 0, 0, 0],\n"
+    "\"W\": [[0, 0, 0], 0, 0, 0],\n"
+    "\"Rf\": [[[0, 0, 5], 0, [5, 5, 0]], 0, 0],\n"
+    "\"Rb\": [[[0, 0, 6], [0, 0, 6], [6, 6, 0]], 0, [[0, 0, 6], 0, [6, 6, 0]]],\n"
+    "\"Rpf\": [[[1, 1, 1], 0, 0], 0, 0],\n"
+    "\"Rpb\": [[[1, 1, 1], 0, 0], 0, [[1, 1, 1], [2, 1, 1], 0]],\n"
+    "\"cap\": [100], \"inflight\": [1]}\n";
+
 /* ---- Round trip -------------------------------------------------------------------- */
 
 static void assert_values(const int64_t *a, const int64_t *b, int64_t n)
@@ -223,6 +241,60 @@ static void assert_same(const uap_instance *a, const uap_instance *b)
         assert_memory_equal(x->class_b, y->class_b,
                             (size_t)uap_table_of(a, x->b)->n * size);
     }
+}
+
+static void references_stand_for_what_they_name(void **state)
+{
+    (void)state;
+    uap_err err = {0};
+    uap_instance *x = NULL;
+    uap_instance *y = NULL;
+    assert_ok(load_text(shared_text, &x, &err), &err);
+    assert_ok(load_text(referring_text, &y, &err), &err);
+    assert_same(x, y);
+    assert_i64(y->n_tables, 2);
+    assert_i64(y->n_edges, 2);
+    uap_instance_free(x);
+    uap_instance_free(y);
+}
+
+/* How often a text occurs in what is saved of an instance, spaces left out. */
+static int occurrences(const uap_instance *x, const char *word)
+{
+    uap_err err = {0};
+    char *text = NULL;
+    char squeezed[8192];
+    size_t n = 0;
+    size_t n_bytes = 0;
+    assert_ok(uap_instance_save(x, "j.json", &err), &err);
+    assert_ok(uap_file_read("j.json", sizeof squeezed - 1, &text, &n_bytes, &err), &err);
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (text[i] != ' ' && text[i] != '\n') {
+            squeezed[n++] = text[i];
+        }
+    }
+    squeezed[n] = 0;
+    uap_free(text);
+    int found = 0;
+    for (const char *at = squeezed; (at = strstr(at, word)) != NULL; at++) {
+        found++;
+    }
+    return found;
+}
+
+static void what_repeats_is_written_once(void **state)
+{
+    (void)state;
+    uap_err err = {0};
+    uap_instance *x = NULL;
+    uap_instance *y = NULL;
+    assert_ok(load_text(shared_text, &x, &err), &err);
+    assert_i64(occurrences(x, "\"Af\":[[1.0,2.0,3.0],0,[1.0,2.0,4.0],0]"), 1);
+    assert_i64(occurrences(x, "\"Rf\":[[[0.0,0.0,5.0],0,[5.0,5.0,0.0]],0,[["), 1);
+    assert_ok(uap_instance_load("j.json", &y, &err), &err);
+    assert_same(x, y);
+    uap_instance_free(x);
+    uap_instance_free(y);
 }
 
 /* A repeatable source of numbers (Numerical Recipes' 64-bit congruential generator). */
@@ -452,24 +524,67 @@ static const malformed malformed_files[] = {
      ":14:57: found 1 entries, expected 2, one class per strategy"},
 };
 
+/* Bad references, in simple_text and in referring_text. */
+static const malformed bad_references[] = {
+    {"[3e-3]", "0", ":4:17: found 1 entries, expected 2, one per strategy"},
+    {"[3e-3]", "1",
+     ":3:22: found a reference to entry 1, expected an earlier one than entry 1"},
+    {"[3e-3]", "2",
+     ":3:22: found a reference to entry 2, expected an earlier one than entry 1"},
+    {"[3e-3]", "-1",
+     ":3:22: found a reference to entry -1, expected an earlier one than entry 1"},
+    {"[3e-3]", "70000",
+     ":3:22: found a reference to entry 70000, expected an earlier one than entry 1"},
+    {"[1e-3, 0.002]", "0",
+     ":3:7: found a reference to entry 0, expected an earlier one than entry 0"},
+    {"[1], [0, 0]", "[1], 1",
+     ":4:22: found a reference to one with 1 entries, expected 2, one per strategy"},
+    {"[[3e-6, 4e-6]]", "0",
+     ":8:25: found a reference to one with 2 entries, expected 1, one row per strategy"},
+    {"[5e-6], [6e-6]", "[5e-6], 1",
+     ":9:17: found a reference to entry 1, expected an earlier one than entry 1"},
+    {"[\"dp2\"], ", "0, ",
+     ":11:32: found a reference to one with 2 entries, expected 1, one name per "
+     "strategy"},
+    {"[[3, 4], [5, 6]]", "0",
+     ":12:54: found a reference to one of 1 columns, expected 2, one per strategy"},
+};
+
+static const malformed bad_chains[] = {
+    {"4], 0]", "4], 1]",
+     ":3:33: found a reference to entry 1, expected one that is written out"},
+    {"[5, 5, 0]]", "1]",
+     ":9:23: found a reference to entry 1, expected one that is written out"},
+};
+
+static void assert_refused(const char *whole, const malformed *m)
+{
+    char text[sizeof simple_text + 64];
+    char expected[1100];
+    const char *at = strstr(whole, m->find);
+    assert_non_null(at);
+    (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - whole), whole, m->replace,
+                   at + strlen(m->find));
+    (void)snprintf(expected, sizeof expected, "i.json%s", m->message);
+    uap_err err = {0};
+    uap_instance *x = NULL;
+    assert_int_not_equal(load_text(text, &x, &err), UAP_OK);
+    assert_string_equal(err.msg, expected);
+    assert_null(x);
+    assert_i64(uap_mem_outstanding(), 0);
+}
+
 static void malformed_files_are_refused_with_their_place(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof malformed_files / sizeof malformed_files[0]; i++) {
-        const malformed *m = &malformed_files[i];
-        char text[sizeof simple_text + 64];
-        char expected[1100];
-        const char *at = strstr(simple_text, m->find);
-        assert_non_null(at);
-        (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - simple_text),
-                       simple_text, m->replace, at + strlen(m->find));
-        (void)snprintf(expected, sizeof expected, "i.json%s", m->message);
-        uap_err err = {0};
-        uap_instance *x = NULL;
-        assert_int_not_equal(load_text(text, &x, &err), UAP_OK);
-        assert_string_equal(err.msg, expected);
-        assert_null(x);
-        assert_i64(uap_mem_outstanding(), 0);
+        assert_refused(simple_text, &malformed_files[i]);
+    }
+    for (size_t i = 0; i < sizeof bad_references / sizeof bad_references[0]; i++) {
+        assert_refused(simple_text, &bad_references[i]);
+    }
+    for (size_t i = 0; i < sizeof bad_chains / sizeof bad_chains[0]; i++) {
+        assert_refused(referring_text, &bad_chains[i]);
     }
 }
 
@@ -540,6 +655,8 @@ int main(void)
         cmocka_unit_test_teardown(equal_tables_rows_and_columns_are_shared,
                                   check_no_leaks),
         cmocka_unit_test_teardown(everything_survives_a_round_trip, check_no_leaks),
+        cmocka_unit_test_teardown(references_stand_for_what_they_name, check_no_leaks),
+        cmocka_unit_test_teardown(what_repeats_is_written_once, check_no_leaks),
         cmocka_unit_test_teardown(copies_are_deep, check_no_leaks),
         cmocka_unit_test_teardown(malformed_files_are_refused_with_their_place,
                                   check_no_leaks),
