@@ -163,23 +163,20 @@ static uap_status make_plan(work *w, uap_err *err)
     return uap_plan_build(&in, &w->plan, err);
 }
 
-static int run(const uap_cli *cli, const request *r, work *w)
+static uap_status dump(work *w, const char *directory, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_err err = {0};
-    int status = UAP_EXIT_OK;
-    UAP_TRY(check_request(r, &w->options, &err));
-    if (r->log != NULL) {
-        UAP_TRY(uap_log_json_open(
-            r->log, r->search.quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, &err));
-    }
-    UAP_TRY(load_inputs(w, r, &err));
-    if (r->dump != NULL) {
-        int32_t count = 0;
-        UAP_TRY(uap_dump_prepare(r->dump, &err));
-        UAP_TRY(uap_dump_instances(w->cost, r->dump, &count, &err));
-        UAP_LOG(INFO, GLOBAL, "%d instances in %s", (int)count, r->dump);
-    }
+    int32_t count = 0;
+    UAP_TRY(uap_dump_prepare(directory, err));
+    UAP_TRY(uap_dump_instances(w->cost, directory, uap_stop_flag(), &count, err));
+    UAP_LOG(INFO, GLOBAL, "%d instances in %s", (int)count, directory);
+done:
+    return rc;
+}
+
+static uap_status search(work *w, const request *r, uap_err *err)
+{
+    uap_status rc = UAP_OK;
     UAP_LOG(INFO, GLOBAL,
             "model %s: %d layers, %" PRId64 " parameters, %" PRId64
             " tokens per sample%s; cluster %s: %" PRId64 " devices",
@@ -189,9 +186,31 @@ static int run(const uap_cli *cli, const request *r, work *w)
     const uap_source source = uap_cost_source(w->cost);
     UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine", (int)source.n,
             uap_engine_name(w->options.engine));
-    UAP_TRY(uap_search_run(&r->search, &source, &w->result, &err));
+    UAP_TRY(uap_search_run(&r->search, &source, &w->result, err));
     if (w->result.outcome != UAP_OUTCOME_UNKNOWN) {
-        UAP_TRY(make_plan(w, &err));
+        UAP_TRY(make_plan(w, err));
+    }
+done:
+    return rc;
+}
+
+static int run(const uap_cli *cli, const request *r, work *w)
+{
+    uap_status rc = UAP_OK;
+    uap_err err = {0};
+    int status = UAP_EXIT_OK;
+    const volatile sig_atomic_t *stop = uap_stop_flag();
+    UAP_TRY(check_request(r, &w->options, &err));
+    if (r->log != NULL) {
+        UAP_TRY(uap_log_json_open(
+            r->log, r->search.quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, &err));
+    }
+    UAP_TRY(load_inputs(w, r, &err));
+    if (r->dump != NULL && *stop == 0) {
+        UAP_TRY(dump(w, r->dump, &err));
+    }
+    if (*stop == 0) {
+        UAP_TRY(search(w, r, &err));
     }
     status = uap_search_report(cli, &r->search, &w->result, w->plan, r->output);
 done:

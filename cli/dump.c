@@ -64,12 +64,13 @@ uap_status uap_dump_prepare(const char *directory, uap_err *err)
     return UAP_OK;
 }
 
-uap_status uap_dump_instances(uap_cost *cost, const char *directory, int32_t *count,
+uap_status uap_dump_instances(uap_cost *cost, const char *directory,
+                              const volatile sig_atomic_t *stop, int32_t *count,
                               uap_err *err)
 {
     uap_status rc = UAP_OK;
     *count = 0;
-    for (int32_t i = 0; i < uap_cost_count(cost); i++) {
+    for (int32_t i = 0; i < uap_cost_count(cost) && *stop == 0; i++) {
         UAP_TRY(dump_one(cost, i, directory, count, err));
     }
 done:

@@ -1,6 +1,7 @@
 /* The one signal handler of the program; it only sets a flag. */
 #include "cli/stop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 static volatile sig_atomic_t stop;
@@ -13,6 +14,11 @@ static void on_signal(int number)
 
 const volatile sig_atomic_t *uap_stop_flag(void)
 {
+    static bool is_installed;
+    if (is_installed) {
+        return &stop; /* a second TERM or INT stays as it is */
+    }
+    is_installed = true;
     struct sigaction action = {.sa_handler = on_signal};
     (void)sigemptyset(&action.sa_mask);
     action.sa_flags = SA_RESTART;

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* From now on USR1, TERM and INT set the returned flag; a second TERM or INT ends the
- * process as usual. May be called again. */
+/* From the first call on USR1, TERM and INT set the returned flag; a second TERM or INT ends
+ * the process as usual. A command calls it before it reads its files. */
 const volatile sig_atomic_t *uap_stop_flag(void);
 
 #ifdef __cplusplus

@@ -78,6 +78,60 @@ for signal in USR1 TERM INT; do
     stopped $status $((SECONDS - start))
 done
 
+# A file that takes a second to read: hard.json with one very long name. A signal while it
+# is read ends the program with one line, and nothing is searched.
+head -c 80000000 /dev/zero | tr '\0' s >name
+{
+    sed '/^"strategies"/,$d' hard.json
+    printf '"strategies": [["'
+    cat name
+    sed -n '/^"strategies"/s/^"strategies": \[\["s0//p' hard.json
+    sed '1,/^"strategies"/d' hard.json
+} >long.json
+rm name
+
+# takes_signals PID: the process has a handler for TERM (bit 14 of what it catches).
+takes_signals() {
+    local caught
+    caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+    [ -n "$caught" ] && [ $((0x$caught & 0x4000)) -ne 0 ]
+}
+
+for signal in USR1 TERM; do
+    command_line="uniap solve, $signal while it reads"
+    status=0
+    "$UNIAP" solve long.json -o plan.json >out 2>err &
+    child=$!
+    for i in $(seq $((3000 * scale))); do
+        ! takes_signals $child || break
+        sleep 0.01
+    done
+    kill -$signal $child
+    wait $child || status=$?
+    [ $status -eq 5 ] || complain "$command_line: exit status $status, expected 5"
+    one_line
+    says err "stopped before a plan was found"
+    absent plan.json
+done
+rm long.json
+
+command_line="uniap plan, USR1 while it dumps"
+status=0
+"$UNIAP" plan -m "$UAP_SOURCE_DIR/configs/models/llama-3.1-8b.json" \
+    -c "$UAP_SOURCE_DIR/configs/clusters/h100-1024.json" -b 1024 --seq 4096 \
+    -o plan.json --dump-instances dump --quiet >out 2>err &
+child=$!
+for i in $(seq $((3000 * scale))); do
+    [ -z "$(ls dump 2>/dev/null | grep -m1 '\.lp$')" ] || break
+    sleep 0.01
+done
+kill -USR1 $child
+wait $child || status=$?
+[ $status -eq 5 ] || complain "$command_line: exit status $status, expected 5"
+one_line
+absent plan.json
+rm -rf dump
+
 command_line="mpirun -n 2 uniap solve, then USR1"
 status=0
 rm -f err
