@@ -6,6 +6,7 @@
 #include "cli/stop.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/numbers.h"
 #include "plan/enough.h"
 #include "plan/plan_build.h"
 
@@ -154,11 +155,20 @@ static uap_status make_plan(work *w, uap_err *err)
                           .options = &w->options,
                           .result = &w->result,
                           .ranks = 1,
-                          .enough_devices = UAP_PLAN_UNSTATED};
-    if (w->result.outcome == UAP_OUTCOME_INFEASIBLE && w->result.shortage.known) {
+                          .enough_devices = UAP_PLAN_UNSTATED,
+                          .enough_memory = UAP_PLAN_UNSTATED};
+    const uap_shortage *shortage = &w->result.shortage;
+    if (w->result.outcome == UAP_OUTCOME_INFEASIBLE && shortage->known) {
         UAP_LOG(INFO, GLOBAL, "nothing fits; trying larger device counts");
         in.enough_devices =
             uap_enough_devices(w->model, w->cluster, &w->options.cost, uap_stop_flag());
+        if (shortage->is_bound) {
+            const int64_t least =
+                uap_max_i64(shortage->need_bytes, shortage->cap_bytes + 1) +
+                w->options.cost.reserve_bytes;
+            in.enough_memory = uap_enough_memory(w->model, w->cluster, &w->options.cost,
+                                                 least, uap_stop_flag());
+        }
     }
     return uap_plan_build(&in, &w->plan, err);
 }

@@ -1,12 +1,14 @@
-/* Doubling the device count until a plan fits. */
+/* Doubling the device count, or raising the memory, until a plan fits. */
 #include "plan/enough.h"
 
 #include "common/numbers.h"
 #include "search/solve.h"
 
-#define TRIES       6
-#define TRY_SECONDS 5.0
-#define DEVICES_MAX ((int64_t)1 << 20)
+#define TRIES        6
+#define MEMORY_TRIES 20
+#define MEMORY_STEP  (((int64_t)1 << 30) / 100) /* what messages round to */
+#define TRY_SECONDS  5.0
+#define DEVICES_MAX  ((int64_t)1 << 20)
 
 /* The same nodes, as many as `devices` need: a shallow copy that borrows everything but
  * its one group, which the caller lends. */
@@ -21,17 +23,15 @@ static uap_cluster grown(const uap_cluster *cluster, int64_t devices,
     return larger;
 }
 
-/* Whether a plan is found with options->devices devices. */
+/* Whether a plan is found. */
 static uap_status fits(const uap_model *model, const uap_cluster *cluster,
                        const uap_cost_options *options, const uap_limits *limits,
                        bool *out, uap_err *err)
 {
-    uap_node_group group;
-    const uap_cluster larger = grown(cluster, options->devices, &group);
     uap_cost *cost = NULL;
     uap_result result = {0};
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_cost_new(model, &larger, options, &cost, err));
+    UAP_TRY(uap_cost_new(model, cluster, options, &cost, err));
     const uap_source source = uap_cost_source(cost);
     UAP_TRY(uap_exact_solve(&source, limits, &result, err));
     *out =
@@ -55,8 +55,10 @@ int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
         bool enough = false;
         uap_err err = {0};
         larger.devices *= 2;
+        uap_node_group group;
+        const uap_cluster grown_cluster = grown(cluster, larger.devices, &group);
         if (larger.devices > DEVICES_MAX ||
-            fits(model, cluster, &larger, &limits, &enough, &err) != UAP_OK) {
+            fits(model, &grown_cluster, &larger, &limits, &enough, &err) != UAP_OK) {
             break; /* a hint that cannot be had is no failure of the command */
         }
         if (enough) {
@@ -64,4 +66,35 @@ int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
         }
     }
     return -1;
+}
+
+int64_t uap_enough_memory(const uap_model *model, const uap_cluster *cluster,
+                          const uap_cost_options *options, int64_t least,
+                          const volatile sig_atomic_t *stop)
+{
+    const uap_limits limits = {.time_limit_s = TRY_SECONDS, .gap = 1, .stop = stop};
+    uap_cost_options larger = *options;
+    int64_t too_little = least - 1;
+    int64_t enough = -1;
+    int64_t step = MEMORY_STEP;
+    larger.memory_bytes = least;
+    for (int i = 0; i < MEMORY_TRIES && *stop == 0; i++) {
+        bool is_enough = false;
+        uap_err err = {0};
+        if (fits(model, cluster, &larger, &limits, &is_enough, &err) != UAP_OK) {
+            break; /* as above */
+        }
+        if (is_enough) {
+            enough = larger.memory_bytes;
+        } else {
+            too_little = larger.memory_bytes;
+        }
+        if (enough >= 0 && enough - too_little <= MEMORY_STEP) {
+            break;
+        }
+        larger.memory_bytes =
+            enough < 0 ? too_little + step : too_little + (enough - too_little) / 2;
+        step *= 2;
+    }
+    return enough;
 }

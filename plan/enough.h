@@ -18,6 +18,13 @@ int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
                            const uap_cost_options *options,
                            const volatile sig_atomic_t *stop);
 
+/* The least memory of a device, reserve included, with which a plan was found, at least
+ * `least` bytes, beyond that to within 0.01 GiB; or -1. Tries, options and stop as above.
+ * Local. */
+int64_t uap_enough_memory(const uap_model *model, const uap_cluster *cluster,
+                          const uap_cost_options *options, int64_t least,
+                          const volatile sig_atomic_t *stop);
+
 #ifdef __cplusplus
 }
 #endif

@@ -77,14 +77,15 @@ typedef struct uap_plan_search {
 /* Why nothing fits and what would. */
 typedef struct uap_plan_needs {
     bool known;            /* stage, layers and bytes of the most frugal plan are known */
+    bool is_bound;         /* memory_bytes is a lower bound; not in files */
     uap_schedule schedule; /* of that plan */
     int32_t pp;
     int64_t micro_batches;
     int32_t stage, first_layer, last_layer;
     int64_t memory_bytes, memory_cap_bytes; /* what the stage needs and has, per device */
-    int64_t
-        device_memory_bytes; /* least memory of a device (reserve included) that does */
-    int64_t device_count;    /* a count that does, or UNSTATED where none was found */
+    int64_t device_memory_bytes; /* memory of a device (reserve included) that does, or
+                                  * UNSTATED */
+    int64_t device_count;        /* a count that does, or UNSTATED where none was found */
 } uap_plan_needs;
 
 typedef struct uap_plan {

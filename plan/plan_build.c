@@ -180,44 +180,80 @@ done:
     return rc;
 }
 
+/* What would do, as the end of a sentence. */
+static void explain_remedies(const uap_plan_needs *needs, char *text, size_t n)
+{
+    char memory[64] = "no larger memory that was tried would do";
+    char devices[64] = "; no larger device count that was tried would do";
+    if (needs->device_memory_bytes > 0) {
+        (void)snprintf(memory, sizeof memory, "--memory-gib %.2f would do",
+                       ceil((double)needs->device_memory_bytes / GIB * 100) / 100);
+    }
+    if (needs->device_count > 0) {
+        (void)snprintf(devices, sizeof devices, "%s--devices %" PRId64 "%s",
+                       needs->device_memory_bytes > 0 ? ", or " : ", ",
+                       needs->device_count,
+                       needs->device_memory_bytes > 0 ? "" : " would do");
+    }
+    (void)snprintf(text, n, "%s%s", memory, devices);
+}
+
+/* What the tightest stage lacks, as the middle of a sentence. Where nothing fits although
+ * a lower bound is within what there is, ties and live tensors are why. */
+static void explain_lack(const uap_plan_needs *needs, char *text, size_t n)
+{
+    const int64_t bytes = needs->memory_bytes - needs->memory_cap_bytes;
+    char need[UAP_QUANTITY_TEXT], cap[UAP_QUANTITY_TEXT], lack[UAP_QUANTITY_TEXT];
+    char short_of[96] = "";
+    if (bytes > 0) {
+        (void)snprintf(short_of, sizeof short_of, ", %s (%" PRId64 " bytes) short",
+                       uap_text_bytes(bytes, lack), bytes);
+    }
+    (void)snprintf(text, n, "needs %s%s per device and has %s%s%s%s%s",
+                   needs->is_bound ? "at least " : "",
+                   uap_text_bytes(needs->memory_bytes, need),
+                   uap_text_bytes(needs->memory_cap_bytes, cap), short_of,
+                   needs->is_bound ? "; tied layers, which share one layout, and live "
+                                     "tensors, which keep theirs, "
+                                   : "",
+                   !needs->is_bound ? ""
+                   : bytes > 0      ? "may "
+                                    : "",
+                   needs->is_bound ? "make it more" : "");
+}
+
 /* The needs as one sentence of at most n bytes. */
-static void explain_needs(const uap_plan *plan, const uap_model *model, char *text,
+static void explain_needs(const uap_plan_needs *needs, const uap_model *model, char *text,
                           size_t n)
 {
-    const uap_plan_needs *needs = &plan->needs;
-    char need[UAP_QUANTITY_TEXT], cap[UAP_QUANTITY_TEXT], lack[UAP_QUANTITY_TEXT];
-    char devices[64] = "; no larger device count that was tried would do";
-    if (needs->device_count > 0) {
-        (void)snprintf(devices, sizeof devices, ", or --devices %" PRId64,
-                       needs->device_count);
-    }
-    (void)snprintf(
-        text, n,
-        "no plan fits: in the most frugal one (%s, %d stage%s, %" PRId64
-        " micro-batch%s) stage %d, layers %d-%d (%s to %s), needs %s per device and has "
-        "%s, %s (%" PRId64 " bytes) short; --memory-gib %.2f would do%s",
-        uap_schedule_name(needs->schedule), (int)needs->pp, needs->pp == 1 ? "" : "s",
-        needs->micro_batches, needs->micro_batches == 1 ? "" : "es", (int)needs->stage,
-        (int)needs->first_layer, (int)needs->last_layer,
-        model->layer[needs->first_layer].name, model->layer[needs->last_layer].name,
-        uap_text_bytes(needs->memory_bytes, need),
-        uap_text_bytes(needs->memory_cap_bytes, cap),
-        uap_text_bytes(needs->memory_bytes - needs->memory_cap_bytes, lack),
-        needs->memory_bytes - needs->memory_cap_bytes,
-        ceil((double)needs->device_memory_bytes / GIB * 100) / 100, devices);
+    char lack[320], remedies[160];
+    explain_lack(needs, lack, sizeof lack);
+    explain_remedies(needs, remedies, sizeof remedies);
+    (void)snprintf(text, n,
+                   "no plan fits: in the most frugal one (%s, %d stage%s, %" PRId64
+                   " micro-batch%s) stage %d, layers %d-%d (%s to %s), %s; %s",
+                   uap_schedule_name(needs->schedule), (int)needs->pp,
+                   needs->pp == 1 ? "" : "s", needs->micro_batches,
+                   needs->micro_batches == 1 ? "" : "es", (int)needs->stage,
+                   (int)needs->first_layer, (int)needs->last_layer,
+                   model->layer[needs->first_layer].name,
+                   model->layer[needs->last_layer].name, lack, remedies);
 }
 
 static uap_status fill_infeasible(uap_plan *plan, const uap_plan_inputs *in, uap_err *err)
 {
-    char text[640] = "no plan fits";
+    char text[1024] = "no plan fits";
     const uap_shortage *shortage = &in->result->shortage;
     const uap_search_stats *stats = &in->result->stats;
     plan->status = UAP_PLAN_INFEASIBLE;
     if (shortage->known) {
         const uap_configuration configuration =
             uap_cost_configuration(in->cost, shortage->config);
+        const int64_t least = shortage->need_bytes + in->options->cost.reserve_bytes;
+        const int64_t enough = shortage->is_bound ? in->enough_memory : least;
         plan->needs = (uap_plan_needs){
-            .known = true,
+            .known = shortage->need_bytes > shortage->cap_bytes,
+            .is_bound = shortage->is_bound && enough != least,
             .schedule = configuration.schedule,
             .pp = configuration.pp,
             .micro_batches = configuration.micro_batches,
@@ -226,10 +262,10 @@ static uap_status fill_infeasible(uap_plan *plan, const uap_plan_inputs *in, uap
             .last_layer = shortage->last,
             .memory_bytes = shortage->need_bytes,
             .memory_cap_bytes = shortage->cap_bytes,
-            .device_memory_bytes = shortage->need_bytes + in->options->cost.reserve_bytes,
+            .device_memory_bytes = enough,
             .device_count = in->enough_devices,
         };
-        explain_needs(plan, in->model, text, sizeof text);
+        explain_needs(&plan->needs, in->model, text, sizeof text);
     } else if (stats->illegal == stats->configurations) {
         uap_cost_suggest(in->cost, text, sizeof text);
     }
@@ -313,11 +349,14 @@ static uap_status name_layers(uap_plan *plan, const uap_instance *instance,
 static uap_status fill_instance_needs(uap_plan *plan, const uap_instance *instance,
                                       const uap_shortage *shortage, uap_err *err)
 {
-    char text[256] = "no plan fits";
+    char text[384] = "no plan fits";
     plan->status = UAP_PLAN_INFEASIBLE;
     if (shortage->known) {
+        const int64_t lack = shortage->need_bytes - shortage->cap_bytes;
+        char short_of[64] = "";
         plan->needs = (uap_plan_needs){
-            .known = true,
+            .known = lack > 0,
+            .is_bound = shortage->is_bound,
             .schedule = instance->schedule,
             .pp = instance->pp,
             .micro_batches = instance->micro_batches,
@@ -329,13 +368,18 @@ static uap_status fill_instance_needs(uap_plan *plan, const uap_instance *instan
             .device_memory_bytes = UAP_PLAN_UNSTATED,
             .device_count = UAP_PLAN_UNSTATED,
         };
+        if (lack > 0) {
+            (void)snprintf(short_of, sizeof short_of, ", %" PRId64 " bytes short", lack);
+        }
         (void)snprintf(text, sizeof text,
                        "no plan fits: in the most frugal one stage %d, layers %d-%d, "
-                       "needs %" PRId64 " bytes and has %" PRId64 ", %" PRId64
-                       " bytes short",
+                       "needs %s%" PRId64 " bytes and has %" PRId64 "%s%s%s%s",
                        (int)shortage->stage, (int)shortage->first, (int)shortage->last,
-                       shortage->need_bytes, shortage->cap_bytes,
-                       shortage->need_bytes - shortage->cap_bytes);
+                       shortage->is_bound ? "at least " : "", shortage->need_bytes,
+                       shortage->cap_bytes, short_of,
+                       shortage->is_bound ? "; tied layers and live tensors " : "",
+                       shortage->is_bound && lack > 0 ? "may " : "",
+                       shortage->is_bound ? "make it more" : "");
     }
     plan->reason = uap_plan_string(plan, text);
     return plan->reason != NULL ? UAP_OK : no_memory(err);

@@ -22,6 +22,8 @@ typedef struct uap_plan_inputs {
     const uap_result *result;
     int64_t ranks;          /* that searched */
     int64_t enough_devices; /* infeasible: a device count that does, or UNSTATED */
+    int64_t enough_memory;  /* the same of a device's memory; only where the shortage is
+                             * a bound, for else it follows from that */
 } uap_plan_inputs;
 
 /* The plan of a result that has one, or an infeasible plan with reason and needs; not for

@@ -479,10 +479,8 @@ static uap_status explain_infeasible(engine *e, uap_err *err)
             rc = uap_frugal_plan(in, &shortage, &overshoot, err);
             if (rc == UAP_OK && overshoot < least) {
                 least = overshoot;
+                shortage.is_bound = in->n_ties > 0 || in->n_live > 0;
                 e->result->shortage = shortage;
-                /* With ties or live tensors the figure is a lower bound: where it says that
-                 * all is well it explains nothing. */
-                e->result->shortage.known = overshoot > 0;
             }
         }
         uap_instance_free(in);

@@ -26,7 +26,7 @@ typedef struct uap_limits {
     int64_t memory_limit_bytes; /* <= 0: none */
     int64_t rough_work; /* exact engine: labels looked at within rough limits before sharp
                          * ones are made; 0: as many as these cost, < 0: sharp at once */
-    int64_t effort;     /* exact engine: labels looked at before the first search of a node
+    int64_t effort; /* exact engine: labels looked at before the first search of a node
                          * is given up for a nearer target; 0: the engine's choice */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
@@ -54,6 +54,8 @@ typedef struct uap_search_stats {
 /* Why nothing fits: the least overshoot over all configurations and plans. */
 typedef struct uap_shortage {
     bool known;
+    bool is_bound;       /* need_bytes is a lower bound, even at or below cap_bytes: ties
+                          * and live tensors may make it more */
     int32_t config;      /* of the most frugal plan */
     int32_t stage;       /* its tightest stage */
     int32_t first, last; /* layers of that stage */

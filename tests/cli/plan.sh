@@ -79,6 +79,28 @@ run 3 plan "${big[@]}" -o plan.json --memory-gib \
     "$(awk -v m="$memory" 'BEGIN { print m - 0.02 }')"
 run 0 plan "${big[@]}" -o plan.json -c "$clusters/h100-$devices.json"
 
+# The same with ties and a live tensor.
+t5=(-m "$models/t5-large.json" -c "$clusters/env-b.json" -b 16 --quiet)
+run 3 plan "${t5[@]}" -o plan.json --memory-gib 2
+one_line
+says err "stage 0, layers 0-50 (encoder.embedding to head), needs "
+says plan.json '"device_memory_bytes"'
+memory=$(sed -n 's/.*--memory-gib \([0-9.]*\) would do.*/\1/p' err)
+devices=$(sed -n 's/.*--devices \([0-9]*\).*/\1/p' err)
+[ -n "$memory" ] && [ "$devices" = 16 ] || complain "$command_line: '$memory' '$devices'"
+run 0 plan "${t5[@]}" -o plan.json --memory-gib "$memory"
+run 3 plan "${t5[@]}" -o plan.json --memory-gib \
+    "$(awk -v m="$memory" 'BEGIN { print m - 0.02 }')"
+
+# Ties and the live tensor take a little more than the most frugal stages do.
+t5=("${t5[@]}" -b 8 --precision fp32 --reserve-gib 0.5)
+run 3 plan "${t5[@]}" -o plan.json --memory-gib 1.5
+one_line
+says err "needs at least "
+says err "may make it more; --memory-gib "
+run 0 plan "${t5[@]}" -o plan.json --memory-gib \
+    "$(sed -n 's/.*--memory-gib \([0-9.]*\) would do.*/\1/p' err)"
+
 # A batch that no strategy divides.
 run 3 plan -m "$models/bert-huge.json" -c "$clusters/h100-64.json" -b 3 --space dp --quiet \
     -o plan.json

@@ -37,6 +37,25 @@ for engine in exact cbc; do
     says plan.json '"memory_bytes": 4'
 done
 
+# Tied layers: each fits alone, in a layout that the other cannot have. The exact engine
+# knows a lower bound, CBC the least.
+tied() {
+    instance "$1" | sed -e 's/"Ms": \[\[10, 4\], \[10, 4\]\]/"Ms": [[10, 1], [1, 10]]/' \
+        -e 's/"cap": \[10,/"cap": [5,/' \
+        -e 's/\]}$/], "ties": [{"a": 0, "b": 1, "class_a": [1, 2], "class_b": [1, 2]}]}/'
+}
+tied 5 >tied.json
+run 3 solve tied.json -o plan.json --quiet
+one_line
+says err "needs at least 1 bytes and has 5; tied layers and live tensors make it more"
+tied 0 >tied.json
+run 3 solve tied.json -o plan.json --quiet
+one_line
+says err "stage 1, layers 1-1, needs at least 1 bytes and has 0, 1 bytes short; tied"
+says plan.json '"memory_bytes": 1'
+run 3 solve tied.json -o plan.json --quiet --engine cbc
+says err "stage 0, layers 0-0, needs 10 bytes and has 5, 5 bytes short"
+
 # To standard output: the plan alone, whole, and nothing else.
 run 0 solve roomy.json --quiet
 says out '"format": "uniap-plan"'

@@ -17,7 +17,8 @@ typedef struct fixture {
 } fixture;
 
 /* vit-huge on the paper's 2 x 4 TITAN Xp, solved; memory_bytes 0: the profile's. */
-static void set_up(fixture *f, int64_t memory_bytes, double gap)
+static void set_up_with(fixture *f, const char *model_path, int64_t memory_bytes,
+                        double gap)
 {
     uap_err err = {0};
     const uap_model_options model = {.seq = 0};
@@ -29,9 +30,7 @@ static void set_up(fixture *f, int64_t memory_bytes, double gap)
                                          .memory_bytes = memory_bytes,
                                          .reserve_bytes = (int64_t)1 << 29};
     f->options.gap = gap;
-    assert_ok(uap_model_load(UAP_SOURCE_DIR "/configs/models/vit-huge.json", &model,
-                             &f->model, &err),
-              &err);
+    assert_ok(uap_model_load(model_path, &model, &f->model, &err), &err);
     assert_ok(uap_cluster_load(UAP_SOURCE_DIR "/configs/clusters/env-b.json", &f->cluster,
                                &err),
               &err);
@@ -45,7 +44,13 @@ static void set_up(fixture *f, int64_t memory_bytes, double gap)
                               .options = &f->options,
                               .result = &f->result,
                               .ranks = 2,
-                              .enough_devices = UAP_PLAN_UNSTATED};
+                              .enough_devices = UAP_PLAN_UNSTATED,
+                              .enough_memory = UAP_PLAN_UNSTATED};
+}
+
+static void set_up(fixture *f, int64_t memory_bytes, double gap)
+{
+    set_up_with(f, UAP_SOURCE_DIR "/configs/models/vit-huge.json", memory_bytes, gap);
 }
 
 static void tear_down(fixture *f)
@@ -172,6 +177,50 @@ static void the_least_memory_is_the_least(void **state)
     tear_down(&f);
 }
 
+/* A T5, whose ties and live tensor take more than the most frugal stages do: with too
+ * little for those, then with what they need, then as if that did. */
+static void a_lower_bound_is_called_one(void **state)
+{
+    (void)state;
+    static const char path[] = UAP_SOURCE_DIR "/configs/models/t5-large.json";
+    static const volatile sig_atomic_t go_on = 0;
+    uap_err err = {0};
+    fixture f;
+    uap_plan *plan = NULL;
+    set_up_with(&f, path, (int64_t)3 << 29, 0);
+    assert_int_equal(f.result.outcome, UAP_OUTCOME_INFEASIBLE);
+    assert_true(f.result.shortage.known && f.result.shortage.is_bound);
+    const int64_t least = f.result.shortage.need_bytes + f.options.cost.reserve_bytes;
+    const int64_t enough =
+        uap_enough_memory(f.model, f.cluster, &f.options.cost, least, &go_on);
+    assert_true(enough > least && enough - least <= ((int64_t)1 << 30) / 100);
+    assert_i64(uap_enough_memory(f.model, f.cluster, &f.options.cost, enough + 5, &go_on),
+               enough + 5);
+    f.in.enough_memory = enough;
+    assert_ok(uap_plan_build(&f.in, &plan, &err), &err);
+    assert_true(plan->needs.known);
+    assert_i64(plan->needs.device_memory_bytes, enough);
+    assert_non_null(strstr(plan->reason, "needs at least"));
+    assert_non_null(strstr(plan->reason, "may make it more; --memory-gib"));
+    uap_plan_free(plan);
+    f.in.enough_memory = least;
+    assert_ok(uap_plan_build(&f.in, &plan, &err), &err);
+    assert_null(strstr(plan->reason, "at least"));
+    assert_non_null(strstr(plan->reason, "short; --memory-gib"));
+    uap_plan_free(plan);
+    tear_down(&f);
+
+    set_up_with(&f, path, least, 0);
+    assert_int_equal(f.result.outcome, UAP_OUTCOME_INFEASIBLE);
+    assert_i64(f.result.shortage.need_bytes, f.result.shortage.cap_bytes);
+    assert_ok(uap_plan_build(&f.in, &plan, &err), &err);
+    assert_false(plan->needs.known);
+    assert_non_null(strstr(plan->reason, "keep theirs, make it more; no larger memory"));
+    assert_null(strstr(plan->reason, "short"));
+    uap_plan_free(plan);
+    tear_down(&f);
+}
+
 static void no_memory_is_reported_and_nothing_leaks(void **state)
 {
     (void)state;
@@ -204,6 +253,7 @@ int main(void)
         cmocka_unit_test_teardown(a_result_that_does_not_add_up_is_refused,
                                   check_no_leaks),
         cmocka_unit_test_teardown(the_least_memory_is_the_least, check_no_leaks),
+        cmocka_unit_test_teardown(a_lower_bound_is_called_one, check_no_leaks),
         cmocka_unit_test_teardown(no_memory_is_reported_and_nothing_leaks,
                                   check_no_leaks),
     };
