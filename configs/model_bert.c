@@ -12,7 +12,7 @@ typedef struct bert {
 static uap_status read_keys(const uap_builder *b, bert *c, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const char *activation = "gelu", *positions = "absolute";
+    const char *positions = "absolute";
     c->types = 2;
     UAP_TRY(uap_need_dim(b, "vocab_size", UAP_MAX_VOCAB, &c->vocab, err));
     UAP_TRY(uap_need_dim(b, "hidden_size", UAP_MAX_HIDDEN, &c->hidden, err));
@@ -26,8 +26,7 @@ static uap_status read_keys(const uap_builder *b, bert *c, uap_err *err)
     UAP_TRY(uap_opt_dropout(b, "hidden_dropout_prob", 0.1, &c->dropout, err));
     UAP_TRY(
         uap_opt_dropout(b, "attention_probs_dropout_prob", 0.1, &c->score_dropout, err));
-    UAP_TRY(uap_jopt_str(&b->config, "hidden_act", &activation, err));
-    c->is_relu = strcmp(activation, "relu") == 0;
+    UAP_TRY(uap_opt_relu(b, "hidden_act", &c->is_relu, err));
     UAP_TRY(uap_jopt_str(&b->config, "position_embedding_type", &positions, err));
     if (strcmp(positions, "absolute") != 0) {
         uap_jval at = b->config;

@@ -60,6 +60,16 @@ UAP_NODISCARD uap_status uap_opt_dropout(const uap_builder *builder, const char 
 UAP_NODISCARD uap_status uap_need_pair(const uap_builder *builder, const char *key,
                                        int64_t max, int64_t out[2], uap_err *err);
 
+/* Whether the optional activation `key` is "relu"; absent: no. */
+UAP_NODISCARD uap_status uap_opt_relu(const uap_builder *builder, const char *key,
+                                      bool *is_relu, uap_err *err);
+
+/* An image model's image_size and patch_size [height, width], the one a multiple of the
+ * other, and the optional num_channels. */
+UAP_NODISCARD uap_status uap_need_image(const uap_builder *builder, int64_t image[2],
+                                        int64_t patch[2], int64_t *channels,
+                                        uap_err *err);
+
 /* Sets the model's sequence length: --seq, else min(positions, UAP_DEFAULT_SEQ_LIMIT).
  * Where positions are learned (`learned`), a longer --seq is BAD_USAGE. */
 UAP_NODISCARD uap_status uap_set_seq(uap_builder *builder, int64_t positions,

@@ -1,8 +1,6 @@
 /* GPT-2: GPT2LMHeadModel, learned positions, the head tied to the embedding by default. */
 #include "configs/model_build.h"
 
-#include <string.h>
-
 typedef struct gpt2 {
     int64_t vocab, hidden, layers, heads, ffn, positions;
     bool is_relu, is_tied;
@@ -25,7 +23,6 @@ static uap_status refuse_cross_attention(const uap_builder *b, uap_err *err)
 static uap_status read_keys(const uap_builder *b, gpt2 *c, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const char *activation = "gelu_new";
     c->is_tied = true;
     UAP_TRY(uap_need_dim(b, "vocab_size", UAP_MAX_VOCAB, &c->vocab, err));
     UAP_TRY(uap_need_dim(b, "n_embd", UAP_MAX_HIDDEN, &c->hidden, err));
@@ -38,8 +35,7 @@ static uap_status read_keys(const uap_builder *b, gpt2 *c, uap_err *err)
     UAP_TRY(uap_opt_dropout(b, "embd_pdrop", 0.1, &c->embedding_dropout, err));
     UAP_TRY(uap_opt_dropout(b, "resid_pdrop", 0.1, &c->hidden_dropout, err));
     UAP_TRY(uap_opt_dropout(b, "attn_pdrop", 0.1, &c->score_dropout, err));
-    UAP_TRY(uap_jopt_str(&b->config, "activation_function", &activation, err));
-    c->is_relu = strcmp(activation, "relu") == 0;
+    UAP_TRY(uap_opt_relu(b, "activation_function", &c->is_relu, err));
     UAP_TRY(uap_jopt_bool(&b->config, "tie_word_embeddings", &c->is_tied, err));
     UAP_TRY(refuse_cross_attention(b, err));
 done:

@@ -64,6 +64,30 @@ uap_status uap_need_pair(const uap_builder *builder, const char *key, int64_t ma
     return UAP_OK;
 }
 
+uap_status uap_opt_relu(const uap_builder *builder, const char *key, bool *is_relu,
+                        uap_err *err)
+{
+    const char *activation = "";
+    const uap_status rc = uap_jopt_str(&builder->config, key, &activation, err);
+    *is_relu = strcmp(activation, "relu") == 0;
+    return rc;
+}
+
+uap_status uap_need_image(const uap_builder *builder, int64_t image[2], int64_t patch[2],
+                          int64_t *channels, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_need_pair(builder, "image_size", UAP_MAX_IMAGE, image, err));
+    UAP_TRY(uap_need_pair(builder, "patch_size", UAP_MAX_IMAGE, patch, err));
+    for (int i = 0; i < 2; i++) {
+        UAP_TRY(uap_need_divides(builder, "patch_size", patch[i], "image_size", image[i],
+                                 err));
+    }
+    UAP_TRY(uap_opt_dim(builder, "num_channels", UAP_MAX_HEADS, channels, err));
+done:
+    return rc;
+}
+
 uap_status uap_set_seq(uap_builder *builder, int64_t positions, bool learned,
                        uap_err *err)
 {

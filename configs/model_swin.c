@@ -5,7 +5,6 @@
 #include "configs/model_build.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define MAX_STAGES 16
 
@@ -74,40 +73,24 @@ static uap_status check_stages(const uap_builder *b, const swin *c, uap_err *err
     return UAP_OK;
 }
 
-static uap_status read_image(const uap_builder *b, swin *c, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    UAP_TRY(uap_need_pair(b, "image_size", UAP_MAX_IMAGE, c->image, err));
-    UAP_TRY(uap_need_pair(b, "patch_size", UAP_MAX_IMAGE, c->patch, err));
-    for (int i = 0; i < 2; i++) {
-        UAP_TRY(uap_need_divides(b, "patch_size", c->patch[i], "image_size", c->image[i],
-                                 err));
-    }
-    UAP_TRY(uap_opt_dim(b, "num_channels", UAP_MAX_HEADS, &c->channels, err));
-    UAP_TRY(uap_need_dim(b, "window_size", UAP_MAX_IMAGE, &c->window, err));
-done:
-    return rc;
-}
-
 static uap_status read_keys(const uap_builder *b, swin *c, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const char *activation = "gelu";
     *c = (swin){.channels = 3, .mlp_ratio = 4.0, .qkv_bias = true};
     UAP_TRY(uap_need_dim(b, "embed_dim", UAP_MAX_HIDDEN, &c->embed, err));
     UAP_TRY(read_list(b, "depths", UAP_MAX_LAYERS / MAX_STAGES, &c->depth, err));
     c->heads.n = c->depth.n;
     UAP_TRY(read_list(b, "num_heads", UAP_MAX_HEADS, &c->heads, err));
     UAP_TRY(check_stages(b, c, err));
-    UAP_TRY(read_image(b, c, err));
+    UAP_TRY(uap_need_image(b, c->image, c->patch, &c->channels, err));
+    UAP_TRY(uap_need_dim(b, "window_size", UAP_MAX_IMAGE, &c->window, err));
     UAP_TRY(uap_jopt_f64(&b->config, "mlp_ratio", 1e-3, 16.0, &c->mlp_ratio, err));
     UAP_TRY(uap_jopt_bool(&b->config, "qkv_bias", &c->qkv_bias, err));
     UAP_TRY(uap_jopt_bool(&b->config, "use_absolute_embeddings", &c->absolute, err));
     UAP_TRY(uap_opt_dropout(b, "hidden_dropout_prob", 0.0, &c->dropout, err));
     UAP_TRY(
         uap_opt_dropout(b, "attention_probs_dropout_prob", 0.0, &c->score_dropout, err));
-    UAP_TRY(uap_jopt_str(&b->config, "hidden_act", &activation, err));
-    c->is_relu = strcmp(activation, "relu") == 0;
+    UAP_TRY(uap_opt_relu(b, "hidden_act", &c->is_relu, err));
     UAP_TRY(uap_read_classifier(b, &c->is_classifier, &c->labels, err));
 done:
     return rc;

@@ -2,32 +2,15 @@
  * ViTForImageClassification, else the pooler of ViTModel (docs/models.md). */
 #include "configs/model_build.h"
 
-#include <string.h>
-
 typedef struct vit {
     int64_t hidden, layers, heads, ffn, channels, labels;
     int64_t image[2], patch[2];
     bool qkv_bias, is_relu, dropout, score_dropout, is_classifier;
 } vit;
 
-static uap_status read_image(const uap_builder *b, vit *c, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    UAP_TRY(uap_need_pair(b, "image_size", UAP_MAX_IMAGE, c->image, err));
-    UAP_TRY(uap_need_pair(b, "patch_size", UAP_MAX_IMAGE, c->patch, err));
-    for (int i = 0; i < 2; i++) {
-        UAP_TRY(uap_need_divides(b, "patch_size", c->patch[i], "image_size", c->image[i],
-                                 err));
-    }
-    UAP_TRY(uap_opt_dim(b, "num_channels", UAP_MAX_HEADS, &c->channels, err));
-done:
-    return rc;
-}
-
 static uap_status read_keys(const uap_builder *b, vit *c, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const char *activation = "gelu";
     *c = (vit){.channels = 3, .qkv_bias = true};
     UAP_TRY(uap_need_dim(b, "hidden_size", UAP_MAX_HIDDEN, &c->hidden, err));
     UAP_TRY(uap_need_dim(b, "num_hidden_layers", UAP_MAX_LAYERS, &c->layers, err));
@@ -35,13 +18,12 @@ static uap_status read_keys(const uap_builder *b, vit *c, uap_err *err)
     UAP_TRY(uap_need_divides(b, "num_attention_heads", c->heads, "hidden_size", c->hidden,
                              err));
     UAP_TRY(uap_need_dim(b, "intermediate_size", UAP_MAX_FFN, &c->ffn, err));
-    UAP_TRY(read_image(b, c, err));
+    UAP_TRY(uap_need_image(b, c->image, c->patch, &c->channels, err));
     UAP_TRY(uap_jopt_bool(&b->config, "qkv_bias", &c->qkv_bias, err));
     UAP_TRY(uap_opt_dropout(b, "hidden_dropout_prob", 0.0, &c->dropout, err));
     UAP_TRY(
         uap_opt_dropout(b, "attention_probs_dropout_prob", 0.0, &c->score_dropout, err));
-    UAP_TRY(uap_jopt_str(&b->config, "hidden_act", &activation, err));
-    c->is_relu = strcmp(activation, "relu") == 0;
+    UAP_TRY(uap_opt_relu(b, "hidden_act", &c->is_relu, err));
     UAP_TRY(uap_read_classifier(b, &c->is_classifier, &c->labels, err));
 done:
     return rc;
