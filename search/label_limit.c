@@ -20,7 +20,7 @@ static size_t band_size(const uap_label_run *run)
 
 /* Makes band number run->n_bands: tests and limits. *lack: what every label of the band
  * lacks at least. False when out of memory. */
-static bool make_band(uap_label_run *run, uap_band of, bool is_sharp, double *lack)
+static bool make_band(uap_label_run *run, uap_band of, double *lack)
 {
     const size_t wanted = band_size(run) * ((size_t)run->n_bands + 1);
     if (wanted > run->limit_capacity) {
@@ -40,7 +40,7 @@ static bool make_band(uap_label_run *run, uap_band of, bool is_sharp, double *la
                              .limit = run->limit + (size_t)run->n_bands * band_size(run),
                              .through = run->sweep,
                              .entry = run->sweep + rows};
-    uap_band_price(&sweep, is_sharp, lack);
+    uap_band_price(&sweep, lack);
     return true;
 }
 
@@ -80,7 +80,7 @@ static bool make_sharp_bands(uap_label_run *run)
     int32_t n = 1;
     while (n > 0) {
         work_range range = stack[--n];
-        if (!make_band(run, band_of(run, range), true, &range.lack)) {
+        if (!make_band(run, band_of(run, range), &range.lack)) {
             return false;
         }
         if (range.lack > 0) {
@@ -115,7 +115,7 @@ bool uap_limits_prepare(uap_label_run *run)
     }
     for (int32_t j = 0; j < run->cls->n_bands; j++) {
         double lack = 0;
-        if (!make_band(run, run->cls->band[j], false, &lack)) {
+        if (!make_band(run, run->cls->band[j], &lack)) {
             return false;
         }
         run->n_bands += lack <= 0;
@@ -135,7 +135,7 @@ bool uap_limits_excess(uap_label_run *run, double *excess)
     bool ok = range != NULL;
     if (ok) {
         range[0] = (work_range){.first = 0, .end = run->cls->n_works};
-        ok = make_band(run, band_of(run, range[0]), true, &range[0].lack);
+        ok = make_band(run, band_of(run, range[0]), &range[0].lack);
     }
     while (ok && range[weakest].end - range[weakest].first > 1) {
         work_range *left = &range[weakest];
@@ -143,8 +143,8 @@ bool uap_limits_excess(uap_label_run *run, double *excess)
         const int32_t middle = (left->first + left->end) / 2;
         *right = (work_range){.first = middle, .end = left->end};
         left->end = middle;
-        ok = make_band(run, band_of(run, *left), true, &left->lack) &&
-             make_band(run, band_of(run, *right), true, &right->lack);
+        ok = make_band(run, band_of(run, *left), &left->lack) &&
+             make_band(run, band_of(run, *right), &right->lack);
         for (int32_t i = 0; i < n; i++) {
             weakest = range[i].lack < range[weakest].lack ? i : weakest;
         }

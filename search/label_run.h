@@ -11,12 +11,11 @@
 
 #define UAP_MAX_TESTS 96
 
-/* Lagrangian tests of a run for labels whose largest workspace lies in a band: weights of
- * time, forward, gradient and memory. Each is a sum of functionals, by shares, and a price
- * of memory. */
+/* Lagrangian tests of a run for labels whose largest workspace lies in a band: each the
+ * weights of time, forward, gradient of a functional, and a price of memory. */
 typedef struct uap_run_band {
     uap_band band;
-    double share[UAP_MAX_FUNCTIONALS][UAP_MAX_TESTS];
+    int32_t functional[UAP_MAX_TESTS];
     double p[UAP_MAX_TESTS], f[UAP_MAX_TESTS], g[UAP_MAX_TESTS], m[UAP_MAX_TESTS];
 } uap_run_band;
 

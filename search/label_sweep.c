@@ -21,12 +21,6 @@ static double *entry_at(const uap_sweep *b, int32_t x)
     return b->entry + (size_t)x * (size_t)b->run->n_tests;
 }
 
-static double cost_of(const uap_run_band *band, int32_t j, const uap_label *step)
-{
-    return band->p[j] * (double)step->p + band->f[j] * (double)step->f +
-           band->g[j] * (double)step->g + band->m[j] * (double)step->m;
-}
-
 /* to = max(to, from - step) over the tests swept. */
 static void raise_by_step(const uap_sweep *b, const double *restrict from,
                           const uap_label *step, double *restrict to)
@@ -68,18 +62,9 @@ static double memory_at(const uap_sweep *b, int32_t l)
 static double limit_of_end(const uap_sweep *b, int32_t l, int32_t cell, int32_t j)
 {
     const uap_label_run *run = b->run;
-    double budget = 0;
-    double shares = 0;
-    double size = 0;
-    for (int32_t t = 0; t < uap_run_tested(run); t++) {
-        const int32_t f = uap_run_functional(run, t);
-        const double share = b->band->share[f][j];
-        budget += share * run->budget[f][cell];
-        size += share * fabs(run->budget[f][cell]);
-        shares += share;
-    }
+    const double budget = run->budget[b->band->functional[j]][cell];
     const double credit = b->band->m[j] * memory_at(b, l);
-    return budget + credit + UAP_LABEL_MARGIN * (size + fabs(credit)) + shares;
+    return budget + credit + UAP_LABEL_MARGIN * (fabs(budget) + fabs(credit)) + 1;
 }
 
 static void limits_of_end(const uap_sweep *b, int32_t l, int32_t y, double *limit)
@@ -210,147 +195,4 @@ static double start_memory(const uap_label_run *run)
 double uap_sweep_lack(const uap_sweep *b, int32_t test)
 {
     return b->band->m[test] * start_memory(b->run) - entry_at(b, b->run->x)[test];
-}
-
-/* Where a trace stands: behind layer l in a slot. */
-typedef struct trace {
-    const uap_sweep *b;
-    int32_t test, l, slot;
-    uap_label sum;
-} trace;
-
-/* The best row of layer l of one block or class, with what may stand in front of it. */
-typedef struct trace_row {
-    int32_t k;
-    double limit;
-} trace_row;
-
-/* Takes row k of layer l: the slot behind it that allows more. */
-static void take_row(trace *t, int32_t l, int32_t k)
-{
-    const uap_label_run *run = t->b->run;
-    const uap_label step = uap_label_run_step(run, uap_run_rows(run, l), k);
-    const int32_t stay = uap_row_slot(run, l, k);
-    const int32_t leave = uap_block_slot(run, l, uap_run_blocks(run, l)->block_of[k]);
-    const bool stays = uap_run_goes_on(run, l) &&
-                       limit_at(t->b, stay)[t->test] > limit_at(t->b, leave)[t->test];
-    t->sum.p += step.p;
-    t->sum.f += step.f;
-    t->sum.g += step.g;
-    t->sum.m += step.m;
-    t->l = l;
-    t->slot = stays ? stay : leave;
-}
-
-/* Most that may stand in front of row k of layer l. */
-static double before_row(const trace *t, int32_t l, int32_t k)
-{
-    const uap_label_run *run = t->b->run;
-    const uap_row_view *row = uap_run_rows(run, l);
-    if (row->w[k] > t->b->band->band.hi) {
-        return -HUGE_VAL;
-    }
-    const uap_label step = uap_label_run_step(run, row, k);
-    const int32_t leave = uap_block_slot(run, l, uap_run_blocks(run, l)->block_of[k]);
-    double best = limit_at(t->b, leave)[t->test];
-    if (uap_run_goes_on(run, l)) {
-        best = uap_max_f64(best, limit_at(t->b, uap_row_slot(run, l, k))[t->test]);
-    }
-    return best - cost_of(t->b->band, t->test, &step);
-}
-
-/* From a row's slot: the best row of the block from that one on. */
-static int32_t best_to_stay(const trace *t)
-{
-    const uap_label_run *run = t->b->run;
-    const uap_blocks *blocks = uap_run_blocks(run, t->l);
-    const int32_t row = t->slot - run->slot[t->l];
-    const int32_t e = blocks->block_of[row];
-    trace_row best = {-1, -HUGE_VAL};
-    bool from = false;
-    for (int32_t i = blocks->first[e]; i < blocks->first[e + 1]; i++) {
-        const int32_t k = blocks->order[i];
-        from = from || k == row;
-        const double limit = from ? before_row(t, t->l + 1, k) : -HUGE_VAL;
-        if (limit > best.limit) {
-            best = (trace_row){k, limit};
-        }
-    }
-    return best.k;
-}
-
-/* From a block's slot: the best row over a link, or -1 where ending is best. */
-static int32_t best_to_leave(const trace *t)
-{
-    const uap_label_run *run = t->b->run;
-    const int32_t e = t->slot - run->slot[t->l] - uap_run_kind(run, t->l)->n;
-    const int32_t y = uap_run_blocks(run, t->l)->out[e];
-    const int32_t cell = run->group->offset[t->l] + y;
-    trace_row best = {-1, -HUGE_VAL};
-    if (!isinf(run->budget[0][cell])) {
-        best.limit = limit_of_end(t->b, t->l, cell, t->test);
-    }
-    if (t->l + 1 == run->group->n_len) {
-        return best.k;
-    }
-    const int32_t own = own_block(run, t->l, e);
-    const uap_kind *next = uap_run_kind(run, t->l + 1);
-    const uap_blocks *blocks = uap_run_blocks(run, t->l + 1);
-    for (int32_t k = 0; k < next->n; k++) {
-        const uap_label step = uap_label_run_link(run, t->l, y, next->in[k]);
-        const double limit =
-            before_row(t, t->l + 1, k) - cost_of(t->b->band, t->test, &step);
-        if (blocks->block_of[k] != own && limit > best.limit) {
-            best = (trace_row){k, limit};
-        }
-    }
-    return best.k;
-}
-
-static void cross_link(trace *t, int32_t k)
-{
-    const uap_label_run *run = t->b->run;
-    const int32_t e = t->slot - run->slot[t->l] - uap_run_kind(run, t->l)->n;
-    const uap_label step = uap_label_run_link(
-        run, t->l, uap_run_blocks(run, t->l)->out[e], uap_run_kind(run, t->l + 1)->in[k]);
-    t->sum.p += step.p;
-    t->sum.f += step.f;
-}
-
-void uap_sweep_trace(const uap_sweep *b, int32_t test, uap_sweep_path *path)
-{
-    const uap_label_run *run = b->run;
-    trace t = {.b = b, .test = test};
-    t.sum.m = (int64_t)start_memory(run);
-    trace_row first = {0, -HUGE_VAL};
-    for (int32_t k = 0; k < uap_run_kind(run, 0)->n; k++) {
-        const double limit =
-            uap_run_kind(run, 0)->in[k] == run->x ? before_row(&t, 0, k) : -HUGE_VAL;
-        if (limit > first.limit) {
-            first = (trace_row){k, limit};
-        }
-    }
-    take_row(&t, 0, first.k);
-    bool ended = false;
-    while (!ended) {
-        const bool stays = t.slot < run->slot[t.l] + uap_run_kind(run, t.l)->n;
-        const int32_t k = stays ? best_to_stay(&t) : best_to_leave(&t);
-        ended = k < 0;
-        if (!ended && !stays) {
-            cross_link(&t, k);
-        }
-        if (!ended) {
-            take_row(&t, t.l + 1, k);
-        }
-    }
-    const int32_t e = t.slot - run->slot[t.l] - uap_run_kind(run, t.l)->n;
-    const int32_t y = e < 0 ? 0 : uap_run_blocks(run, t.l)->out[e];
-    const int32_t cell = run->group->offset[t.l] + y;
-    for (int32_t i = 0; i < uap_run_tested(run); i++) {
-        const int32_t f = uap_run_functional(run, i);
-        const double q =
-            run->only >= 0 ? (double)t.sum.p : uap_label_run_value(run, f, &t.sum);
-        path->over[f] = isinf(run->budget[f][cell]) ? 0 : q - run->budget[f][cell];
-    }
-    path->memory = (double)t.sum.m - memory_at(b, t.l);
 }

@@ -1,5 +1,5 @@
-/* Inside of search/label_run.h: the Lagrangian sweep that fills limits, shared by what makes
- * tests (label_price.c, label_band.c) and what uses them (label_limit.c). */
+/* Inside of search/label_run.h: the Lagrangian sweep that fills limits, shared by what
+ * chooses tests (label_price.c) and what uses them (label_limit.c). */
 #ifndef UAP_SEARCH_LABEL_SWEEP_H
 #define UAP_SEARCH_LABEL_SWEEP_H
 
@@ -23,22 +23,10 @@ void uap_sweep_limits(const uap_sweep *b);
  * test's own unit. */
 double uap_sweep_lack(const uap_sweep *b, int32_t test);
 
-/* The path that decides a test: how far its functionals lie above the budgets of its end
- * and its memory above what is there. */
-typedef struct uap_sweep_path {
-    double over[UAP_MAX_FUNCTIONALS];
-    double memory;
-} uap_sweep_path;
-void uap_sweep_trace(const uap_sweep *b, int32_t test, uap_sweep_path *path);
-
-/* Gives a test its shares and price. */
-void uap_band_set_test(const uap_label_run *run, uap_run_band *band, int32_t test,
-                       const double *share, double price);
-
-/* Sets and sweeps the tests of a band: the class's multipliers for each functional, and if
- * sharp, the prices and mixtures under which the start lacks most. *lack: the most found, in
- * ticks of the functional when there is one alone. */
-void uap_band_price(const uap_sweep *sweep, bool is_sharp, double *lack);
+/* Sets and sweeps the tests of a band: the class's multipliers for each functional, and as far
+ * as the run has room for them (one functional alone, sharp), refined prices around the one under which the
+ * start lacks most. *lack: the most found, in ticks of its functional. */
+void uap_band_price(const uap_sweep *sweep, double *lack);
 
 /* How many tests that takes. */
 int32_t uap_band_tests(const uap_label_run *run, bool is_sharp);
