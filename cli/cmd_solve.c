@@ -1,8 +1,9 @@
-/* `uniap solve`: one instance file in, its best plan out. Rank 0 solves. */
+/* `uniap solve`: one instance file in, its best plan out. All ranks search. */
 #include "cli/commands.h"
 #include "cli/search_args.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "mpi/comm.h"
 #include "plan/plan_build.h"
 #include "search/instance_json.h"
 
@@ -45,13 +46,24 @@ static int run(const uap_cli *cli, const request *r)
     uap_result result = {0};
     uap_plan_options options = {0};
     int status = UAP_EXIT_OK;
-    UAP_TRY(uap_file_check_writable(r->output, &err));
-    UAP_TRY(uap_instance_load(r->instance, &instance, &err));
+    rc = cli->rank == 0 ? uap_file_check_writable(r->output, &err) : UAP_OK;
+    if (rc == UAP_OK) {
+        rc = uap_instance_load(r->instance, &instance, &err);
+    }
+    if (uap_search_is_shared(cli, &r->search)) {
+        rc = uap_comm_agree(cli->comm, rc, &err);
+    }
+    if (rc != UAP_OK) {
+        goto done;
+    }
     UAP_LOG(INFO, GLOBAL, "instance %s: %d layers, %d stages, %d micro-batches, %s",
             r->instance, (int)instance->n_layers, (int)instance->pp,
             (int)instance->micro_batches, uap_schedule_name(instance->schedule));
     const uap_source source = uap_source_of_instance(instance);
-    UAP_TRY(uap_search_run(&r->search, &source, &result, &err));
+    UAP_TRY(uap_search_run(cli, &r->search, &source, &result, &err));
+    if (cli->rank != 0) {
+        goto done;
+    }
     uap_search_args_note(&r->search, &options);
     if (result.outcome != UAP_OUTCOME_UNKNOWN) {
         UAP_TRY(
@@ -78,5 +90,6 @@ int uap_cmd_solve(const uap_cli *cli, int argc, char **argv)
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);
     }
-    return run(cli, &r);
+    return cli->rank == 0 || uap_search_is_shared(cli, &r.search) ? run(cli, &r)
+                                                                  : UAP_EXIT_OK;
 }

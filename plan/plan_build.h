@@ -20,7 +20,6 @@ typedef struct uap_plan_inputs {
     uap_cost *cost; /* of model, cluster and options->cost */
     const uap_plan_options *options;
     const uap_result *result;
-    int64_t ranks;          /* that searched */
     int64_t enough_devices; /* infeasible: a device count that does, or UNSTATED */
 } uap_plan_inputs;
 

@@ -26,7 +26,7 @@ typedef struct uap_limits {
     int64_t memory_limit_bytes; /* <= 0: none */
     int64_t rough_work; /* exact engine: labels looked at within rough limits before sharp
                          * ones are made; 0: as many as these cost, < 0: sharp at once */
-    int64_t effort;     /* exact engine: labels looked at before the first search of a node
+    int64_t effort; /* exact engine: labels looked at before the first search of a node
                          * is given up for a nearer target; 0: the engine's choice */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
@@ -46,6 +46,7 @@ typedef struct uap_search_stats {
     int64_t infeasible;      /* proven not to fit in memory */
     int64_t solved;          /* went through the exact phase */
     int64_t nodes, labels;   /* search nodes; labels created */
+    int64_t ranks;           /* that searched */
     int64_t peak_bytes;      /* largest arena use, as far as the engine counts it */
     double build_s, bound_s, fix_s, label_s, total_s; /* where the time went */
     double wall_s;
