@@ -78,6 +78,12 @@ for signal in USR1 TERM INT; do
     stopped $status $((SECONDS - start))
 done
 
+command_line="mpirun -n 3 uniap solve --time-limit"
+start=$SECONDS status=0
+mpirun --oversubscribe -n 3 "$UNIAP" solve hard.json -o plan.json --time-limit 1 \
+    >out 2>err || status=$?
+stopped $status $((SECONDS - start))
+
 command_line="mpirun -n 2 uniap solve, then USR1"
 status=0
 rm -f err
