@@ -1,4 +1,4 @@
-/* `uniap plan`: a model and a cluster in, the best plan out. Rank 0 searches. */
+/* `uniap plan`: a model and a cluster in, the best plan out. All ranks search. */
 #include "cli/commands.h"
 #include "cli/dump.h"
 #include "cli/log_json.h"
@@ -7,6 +7,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/numbers.h"
+#include "mpi/comm.h"
 #include "plan/enough.h"
 #include "plan/plan_build.h"
 
@@ -139,7 +140,6 @@ static uap_status load_inputs(work *w, const request *r, uap_err *err)
     uap_status rc = UAP_OK;
     const uap_model_options model = {
         .seq = r->seq, .operator_granularity = w->options.operator_granularity};
-    UAP_TRY(uap_file_check_writable(r->output, err));
     UAP_TRY(uap_model_load(r->model, &model, &w->model, err));
     UAP_TRY(uap_cluster_load(r->cluster, &w->cluster, err));
     UAP_TRY(uap_cost_new(w->model, w->cluster, &w->options.cost, &w->cost, err));
@@ -154,7 +154,6 @@ static uap_status make_plan(work *w, uap_err *err)
                           .cost = w->cost,
                           .options = &w->options,
                           .result = &w->result,
-                          .ranks = 1,
                           .enough_devices = UAP_PLAN_UNSTATED,
                           .enough_memory = UAP_PLAN_UNSTATED};
     const uap_shortage *shortage = &w->result.shortage;
@@ -173,20 +172,49 @@ static uap_status make_plan(work *w, uap_err *err)
     return uap_plan_build(&in, &w->plan, err);
 }
 
-static uap_status dump(work *w, const char *directory, uap_err *err)
+static uap_status dump_instances(const work *w, const char *folder, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int32_t count = 0;
-    UAP_TRY(uap_dump_prepare(directory, err));
-    UAP_TRY(uap_dump_instances(w->cost, directory, uap_stop_flag(), &count, err));
-    UAP_LOG(INFO, GLOBAL, "%d instances in %s", (int)count, directory);
+    UAP_TRY(uap_dump_prepare(folder, err));
+    UAP_TRY(uap_dump_instances(w->cost, folder, uap_stop_flag(), &count, err));
+    UAP_LOG(INFO, GLOBAL, "%d instances in %s", (int)count, folder);
 done:
     return rc;
 }
 
-static uap_status search(work *w, const request *r, uap_err *err)
+/* Everything up to the search, on each rank that searches. */
+static uap_status prepare(const uap_cli *cli, const request *r, work *w, uap_err *err)
 {
     uap_status rc = UAP_OK;
+    UAP_TRY(check_request(r, &w->options, err));
+    if (cli->rank == 0 && r->log != NULL) {
+        UAP_TRY(uap_log_json_open(r->log,
+                                  r->search.quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, err));
+    }
+    if (cli->rank == 0) {
+        UAP_TRY(uap_file_check_writable(r->output, err));
+    }
+    UAP_TRY(load_inputs(w, r, err));
+    if (cli->rank == 0 && r->dump != NULL && *uap_stop_flag() == 0) {
+        UAP_TRY(dump_instances(w, r->dump, err));
+    }
+done:
+    return rc;
+}
+
+static int run(const uap_cli *cli, const request *r, work *w)
+{
+    uap_err err = {0};
+    int status = UAP_EXIT_OK;
+    (void)uap_stop_flag(); /* from here on a signal ends the search, not the program */
+    uap_status rc = prepare(cli, r, w, &err);
+    if (uap_search_is_shared(cli, &r->search)) {
+        rc = uap_comm_agree(cli->comm, rc, &err);
+    }
+    if (rc != UAP_OK) {
+        goto done;
+    }
     UAP_LOG(INFO, GLOBAL,
             "model %s: %d layers, %" PRId64 " parameters, %" PRId64
             " tokens per sample%s; cluster %s: %" PRId64 " devices",
@@ -196,31 +224,12 @@ static uap_status search(work *w, const request *r, uap_err *err)
     const uap_source source = uap_cost_source(w->cost);
     UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine", (int)source.n,
             uap_engine_name(w->options.engine));
-    UAP_TRY(uap_search_run(&r->search, &source, &w->result, err));
+    UAP_TRY(uap_search_run(cli, &r->search, &source, &w->result, &err));
+    if (cli->rank != 0) {
+        goto done;
+    }
     if (w->result.outcome != UAP_OUTCOME_UNKNOWN) {
-        UAP_TRY(make_plan(w, err));
-    }
-done:
-    return rc;
-}
-
-static int run(const uap_cli *cli, const request *r, work *w)
-{
-    uap_status rc = UAP_OK;
-    uap_err err = {0};
-    int status = UAP_EXIT_OK;
-    const volatile sig_atomic_t *stop = uap_stop_flag();
-    UAP_TRY(check_request(r, &w->options, &err));
-    if (r->log != NULL) {
-        UAP_TRY(uap_log_json_open(
-            r->log, r->search.quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, &err));
-    }
-    UAP_TRY(load_inputs(w, r, &err));
-    if (r->dump != NULL && *stop == 0) {
-        UAP_TRY(dump(w, r->dump, &err));
-    }
-    if (*stop == 0) {
-        UAP_TRY(search(w, r, &err));
+        UAP_TRY(make_plan(w, &err));
     }
     status = uap_search_report(cli, &r->search, &w->result, w->plan, r->output);
 done:
@@ -241,6 +250,9 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (cli->rank != 0 && !uap_search_is_shared(cli, &r.search)) {
+        return UAP_EXIT_OK;
     }
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);

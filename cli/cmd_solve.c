@@ -1,9 +1,10 @@
-/* `uniap solve`: one instance file in, its best plan out. Rank 0 solves. */
+/* `uniap solve`: one instance file in, its best plan out. All ranks search. */
 #include "cli/commands.h"
 #include "cli/search_args.h"
 #include "cli/stop.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "mpi/comm.h"
 #include "plan/plan_build.h"
 #include "search/instance_json.h"
 
@@ -37,24 +38,6 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
     return uap_options_parse(cli, &usage, argc, argv, &r->instance, NULL);
 }
 
-static uap_status solve(const request *r, const uap_instance *instance,
-                        uap_result *result, uap_plan **plan, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    uap_plan_options options = {0};
-    UAP_LOG(INFO, GLOBAL, "instance %s: %d layers, %d stages, %d micro-batches, %s",
-            r->instance, (int)instance->n_layers, (int)instance->pp,
-            (int)instance->micro_batches, uap_schedule_name(instance->schedule));
-    const uap_source source = uap_source_of_instance(instance);
-    UAP_TRY(uap_search_run(&r->search, &source, result, err));
-    uap_search_args_note(&r->search, &options);
-    if (result->outcome != UAP_OUTCOME_UNKNOWN) {
-        UAP_TRY(uap_plan_of_instance(instance, r->instance, &options, result, plan, err));
-    }
-done:
-    return rc;
-}
-
 static int run(const uap_cli *cli, const request *r)
 {
     uap_status rc = UAP_OK;
@@ -62,12 +45,31 @@ static int run(const uap_cli *cli, const request *r)
     uap_instance *instance = NULL;
     uap_plan *plan = NULL;
     uap_result result = {0};
+    uap_plan_options options = {0};
     int status = UAP_EXIT_OK;
-    const volatile sig_atomic_t *stop = uap_stop_flag();
-    UAP_TRY(uap_file_check_writable(r->output, &err));
-    UAP_TRY(uap_instance_load(r->instance, &instance, &err));
-    if (*stop == 0) {
-        UAP_TRY(solve(r, instance, &result, &plan, &err));
+    (void)uap_stop_flag(); /* from here on a signal ends the search, not the program */
+    rc = cli->rank == 0 ? uap_file_check_writable(r->output, &err) : UAP_OK;
+    if (rc == UAP_OK) {
+        rc = uap_instance_load(r->instance, &instance, &err);
+    }
+    if (uap_search_is_shared(cli, &r->search)) {
+        rc = uap_comm_agree(cli->comm, rc, &err);
+    }
+    if (rc != UAP_OK) {
+        goto done;
+    }
+    UAP_LOG(INFO, GLOBAL, "instance %s: %d layers, %d stages, %d micro-batches, %s",
+            r->instance, (int)instance->n_layers, (int)instance->pp,
+            (int)instance->micro_batches, uap_schedule_name(instance->schedule));
+    const uap_source source = uap_source_of_instance(instance);
+    UAP_TRY(uap_search_run(cli, &r->search, &source, &result, &err));
+    if (cli->rank != 0) {
+        goto done;
+    }
+    uap_search_args_note(&r->search, &options);
+    if (result.outcome != UAP_OUTCOME_UNKNOWN) {
+        UAP_TRY(
+            uap_plan_of_instance(instance, r->instance, &options, &result, &plan, &err));
     }
     status = uap_search_report(cli, &r->search, &result, plan, r->output);
 done:
@@ -90,5 +92,6 @@ int uap_cmd_solve(const uap_cli *cli, int argc, char **argv)
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);
     }
-    return run(cli, &r);
+    return cli->rank == 0 || uap_search_is_shared(cli, &r.search) ? run(cli, &r)
+                                                                  : UAP_EXIT_OK;
 }

@@ -35,8 +35,8 @@ typedef int uap_command_fn(const uap_cli *cli, int argc, char **argv);
 #define UAP_COMMAND_LIST(X)                                                              \
     X(model, RANK_0, "print a model's layers and what each costs")                       \
     X(profile, ALL, "measure this job's devices and links")                              \
-    X(plan, RANK_0, "find the best plan for a model on a cluster")                       \
-    X(solve, RANK_0, "solve one instance file")                                          \
+    X(plan, ALL, "find the best plan for a model on a cluster")                          \
+    X(solve, ALL, "solve one instance file")                                             \
     X(check, RANK_0, "derive a plan's time and memory again, by other code")             \
     X(bench, ALL, "the project's own benchmarks")
 

@@ -1,6 +1,7 @@
 /* The shared end of `plan` and `solve`. */
 #include "cli/search_args.h"
 
+#include "cli/search_ranks.h"
 #include "cli/stop.h"
 #include "plan/plan_table.h"
 
@@ -28,13 +29,29 @@ void uap_search_args_note(const uap_search_args *args, uap_plan_options *options
     options->memory_limit_bytes = args->memory_limit_bytes;
 }
 
-uap_status uap_search_run(const uap_search_args *args, const uap_source *source,
-                          uap_result *result, uap_err *err)
+bool uap_search_is_shared(const uap_cli *cli, const uap_search_args *args)
+{
+    return cli->size > 1 && args->engine == UAP_ENGINE_EXACT;
+}
+
+uap_status uap_search_run(const uap_cli *cli, const uap_search_args *args,
+                          const uap_source *source, uap_result *result, uap_err *err)
 {
     const uap_limits limits = {.time_limit_s = args->time_limit_s,
                                .gap = args->gap,
                                .memory_limit_bytes = args->memory_limit_bytes,
                                .stop = uap_stop_flag()};
+    if (uap_search_is_shared(cli, args)) {
+        bool broken = false;
+        const uap_status rc =
+            uap_search_ranks(cli->comm, source, &limits, result, &broken, err);
+        if (broken) {
+            (void)fprintf(stderr, "uniap: rank %d: %s\n", cli->rank,
+                          err->msg[0] != '\0' ? err->msg : uap_status_text(rc));
+            uap_comm_abort(cli->comm, UAP_EXIT_FAILURE);
+        }
+        return rc;
+    }
     return args->engine == UAP_ENGINE_CBC ? uap_cbc_solve(source, &limits, result, err)
                                           : uap_exact_solve(source, &limits, result, err);
 }

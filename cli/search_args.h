@@ -50,8 +50,13 @@ uap_search_args uap_search_args_default(void);
 /* Copies what shaped the answer. */
 void uap_search_args_note(const uap_search_args *args, uap_plan_options *options);
 
-/* Runs the engine until proof, a limit, or a signal. *result is freed by the caller. */
-UAP_NODISCARD uap_status uap_search_run(const uap_search_args *args,
+/* Whether all ranks search together: the exact engine on more than one rank. Otherwise
+ * rank 0 searches alone and the others have nothing to do. */
+bool uap_search_is_shared(const uap_cli *cli, const uap_search_args *args);
+
+/* Runs the engine until proof, a limit, or a signal. *result is rank 0's, freed by the
+ * caller. Ends the job where the ranks can no longer agree. Collective where shared. */
+UAP_NODISCARD uap_status uap_search_run(const uap_cli *cli, const uap_search_args *args,
                                         const uap_source *source, uap_result *result,
                                         uap_err *err);
 

@@ -211,3 +211,12 @@ int64_t uap_node_pool_bound(const uap_node_pool *pool)
     }
     return least;
 }
+
+int64_t uap_node_pool_next_bound(const uap_node_pool *pool)
+{
+    if (pool->problem->bound == NULL || uap_node_pool_count(pool) == 0) {
+        return UAP_TREE_NO_ANSWER;
+    }
+    const size_t next = pool->problem->compare == NULL ? pool->end - 1 : 0;
+    return pool->problem->bound(pool->problem->self, node_at(pool, next));
+}

@@ -51,6 +51,9 @@ void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,
  * problem has no bounds and a node is open. O(n). */
 int64_t uap_node_pool_bound(const uap_node_pool *pool);
 
+/* That of the node which pop would give; UAP_TREE_NO_ANSWER without nodes or bounds. */
+int64_t uap_node_pool_next_bound(const uap_node_pool *pool);
+
 #ifdef __cplusplus
 }
 #endif

@@ -128,6 +128,11 @@ int64_t uap_tree_best(const uap_tree *tree)
     return tree->best.value;
 }
 
+int64_t uap_tree_next_bound(const uap_tree *tree)
+{
+    return uap_node_pool_next_bound(&tree->pool);
+}
+
 bool uap_tree_stopping(const uap_tree *tree)
 {
     return tree->stopped;

@@ -76,6 +76,10 @@ UAP_NODISCARD uap_status uap_tree_improve(uap_tree *tree, int64_t value,
 /* The best value known on this rank, or UAP_TREE_NO_ANSWER. Local. */
 int64_t uap_tree_best(const uap_tree *tree);
 
+/* The bound of the node that this rank would work on next, or UAP_TREE_NO_ANSWER where it
+ * has none or the problem has no bounds. Local. */
+int64_t uap_tree_next_bound(const uap_tree *tree);
+
 /* True once the search is asked to stop (a limit, a signal, a failure elsewhere): a long
  * callback then returns early. A node that close left neither closed nor failed stays open
  * and counts in the bound that is reported. Local. */

@@ -35,14 +35,14 @@ static const char *base_name(uap_plan *plan, const char *path)
     return uap_plan_string(plan, name);
 }
 
-static void fill_search(uap_plan *plan, const uap_result *result, int64_t ranks)
+static void fill_search(uap_plan *plan, const uap_result *result)
 {
     const uap_search_stats *stats = &result->stats;
     plan->search = (uap_plan_search){
         .stated = true,
         .wall_s = stats->wall_s,
         .cpu_s = stats->total_s,
-        .ranks = ranks,
+        .ranks = stats->ranks,
         .nodes = stats->nodes,
         .configurations = stats->configurations,
         .illegal = stats->illegal,
@@ -314,7 +314,7 @@ uap_status uap_plan_build(const uap_plan_inputs *in, uap_plan **out, uap_err *er
         goto done;
     }
     UAP_TRY(fill_inputs(plan, in, err));
-    fill_search(plan, in->result, in->ranks);
+    fill_search(plan, in->result);
     if (in->result->outcome == UAP_OUTCOME_INFEASIBLE) {
         UAP_TRY(fill_infeasible(plan, in, err));
     } else {
@@ -402,7 +402,7 @@ uap_status uap_plan_of_instance(const uap_instance *instance, const char *source
         rc = no_memory(err);
         goto done;
     }
-    fill_search(plan, result, 1);
+    fill_search(plan, result);
     if (result->outcome == UAP_OUTCOME_INFEASIBLE) {
         UAP_TRY(fill_instance_needs(plan, instance, &result->shortage, err));
     } else {

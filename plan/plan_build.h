@@ -20,7 +20,6 @@ typedef struct uap_plan_inputs {
     uap_cost *cost; /* of model, cluster and options->cost */
     const uap_plan_options *options;
     const uap_result *result;
-    int64_t ranks;          /* that searched */
     int64_t enough_devices; /* infeasible: a device count that does, or UNSTATED */
     int64_t enough_memory;  /* the same of a device's memory; only where the shortage is
                              * a bound, for else it follows from that */

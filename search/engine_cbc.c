@@ -352,6 +352,7 @@ uap_status uap_cbc_solve(const uap_source *source, const uap_limits *limits,
         uap_choice_free(&e.config[i].plan);
     }
     uap_free(e.config);
+    result->stats.ranks = 1;
     result->stats.total_s = cpu_s(e.cpu);
     result->stats.wall_s = wall_s(&e);
     return rc;

@@ -81,15 +81,13 @@ void uap_pool_free(uap_node_pool *pool)
     *pool = (uap_node_pool){0};
 }
 
-/* A child with the parent's restrictions. False: no memory. */
-static bool copy_node(const uap_instance *in, const uap_node *node, uap_node *child)
+/* The node's restrictions once more. False: no memory. */
+static bool copy_restriction(const uap_instance *in, const uap_node *node, uap_node *copy)
 {
-    *child = (uap_node){
-        .config = node->config, .bound = node->bound, .n_layers = in->n_layers};
-    child->restriction.allow =
-        uap_calloc((size_t)in->n_layers, sizeof *child->restriction.allow);
-    if (child->restriction.allow == NULL) {
-        child->n_layers = 0;
+    copy->restriction.allow =
+        uap_calloc((size_t)copy->n_layers, sizeof *copy->restriction.allow);
+    if (copy->restriction.allow == NULL) {
+        copy->n_layers = 0;
         return false;
     }
     for (int32_t u = 0; u < node->n_layers; u++) {
@@ -98,13 +96,30 @@ static bool copy_node(const uap_instance *in, const uap_node *node, uap_node *ch
             continue;
         }
         const size_t n = (size_t)uap_table_of(in, u)->n;
-        child->restriction.allow[u] = uap_calloc(n, 1);
-        if (child->restriction.allow[u] == NULL) {
+        copy->restriction.allow[u] = uap_calloc(n, 1);
+        if (copy->restriction.allow[u] == NULL) {
             return false;
         }
-        memcpy(child->restriction.allow[u], allow, n);
+        memcpy(copy->restriction.allow[u], allow, n);
     }
     return true;
+}
+
+bool uap_node_copy(const uap_instance *in, const uap_node *node, uap_node *copy)
+{
+    *copy = *node;
+    copy->restriction.allow = NULL;
+    return node->n_layers == 0 || copy_restriction(in, node, copy);
+}
+
+/* A child with the parent's restrictions. False: no memory. */
+static bool make_child(const uap_instance *in, const uap_node *node, uap_node *child)
+{
+    *child = (uap_node){.config = node->config,
+                        .bound = node->bound,
+                        .is_searched = node->is_searched,
+                        .n_layers = in->n_layers};
+    return copy_restriction(in, node, child);
 }
 
 /* Narrows a layer to the strategies of one class; *left is how many stay. */
@@ -161,7 +176,7 @@ static uap_status branch_on(const uap_instance *in, const uap_node *node,
         int32_t left_a = 0;
         int32_t left_b = 1;
         const int32_t wanted = tie->class_a[k];
-        bool ok = copy_node(in, node, &child) &&
+        bool ok = make_child(in, node, &child) &&
                   keep_class(in, &child, tie->a, tie->class_a, wanted, &left_a);
         if (ok && tie->b >= 0) {
             ok = keep_class(in, &child, tie->b, tie->class_b, wanted, &left_b);

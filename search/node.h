@@ -17,11 +17,15 @@ typedef struct uap_node {
     double step;      /* share of the bound by which the next target lies above it */
     int64_t effort;   /* labels looked at before a search within a target is given up */
     bool is_bounded;  /* the Lagrangian bound of the chain is in */
+    bool is_searched; /* its configuration went through an exact search */
     int32_t n_layers; /* of allow below; 0 while unrestricted */
     uap_restriction restriction; /* owned */
 } uap_node;
 
 void uap_node_clear(uap_node *node); /* frees what it owns */
+
+/* A deep copy, age included. False: no memory; the copy may then be cleared. */
+bool uap_node_copy(const uap_instance *instance, const uap_node *node, uap_node *copy);
 
 typedef struct uap_node_pool {
     uap_node *heap;

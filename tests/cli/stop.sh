@@ -132,6 +132,12 @@ one_line
 absent plan.json
 rm -rf dump
 
+command_line="mpirun -n 3 uniap solve --time-limit"
+start=$SECONDS status=0
+mpirun --oversubscribe -n 3 "$UNIAP" solve hard.json -o plan.json --time-limit 1 \
+    >out 2>err || status=$?
+stopped $status $((SECONDS - start))
+
 command_line="mpirun -n 2 uniap solve, then USR1"
 status=0
 rm -f err

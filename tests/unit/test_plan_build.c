@@ -38,12 +38,12 @@ static void set_up_with(fixture *f, const char *model_path, int64_t memory_bytes
     const uap_source source = uap_cost_source(f->cost);
     const uap_limits limits = {.gap = gap};
     assert_ok(uap_exact_solve(&source, &limits, &f->result, &err), &err);
+    f->result.stats.ranks = 2;
     f->in = (uap_plan_inputs){.model = f->model,
                               .cluster = f->cluster,
                               .cost = f->cost,
                               .options = &f->options,
                               .result = &f->result,
-                              .ranks = 2,
                               .enough_devices = UAP_PLAN_UNSTATED,
                               .enough_memory = UAP_PLAN_UNSTATED};
 }

@@ -143,7 +143,6 @@ static uap_plan *random_plan(fixture *f)
                                 .cost = f->cost,
                                 .options = &f->options,
                                 .result = &result,
-                                .ranks = 1,
                                 .enough_devices = UAP_PLAN_UNSTATED};
     assert_ok(uap_plan_build(&in, &plan, &err), &err);
     uap_choice_free(&result.choice);
