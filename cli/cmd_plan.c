@@ -203,6 +203,19 @@ done:
     return rc;
 }
 
+/* What is about to be searched. */
+static void note_inputs(const work *w)
+{
+    UAP_LOG(INFO, GLOBAL,
+            "model %s: %d layers, %" PRId64 " parameters, %" PRId64
+            " tokens per sample%s; cluster %s: %" PRId64 " devices",
+            w->model->name, (int)w->model->n_layers, w->model->params, w->model->seq,
+            w->model->seq_is_assumed ? " (assumed: no --seq)" : "", w->cluster->name,
+            uap_cluster_devices(w->cluster));
+    UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine",
+            (int)uap_cost_source(w->cost).n, uap_engine_name(w->options.engine));
+}
+
 static int run(const uap_cli *cli, const request *r, work *w)
 {
     uap_err err = {0};
@@ -215,15 +228,10 @@ static int run(const uap_cli *cli, const request *r, work *w)
     if (rc != UAP_OK) {
         goto done;
     }
-    UAP_LOG(INFO, GLOBAL,
-            "model %s: %d layers, %" PRId64 " parameters, %" PRId64
-            " tokens per sample%s; cluster %s: %" PRId64 " devices",
-            w->model->name, (int)w->model->n_layers, w->model->params, w->model->seq,
-            w->model->seq_is_assumed ? " (assumed: no --seq)" : "", w->cluster->name,
-            uap_cluster_devices(w->cluster));
+    if (*uap_stop_flag() == 0) {
+        note_inputs(w);
+    }
     const uap_source source = uap_cost_source(w->cost);
-    UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine", (int)source.n,
-            uap_engine_name(w->options.engine));
     UAP_TRY(uap_search_run(cli, &r->search, &source, &w->result, &err));
     if (cli->rank != 0) {
         goto done;

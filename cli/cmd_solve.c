@@ -58,9 +58,11 @@ static int run(const uap_cli *cli, const request *r)
     if (rc != UAP_OK) {
         goto done;
     }
-    UAP_LOG(INFO, GLOBAL, "instance %s: %d layers, %d stages, %d micro-batches, %s",
-            r->instance, (int)instance->n_layers, (int)instance->pp,
-            (int)instance->micro_batches, uap_schedule_name(instance->schedule));
+    if (*uap_stop_flag() == 0) {
+        UAP_LOG(INFO, GLOBAL, "instance %s: %d layers, %d stages, %d micro-batches, %s",
+                r->instance, (int)instance->n_layers, (int)instance->pp,
+                (int)instance->micro_batches, uap_schedule_name(instance->schedule));
+    }
     const uap_source source = uap_source_of_instance(instance);
     UAP_TRY(uap_search_run(cli, &r->search, &source, &result, &err));
     if (cli->rank != 0) {
