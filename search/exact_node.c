@@ -309,10 +309,7 @@ static uap_status explain_infeasible(uap_exact *e, uap_result *result, uap_err *
 
 int64_t uap_exact_reach(const uap_node *node, int64_t next)
 {
-    const int32_t doublings = node->visits < 16 ? node->visits : 16;
-    const double reach = (double)node->bound * (1 + 0.01 * (double)(1 << doublings)) + 1;
-    const double most = (double)UAP_VALUE_LIMIT;
-    return uap_max_i64(next, reach < most ? (int64_t)reach : UAP_VALUE_LIMIT);
+    return uap_max_i64(next, node->bound + node->bound / 100 + 1);
 }
 
 /* The chain of one node searched within the result's value: *done once its plan is the

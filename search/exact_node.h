@@ -63,8 +63,7 @@ typedef enum uap_exact_step {
 } uap_exact_step;
 
 /* How far a visit takes a node's bound, with `next` the least bound of the other open nodes:
- * until it is no longer the first, but not for less than a hundredth, and for twice as much
- * with every search so far, lest nodes pass one another by small steps without end. */
+ * until it is no longer the first, but not for less than a hundredth. */
 int64_t uap_exact_reach(const uap_node *node, int64_t next);
 
 /* Takes a held node one step further: its Lagrangian bound, else searches until its bound

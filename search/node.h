@@ -11,14 +11,15 @@ extern "C" {
 
 typedef struct uap_node {
     int32_t config;
-    int64_t bound;    /* no plan of this node is below it, ticks */
-    int64_t serial;   /* age */
-    int32_t visits;   /* searches within targets so far */
-    double step;      /* share of the bound by which the next target lies above it */
-    int64_t effort;   /* labels looked at before a search within a target is given up */
-    bool is_bounded;  /* the Lagrangian bound of the chain is in */
-    bool is_searched; /* its configuration went through an exact search */
-    int32_t n_layers; /* of allow below; 0 while unrestricted */
+    int64_t bound;  /* no plan of this node is below it, ticks */
+    int64_t serial; /* age */
+    double reach;   /* share by which the relaxation looks above the bound; 0: none yet */
+    double step;    /* share of the bound by which the next target lies above it; 0: none
+                       * yet */
+    int64_t effort; /* labels looked at before a search within a target is given up */
+    bool is_bounded;             /* the Lagrangian bound of the chain is in */
+    bool is_searched;            /* its configuration went through an exact search */
+    int32_t n_layers;            /* of allow below; 0 while unrestricted */
     uap_restriction restriction; /* owned */
 } uap_node;
 
