@@ -129,9 +129,8 @@ static void front_add(front *f, const uap_label *label)
 /* Kept labels in blocks: of each the keys (memory, workspace, all terms but the first, which
  * the order sees to), dimension by dimension, and their minima, by which most blocks can be
  * passed over. */
-#define BLOCK     32
 #define KEYS      (UAP_MAX_TERMS + 1)
-#define PER_BLOCK ((size_t)KEYS * (BLOCK + 1))
+#define PER_BLOCK ((size_t)KEYS * (UAP_LABEL_BLOCK + 1))
 
 typedef struct key {
     int64_t at[KEYS];
@@ -153,7 +152,7 @@ static key key_of(const uap_dominance *rule, const uap_label *label)
 
 static bool shadow_reserve(uap_label_shadow *shadow, size_t labels)
 {
-    const size_t wanted = (labels / BLOCK + 1) * PER_BLOCK;
+    const size_t wanted = (labels / UAP_LABEL_BLOCK + 1) * PER_BLOCK;
     if (wanted <= shadow->capacity) {
         return true;
     }
@@ -169,11 +168,11 @@ static bool shadow_reserve(uap_label_shadow *shadow, size_t labels)
 static void shadow_add(uap_label_shadow *shadow, int32_t n_keys, size_t index,
                        const key *k)
 {
-    int64_t *block = shadow->key + index / BLOCK * PER_BLOCK;
-    int64_t *least = block + (size_t)KEYS * BLOCK;
-    const size_t at = index % BLOCK;
+    int64_t *block = shadow->key + index / UAP_LABEL_BLOCK * PER_BLOCK;
+    int64_t *least = block + (size_t)KEYS * UAP_LABEL_BLOCK;
+    const size_t at = index % UAP_LABEL_BLOCK;
     for (int32_t d = 0; d < n_keys; d++) {
-        block[(size_t)d * BLOCK + at] = k->at[d];
+        block[(size_t)d * UAP_LABEL_BLOCK + at] = k->at[d];
         least[d] = at == 0 || k->at[d] < least[d] ? k->at[d] : least[d];
     }
 }
@@ -182,18 +181,20 @@ static void shadow_add(uap_label_shadow *shadow, int32_t n_keys, size_t index,
 static bool shadow_covers(const uap_label_shadow *shadow, int32_t n_keys, size_t n,
                           const key *k)
 {
-    for (size_t first = n == 0 ? 0 : (n - 1) / BLOCK + 1; first-- > 0;) {
+    for (size_t first = n == 0 ? 0 : (n - 1) / UAP_LABEL_BLOCK + 1; first-- > 0;) {
         const int64_t *block = shadow->key + first * PER_BLOCK;
-        const int64_t *least = block + (size_t)KEYS * BLOCK;
+        const int64_t *least = block + (size_t)KEYS * UAP_LABEL_BLOCK;
         int32_t d = 0;
         while (d < n_keys && least[d] <= k->at[d]) {
             d++;
         }
-        const size_t end = n - first * BLOCK < BLOCK ? n - first * BLOCK : BLOCK;
+        const size_t end = n - first * UAP_LABEL_BLOCK < UAP_LABEL_BLOCK
+                               ? n - first * UAP_LABEL_BLOCK
+                               : UAP_LABEL_BLOCK;
         for (size_t i = 0; d == n_keys && i < end; i++) {
             bool covers = true;
             for (int32_t e = 0; e < n_keys && covers; e++) {
-                covers = block[(size_t)e * BLOCK + i] <= k->at[e];
+                covers = block[(size_t)e * UAP_LABEL_BLOCK + i] <= k->at[e];
             }
             if (covers) {
                 return true;

@@ -23,7 +23,8 @@ typedef struct uap_label_list {
     size_t n, capacity;
 } uap_label_list;
 
-#define UAP_MAX_TERMS 7
+#define UAP_MAX_TERMS   7
+#define UAP_LABEL_BLOCK 32 /* kept labels that merging passes over together */
 
 /* A term of the value, p p + f f + g g. */
 typedef struct uap_term {

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #define REFINED 8 /* prices between two of the class's, for one functional alone */
+_Static_assert(UAP_MAX_MULTIPLIERS + REFINED <= UAP_MAX_TESTS, "room for refined prices");
 
 int32_t uap_band_tests(const uap_label_run *run, bool is_sharp)
 {

@@ -9,7 +9,7 @@
 
 #define UAP_LABEL_MARGIN 1e-11 /* rounding of a few hundred additions stays far below */
 
-#define UAP_MAX_TESTS 96
+#define UAP_MAX_TESTS (UAP_MAX_FUNCTIONALS * UAP_MAX_MULTIPLIERS)
 
 /* Lagrangian tests of a run for labels whose largest workspace lies in a band: each the
  * weights of time, forward, gradient of a functional, and a price of memory. */

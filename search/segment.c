@@ -334,10 +334,9 @@ static bool choose_bands(uap_segments *s, uap_stage_class *cls)
     return true;
 }
 
-#define GRID_HALF 4 /* multipliers a factor sqrt(2) apart, this many to either side */
-
-/* Multipliers around the one at which the whole chain would just fill pp stages; where
- * memory is loose, around the one that gives up a quarter of what can be saved. */
+/* Multipliers, a factor sqrt(2) apart, around the one at which the whole chain would just
+ * fill pp stages; where memory is loose, around the one that gives up a quarter of what can
+ * be saved. */
 static bool choose_multipliers(uap_segments *s, uap_stage_class *cls)
 {
     double *scratch = uap_calloc(4 * (size_t)s->chain->width, sizeof *scratch);
@@ -363,7 +362,7 @@ static bool choose_multipliers(uap_segments *s, uap_stage_class *cls)
                 hi = mid;
             }
         }
-        for (int32_t j = -GRID_HALF; j <= GRID_HALF; j++) {
+        for (int32_t j = -UAP_GRID_HALF; j <= UAP_GRID_HALF; j++) {
             cls->multiplier[cls->n_multipliers++] = exp2(hi + 0.5 * (double)j);
         }
     }

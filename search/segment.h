@@ -16,7 +16,8 @@ extern "C" {
 #endif
 
 #define UAP_MAX_FUNCTIONALS 4
-#define UAP_MAX_MULTIPLIERS 24
+#define UAP_GRID_HALF       4 /* multipliers to either side of the middle one */
+#define UAP_MAX_MULTIPLIERS (2 * UAP_GRID_HALF + 2) /* and 0 */
 #define UAP_MAX_BANDS       6
 
 /* Linear measures of a segment that bounds and budgets speak of, with integer weights:
@@ -195,7 +196,8 @@ static inline bool uap_blocks_go_on(const uap_chain *chain, int32_t u)
  * fits in memory, exactly but for W, which counts at its least; what cannot stay within its
  * budget gets a bound just above it. Two-dimensional labels, so that it costs little and
  * closes what the Lagrangian bound leaves open where memory comes in lumps. Segments whose
- * full labels are two-dimensional anyway are left alone. Errors: NO_MEMORY. */
+ * full labels are two-dimensional anyway are left alone, but for the one of a single stage,
+ * which gets a Lagrangian bound with sharp prices. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_segments_tighten(uap_segments *segments, uap_err *err);
 
 /* Sets no_grad and no_forward of all groups for plans that use segments with a budget only;

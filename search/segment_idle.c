@@ -47,33 +47,52 @@ static bool grad_is_idle(const uap_chain *chain, int32_t start, int32_t n)
     return grad <= later;
 }
 
-bool uap_segments_mark_idle(uap_segments *s)
+/* The wanted segments, seen from the layers and from the groups. */
+typedef struct wanted_segments {
+    int32_t *longest; /* [L] that starts there, 0: none */
+    int32_t *next; /* [groups] least layer that a stage behind one of its own starts at */
+} wanted_segments;
+
+static void find_wanted(const uap_segments *s, wanted_segments *wanted)
 {
-    const int32_t n_layers = s->chain->n_layers;
-    int32_t *longest = uap_calloc((size_t)n_layers + 1, sizeof *longest);
-    int32_t *next = uap_calloc((size_t)s->n_groups, sizeof *next);
-    const bool ok = longest != NULL && next != NULL;
-    for (int32_t j = 0; ok && j < s->n_classes; j++) {
+    for (int32_t j = 0; j < s->n_classes; j++) {
         const uap_stage_class *cls = &s->cls[j];
         for (int32_t a = cls->lo; a <= cls->hi; a++) {
             const int32_t i = cls->group_of[a];
-            if (i >= 0) {
-                int32_t shortest = 0;
-                const int32_t most = longest_wanted(&s->group[i], &shortest);
-                longest[a] = uap_max_i32(longest[a], most);
-                next[i] = next[i] == 0 ? a + shortest : next[i];
+            if (i < 0) {
+                continue;
             }
+            int32_t shortest = 0;
+            const int32_t most = longest_wanted(&s->group[i], &shortest);
+            wanted->longest[a] = uap_max_i32(wanted->longest[a], most);
+            wanted->next[i] = wanted->next[i] == 0 ? a + shortest : wanted->next[i];
         }
+    }
+}
+
+bool uap_segments_mark_idle(uap_segments *s)
+{
+    const int32_t n_layers = s->chain->n_layers;
+    bool *idle = uap_calloc((size_t)n_layers + 1, sizeof *idle); /* from here on */
+    wanted_segments wanted = {
+        .longest = uap_calloc((size_t)n_layers, sizeof *wanted.longest),
+        .next = uap_calloc((size_t)s->n_groups, sizeof *wanted.next)};
+    const bool ok = idle != NULL && wanted.longest != NULL && wanted.next != NULL;
+    if (ok) {
+        find_wanted(s, &wanted);
+        idle[n_layers] = true;
+    }
+    for (int32_t u = n_layers - 1; ok && u >= 0; u--) {
+        idle[u] = idle[u + 1] && grad_is_idle(s->chain, u, wanted.longest[u]);
     }
     for (int32_t i = 0; ok && i < s->n_groups; i++) {
         uap_group *group = &s->group[i];
-        group->no_grad = grad_is_idle(s->chain, group->start, longest[group->start]);
-        group->no_forward = true;
-        for (int32_t u = next[i]; u < n_layers && group->no_forward; u++) {
-            group->no_forward = grad_is_idle(s->chain, u, longest[u]);
-        }
+        const int32_t start = group->start;
+        group->no_grad = grad_is_idle(s->chain, start, wanted.longest[start]);
+        group->no_forward = idle[wanted.next[i]];
     }
-    uap_free(longest);
-    uap_free(next);
+    uap_free(idle);
+    uap_free(wanted.longest);
+    uap_free(wanted.next);
     return ok;
 }

@@ -24,7 +24,7 @@ static bool merge_into(uap_label_run *run, const uap_label_list *from,
         return true;
     }
     const size_t both = list->n + from->n;
-    const size_t pairs = uap_run_is_plane(run) ? 0 : list->n * from->n / 32;
+    const size_t pairs = uap_run_is_plane(run) ? 0 : list->n * from->n / UAP_LABEL_BLOCK;
     const int64_t work = (int64_t)(both + pairs);
     if (!count_work(run, work)) {
         return false;
