@@ -44,15 +44,13 @@ static void exact_equals_brute_force(void **state)
     assert_in_range(live, INSTANCES / 5, INSTANCES);
 }
 
-/* Gradient work on late stages behind at least two others, where E decides. */
-static void late_gradient_work_is_weighed(void **state)
+/* Instances with much gradient work on late layers, at least `stages` of them apart. */
+static void weigh_late_gradient_work(const uap_generate_range *range, int32_t stages,
+                                     uint64_t seed)
 {
-    (void)state;
-    static const uap_generate_range deep = {4, 6, 2, 4, 3, 4};
-    int counted = 0;
-    for (uint64_t seed = 100000; counted < 500; seed++) {
-        uap_instance *in = random_instance(seed, &deep);
-        if (in->objective == UAP_OBJECTIVE_FULL && in->pp >= 3) {
+    for (int counted = 0; counted < 500; seed++) {
+        uap_instance *in = random_instance(seed, range);
+        if (in->objective == UAP_OBJECTIVE_FULL && in->pp >= stages) {
             for (int32_t t = 0; t < in->n_tables; t++) {
                 const uap_layer_table *table = &in->table[t];
                 for (int32_t k = 0; k < table->n; k++) {
@@ -65,6 +63,17 @@ static void late_gradient_work_is_weighed(void **state)
         }
         uap_instance_free(in);
     }
+}
+
+/* Gradient work where E decides: on stages behind at least two others, and on the second of
+ * two stages of a layer or two. */
+static void late_gradient_work_is_weighed(void **state)
+{
+    (void)state;
+    static const uap_generate_range deep = {4, 6, 2, 4, 3, 4};
+    static const uap_generate_range two = {2, 3, 3, 6, 2, 2};
+    weigh_late_gradient_work(&deep, 3, 100000);
+    weigh_late_gradient_work(&two, 2, 200000);
 }
 
 /* Each was above the optimum once: pp = 1 under gpipe counted c twice when it looked for a

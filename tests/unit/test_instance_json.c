@@ -1,54 +1,8 @@
-/* Instance files: values and rounding, sharing of equal tables, a round trip of everything,
- * every malformed member with its place, and the check of instances made in memory. */
-#include "check.h"
+/* Instance files: values and rounding, sharing of equal tables, references, a round trip of
+ * everything, and the check of instances made in memory. */
+#include "unit/instance_text.h"
 
-#include "common/file.h"
-#include "search/instance_json.h"
 #include "search/solve.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static char directory[] = "/tmp/uniap-test-instance-XXXXXX";
-
-static int set_up(void **state)
-{
-    (void)state;
-    return mkdtemp(directory) != NULL && chdir(directory) == 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    (void)unlink("i.json");
-    (void)unlink("j.json");
-    return chdir("/") == 0 && rmdir(directory) == 0 ? 0 : -1;
-}
-
-/* Three layers with 2, 1 and 2 strategies on two stages. */
-static const char simple_text[] =
-    "{\"format\": \"uniap-instance\", \"version\": 1, \"objective\": \"simple\",\n"
-    "\"schedule\": \"gpipe\", \"pp\": 2, \"micro_batches\": 4,\n"
-    "\"A\": [[1e-3, 0.002], [3e-3], [1.6e-11, 1.4e-11]],\n"
-    "\"G\": [[0, 0.5], [1], [0, 0]],\n"
-    "\"Ms\": [[10, 20.5], [30], [9007199254740993, 0]],\n"
-    "\"Ma\": [[1, 2], [3], [4, 5]],\n"
-    "\"W\": [[0, 0], [7], [0, 0]],\n"
-    "\"R\": [[[1e-6], [2e-6]], [[3e-6, 4e-6]]],\n"
-    "\"Rp\": [[[5e-6], [6e-6]], [[7e-6, 8e-6]]],\n"
-    "\"cap\": [1000, 99.9], \"inflight\": [4, 1],\n"
-    "\"strategies\": [[\"dp2\", \"tp2\"], [\"dp2\"], [\"dp2\", \"tp2\"]],\n"
-    "\"live\": [{\"from\": 0, \"to\": [1, 2], \"R\": [[[1], [2]], [[3, 4], [5, 6]]],\n"
-    " \"Rp\": [7, 8], \"bytes\": [9, 10]}],\n"
-    "\"ties\": [{\"a\": 0, \"b\": 2, \"class_a\": [1, 2], \"class_b\": [2, 1]}]}\n";
-
-/* Loads a text through a file. */
-static uap_status load_text(const char *text, uap_instance **out, uap_err *err)
-{
-    assert_ok(uap_file_write("i.json", text, strlen(text), NULL), NULL);
-    return uap_instance_load("i.json", out, err);
-}
 
 static void values_come_out_in_ticks_and_bytes(void **state)
 {
@@ -138,24 +92,6 @@ static void equal_tables_rows_and_columns_are_shared(void **state)
 }
 
 /* ---- References -------------------------------------------------------------------- */
-
-/* shared_text with what repeats as references; both forms in one list, and rows too. */
-static const char referring_text[] =
-    "{\"format\": \"uniap-instance\", \"version\": 1, \"objective\": \"full\",\n"
-    "\"schedule\": \"1f1b\", \"pp\": 1, \"micro_batches\": 1,\n"
-    "\"Af\": [[1, 2, 3], 0, [1, 2, 4], 0],\n"
-    "\"Ab\": [[2, 2, 2], 0, [2, 2, 2], 2],\n"
-    "\"G\": [[0, 0, 0], 0, 0, 0],\n"
-    "\"Ms\": [[1, 1, 1], 0, 0, [1, 1, 1]],\n"
-    "\"Ma\": [[1, 1, 1], 0, 0, 0],\n"
-    "\"W\": [[0, 0, 0], 0, 0, 0],\n"
-    "\"Rf\": [[[0, 0, 5], 0, [5, 5, 0]], 0, 0],\n"
-    "\"Rb\": [[[0, 0, 6], [0, 0, 6], [6, 6, 0]], 0, [[0, 0, 6], 0, [6, 6, 0]]],\n"
-    "\"Rpf\": [[[1, 1, 1], 0, 0], 0, 0],\n"
-    "\"Rpb\": [[[1, 1, 1], 0, 0], 0, [[1, 1, 1], [2, 1, 1], 0]],\n"
-    "\"cap\": [100], \"inflight\": [1]}\n";
-
-/* ---- Round trip -------------------------------------------------------------------- */
 
 static void assert_values(const int64_t *a, const int64_t *b, int64_t n)
 {
@@ -437,176 +373,6 @@ static void copies_are_deep(void **state)
     uap_instance_free(x);
 }
 
-/* ---- Malformed files --------------------------------------------------------------- */
-
-typedef struct malformed {
-    const char *find, *replace; /* in simple_text, first occurrence */
-    const char *message;        /* after "i.json" */
-} malformed;
-
-static const malformed malformed_files[] = {
-    {"\"uniap-instance\"", "\"uniap-plan\"",
-     ":1:12: found \"uniap-plan\", expected \"uniap-instance\" for \"format\""},
-    {"\"version\": 1", "\"version\": 2",
-     ":1:41: found 2, expected the integer 1 for \"version\""},
-    {"\"simple\"", "\"both\"",
-     ":1:57: found \"both\", expected \"simple\" or \"full\" for \"objective\""},
-    {"\"objective\": \"simple\"", "\"objective\": \"full\"",
-     ":3:6: found the unknown key \"A\""},
-    {"\"gpipe\"", "\"2f2b\"",
-     ":2:13: found \"2f2b\", expected \"gpipe\", \"1f1b\" or \"1f1b-eager\" for "
-     "\"schedule\""},
-    {"\"pp\": 2", "\"pp\": 0",
-     ":2:28: found 0, expected an integer from 1 to 3 for \"pp\""},
-    {"\"pp\": 2", "\"pp\": 4",
-     ":2:28: found 4, expected an integer from 1 to 3 for \"pp\""},
-    {"\"micro_batches\": 4", "\"micro_batches\": -4",
-     ":2:48: found -4, expected an integer from 1 to 2147483647 for \"micro_batches\""},
-    {"[[1e-3, 0.002], [3e-3], [1.6e-11, 1.4e-11]]", "[]",
-     ":3:6: found 0 layers, expected 1 to 65536"},
-    {"[3e-3]", "[]", ":3:22: found no strategies, expected at least one for layer 1"},
-    {"[3e-3]", "3e-3", ":3:22: found no strategies, expected at least one for layer 1"},
-    {"0.002", "-0.002",
-     ":3:14: found -0.002, expected a number from 0 to 46116860 for \"A[0][1]\""},
-    {"0.002", "1e9",
-     ":3:14: found 1000000000, expected a number from 0 to 46116860 for \"A[0][1]\""},
-    {"0.002", "\"0.002\"",
-     ":3:14: found the string \"0.002\", expected a number from 0 to 46116860 for "
-     "\"A[0][1]\""},
-    {"0.002", "1e999", ":3:14: found the number 1e999, expected one that fits 64 bits"},
-    {"0.002", "NaN", ":3:14: found 'NaN', expected a value"},
-    {"[0, 0.5], [1]", "[0, 0.5]", ":4:6: found 2 entries, expected 3, one per layer"},
-    {"[0, 0.5]", "[0]", ":4:7: found 1 entries, expected 2, one per strategy"},
-    {"\"G\"", "\"g\"", ":4:6: found the unknown key \"g\""},
-    {"\"G\": [[0, 0.5], [1], [0, 0]],", "",
-     ":1:1: found no key \"G\", expected an array"},
-    {"20.5", "1e30",
-     ":5:13: found 1e+30, expected a number from 0 to 4.61168601842739e+18 for "
-     "\"Ms[0][1]\""},
-    {"9007199254740993", "9223372036854775807",
-     ":5:27: found 9223372036854775807, expected an integer from 0 to "
-     "4611686018427387904 for \"Ms[2][0]\""},
-    {"9007199254740993", "4611686018427387903",
-     ": memory: found up to 4.61e+18 bytes of states, 7 of workspace and 4 x 20 of "
-     "activations, expected a sum below 2^62"},
-    {"1e-3", "40000000",
-     ": times: found 4e+07 s per micro-batch and 1.5 s per iteration at most with 4 "
-     "micro-batches, expected a product below 4.61e+07 s"},
-    {"[[[1e-6], [2e-6]], [[3e-6, 4e-6]]]", "[[[1e-6], [2e-6]]]",
-     ":8:6: found 1 entries, expected 2, one matrix per pair of neighbours"},
-    {"[[1e-6], [2e-6]]", "[[1e-6]]",
-     ":8:7: found 1 entries, expected 2, one row per strategy"},
-    {"[2e-6]", "[2e-6, 3e-6]", ":8:16: found 2 entries, expected 1, one per strategy"},
-    {"[2e-6]", "2e-6",
-     ":8:16: found no array, expected one with 1 entries, one per "
-     "strategy"},
-    {"[1000, 99.9]", "[1000]", ":10:8: found 1 entries, expected 2, one per stage"},
-    {"1000", "-1",
-     ":10:9: found -1, expected an integer from 0 to 4611686018427387904 for "
-     "\"cap[0]\""},
-    {"[4, 1]", "[4, 0]",
-     ":10:38: found 0, expected an integer from 1 to 2147483647 for \"inflight[1]\""},
-    {"[4, 1]", "[4, 1.5]",
-     ":10:38: found 1.5, expected an integer from 1 to 2147483647 for \"inflight[1]\""},
-    {"\"tp2\"", "3", ":11:24: found 3, expected a string for \"strategies[0][1]\""},
-    {"\"from\": 0", "\"from\": 1",
-     ":12:29: found consumer 1 after layer 1, expected ascending ones"},
-    {"\"from\": 0", "\"from\": 3",
-     ":12:19: found 3, expected an integer from 0 to 2 for \"live[0].from\""},
-    {"\"to\": [1, 2]", "\"to\": [2, 1]",
-     ":12:32: found consumer 1 after layer 2, expected ascending ones"},
-    {"\"to\": [1, 2]", "\"to\": []", ":12:28: found 0 consumers, expected 1 to 3"},
-    {"\"Rp\": [7, 8]", "\"Rp\": [7]",
-     ":13:8: found 1 entries, expected 2, one per strategy"},
-    {"\"bytes\"", "\"byte\"", ":13:24: found the unknown key \"byte\""},
-    {"\"b\": 2", "\"b\": 0", ":14:10: found a tie of layers 0 and 0, expected a < b"},
-    {"\"class_b\": [2, 1]", "\"class_b\": [2]",
-     ":14:57: found 1 entries, expected 2, one class per strategy"},
-};
-
-/* Bad references, in simple_text and in referring_text. */
-static const malformed bad_references[] = {
-    {"[3e-3]", "0", ":4:17: found 1 entries, expected 2, one per strategy"},
-    {"[3e-3]", "1",
-     ":3:22: found a reference to entry 1, expected an earlier one than entry 1"},
-    {"[3e-3]", "2",
-     ":3:22: found a reference to entry 2, expected an earlier one than entry 1"},
-    {"[3e-3]", "-1",
-     ":3:22: found a reference to entry -1, expected an earlier one than entry 1"},
-    {"[3e-3]", "70000",
-     ":3:22: found a reference to entry 70000, expected an earlier one than entry 1"},
-    {"[1e-3, 0.002]", "0",
-     ":3:7: found a reference to entry 0, expected an earlier one than entry 0"},
-    {"[1], [0, 0]", "[1], 1",
-     ":4:22: found a reference to one with 1 entries, expected 2, one per strategy"},
-    {"[[3e-6, 4e-6]]", "0",
-     ":8:25: found a reference to one with 2 entries, expected 1, one row per strategy"},
-    {"[5e-6], [6e-6]", "[5e-6], 1",
-     ":9:17: found a reference to entry 1, expected an earlier one than entry 1"},
-    {"[\"dp2\"], ", "0, ",
-     ":11:32: found a reference to one with 2 entries, expected 1, one name per "
-     "strategy"},
-    {"[[3, 4], [5, 6]]", "0",
-     ":12:54: found a reference to one of 1 columns, expected 2, one per strategy"},
-};
-
-static const malformed bad_chains[] = {
-    {"4], 0]", "4], 1]",
-     ":3:33: found a reference to entry 1, expected one that is written out"},
-    {"[5, 5, 0]]", "1]",
-     ":9:23: found a reference to entry 1, expected one that is written out"},
-};
-
-static void assert_refused(const char *whole, const malformed *m)
-{
-    char text[sizeof simple_text + 64];
-    char expected[1100];
-    const char *at = strstr(whole, m->find);
-    assert_non_null(at);
-    (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - whole), whole, m->replace,
-                   at + strlen(m->find));
-    (void)snprintf(expected, sizeof expected, "i.json%s", m->message);
-    uap_err err = {0};
-    uap_instance *x = NULL;
-    assert_int_not_equal(load_text(text, &x, &err), UAP_OK);
-    assert_string_equal(err.msg, expected);
-    assert_null(x);
-    assert_i64(uap_mem_outstanding(), 0);
-}
-
-static void malformed_files_are_refused_with_their_place(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof malformed_files / sizeof malformed_files[0]; i++) {
-        assert_refused(simple_text, &malformed_files[i]);
-    }
-    for (size_t i = 0; i < sizeof bad_references / sizeof bad_references[0]; i++) {
-        assert_refused(simple_text, &bad_references[i]);
-    }
-    for (size_t i = 0; i < sizeof bad_chains / sizeof bad_chains[0]; i++) {
-        assert_refused(referring_text, &bad_chains[i]);
-    }
-}
-
-static void no_memory_leaks_nothing(void **state)
-{
-    (void)state;
-    uap_status rc = UAP_NO_MEMORY;
-    assert_ok(uap_file_write("i.json", simple_text, strlen(simple_text), NULL), NULL);
-    int tried = 0;
-    for (; rc != UAP_OK && tried < 2000; tried++) {
-        uap_err err = {0};
-        uap_instance *x = NULL;
-        uap_mem_fail_after(tried);
-        rc = uap_instance_load("i.json", &x, &err);
-        uap_mem_fail_after(-1);
-        assert_status(rc, rc == UAP_OK ? UAP_OK : UAP_NO_MEMORY, &err);
-        uap_instance_free(x);
-        assert_i64(uap_mem_outstanding(), 0);
-    }
-    assert_true(rc == UAP_OK && tried > 10);
-}
-
 /* ---- The check of instances made in memory ----------------------------------------- */
 
 static void the_check_names_what_is_wrong(void **state)
@@ -658,9 +424,6 @@ int main(void)
         cmocka_unit_test_teardown(references_stand_for_what_they_name, check_no_leaks),
         cmocka_unit_test_teardown(what_repeats_is_written_once, check_no_leaks),
         cmocka_unit_test_teardown(copies_are_deep, check_no_leaks),
-        cmocka_unit_test_teardown(malformed_files_are_refused_with_their_place,
-                                  check_no_leaks),
-        cmocka_unit_test_teardown(no_memory_leaks_nothing, check_no_leaks),
         cmocka_unit_test_teardown(the_check_names_what_is_wrong, check_no_leaks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
