@@ -91,7 +91,7 @@ static void equal_tables_rows_and_columns_are_shared(void **state)
     uap_instance_free(x);
 }
 
-/* ---- References -------------------------------------------------------------------- */
+/* ---- References and round trips ---------------------------------------------------- */
 
 static void assert_values(const int64_t *a, const int64_t *b, int64_t n)
 {
