@@ -45,7 +45,17 @@ typedef struct uap_layer_table {
     int64_t *work;   /* bytes, W: the largest in a stage counts */
     char **name;     /* strategy names, or NULL */
     int32_t *origin; /* index into the builder's strategy space, or NULL */
+    int32_t *type;   /* [n] stage type of each row; NULL iff the instance has none */
 } uap_layer_table;
+
+/* What a stage of a mixed cluster may run on: so many devices of one group. All rows of a
+ * stage are of one type, which is the stage's; a stage of this type has no more memory than
+ * `cap`, whatever its place. */
+typedef struct uap_stage_type {
+    int32_t group;
+    int64_t devices; /* >= 1 */
+    int64_t cap;     /* bytes */
+} uap_stage_type;
 
 /* Costs between layer u (strategy k) and u + 1 (strategy m), through classes: the entry of
  * (k, m) is at [from_class[k] * n_to + to_class[m]]. Dense matrices use one class per
@@ -99,6 +109,15 @@ typedef struct uap_instance {
     int32_t n_live, n_ties;
     uap_live_tensor *live; /* [n_live] */
     uap_tie *tie;          /* [n_ties] */
+    /* Mixed clusters: n_types 0 and NULL where all stages are alike. The stages of a group
+     * take no more than its devices together. R between rows of different types is never
+     * used; x there is the transfer between stages of these types. */
+    int32_t n_types, n_groups;
+    uap_stage_type *type;   /* [n_types] */
+    int64_t *group_devices; /* [n_groups] */
+    /* [n_types][L] bytes per micro-batch in flight that a stage of this type keeps more when
+     * it starts at this layer; NULL: none. Live tensors of mixed clusters are told so. */
+    int64_t *start_act;
 } uap_instance;
 
 /* An empty instance with an arena; the caller fills it and frees it. NULL: no memory. */
