@@ -310,7 +310,9 @@ uap_status uap_segments_bound(uap_segments *s, uap_err *err)
                               .effort = INT64_MAX,
                               .run = run_start,
                               .apply = apply_start};
-    UAP_TRY(uap_crew_do(s->crew, &all, &s->stopped, err));
+    bool stopped = false;
+    UAP_TRY(uap_crew_do(s->crew, &all, &stopped, err));
+    s->stopped = stopped;
 done:
     uap_free(job.task);
     uap_free(job.scratch);
