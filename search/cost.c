@@ -162,27 +162,53 @@ static bool is_tied(const uap_model *model, int32_t layer)
     return false;
 }
 
-/* Where stages have types a live tensor is part of its layers' costs: those of the producer and
- * of the layer behind it are like no other's. */
-static bool is_by_the_producer(const uap_cost *cost, int32_t layer)
+/* Where stages have types, live tensors are part of their layers' costs: a layer that makes one,
+ * or follows the one that does, is like no other. */
+static bool is_by_a_producer(const uap_cost *cost, int32_t layer)
 {
-    const uap_model *model = cost->model;
-    return cost->is_mixed && model->has_live &&
-           (layer == model->live.from || layer == model->live.from + 1);
+    for (int32_t i = 0; i < cost->model->n_live && cost->is_mixed; i++) {
+        const int32_t from = cost->model->live[i].from;
+        if (layer == from || layer == from + 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* And layers are alike only if they read the same ones. */
+static bool reads_the_same(const uap_cost *cost, int32_t a, int32_t b)
+{
+    for (int32_t i = 0; i < cost->model->n_live && cost->is_mixed; i++) {
+        const uap_model_live *tensor = &cost->model->live[i];
+        if (cost_reads_live(tensor, a) != cost_reads_live(tensor, b)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As boundaries are only if they carry the same ones. */
+static bool carries_the_same(const uap_cost *cost, int32_t a, int32_t b)
+{
+    for (int32_t i = 0; i < cost->model->n_live && cost->is_mixed; i++) {
+        const uap_model_live *tensor = &cost->model->live[i];
+        if (cost_crosses_live(tensor, a) != cost_crosses_live(tensor, b)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Number of the layer's kind, made when it is the first of it. */
 static int32_t kind_of(uap_cost *cost, int32_t layer)
 {
-    const uap_model *model = cost->model;
-    const bool tied = is_tied(model, layer);
-    const bool is_alone = tied || is_by_the_producer(cost, layer);
-    const bool reads = cost_reads_live(model, layer);
+    const uap_layer *layers = cost->model->layer;
+    const bool tied = is_tied(cost->model, layer);
+    const bool is_alone = tied || is_by_a_producer(cost, layer);
     for (int32_t k = 0; k < cost->n_kinds && !is_alone; k++) {
         const int32_t other = cost->kind[k].layer;
-        if (!cost->kind[k].is_alone &&
-            model->layer[other].shape == model->layer[layer].shape &&
-            (!cost->is_mixed || cost_reads_live(model, other) == reads)) {
+        if (!cost->kind[k].is_alone && layers[other].shape == layers[layer].shape &&
+            reads_the_same(cost, other, layer)) {
             return k;
         }
     }
@@ -194,19 +220,14 @@ static int32_t kind_of(uap_cost *cost, int32_t layer)
 /* Number of the edge between the kinds of layer u and the next one. */
 static int32_t edge_of(uap_cost *cost, int32_t u)
 {
-    const uap_model *model = cost->model;
-    const cost_edge edge = {.from = cost->layer_kind[u],
-                            .to = cost->layer_kind[u + 1],
-                            .carries_live = cost->is_mixed && model->has_live &&
-                                            u >= model->live.from &&
-                                            u < model->live.last};
+    const int32_t from = cost->layer_kind[u], to = cost->layer_kind[u + 1];
     for (int32_t i = 0; i < cost->n_edges; i++) {
-        if (cost->edge[i].from == edge.from && cost->edge[i].to == edge.to &&
-            cost->edge[i].carries_live == edge.carries_live) {
+        if (cost->edge[i].from == from && cost->edge[i].to == to &&
+            carries_the_same(cost, cost->edge[i].layer, u)) {
             return i;
         }
     }
-    cost->edge[cost->n_edges] = edge;
+    cost->edge[cost->n_edges] = (cost_edge){.from = from, .to = to, .layer = u};
     return cost->n_edges++;
 }
 

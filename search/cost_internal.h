@@ -102,8 +102,8 @@ struct cost_stage {
 
 /* Neighbouring layers of these kinds share an edge. */
 typedef struct cost_edge {
-    int32_t from, to;  /* kinds */
-    bool carries_live; /* mixed: a boundary there pays for the live tensor too */
+    int32_t from, to; /* kinds */
+    int32_t layer;    /* behind which it is, or one of them */
 } cost_edge;
 
 #define COST_WARNING_BYTES 256
@@ -246,8 +246,22 @@ UAP_NODISCARD uap_status cost_build(uap_cost *cost,
                                     const uap_configuration *configuration,
                                     uap_instance **out, uap_err *err);
 
-/* Whether the layer reads the model's live tensor (cost_live.c). */
-bool cost_reads_live(const uap_model *model, int32_t layer);
+/* Whether the layer reads the live tensor. */
+static inline bool cost_reads_live(const uap_model_live *tensor, int32_t layer)
+{
+    for (int32_t i = 0; i < tensor->n_readers; i++) {
+        if (tensor->reader[i] == layer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a boundary behind the layer carries the live tensor. */
+static inline bool cost_crosses_live(const uap_model_live *tensor, int32_t layer)
+{
+    return layer >= tensor->from && layer < tensor->reader[tensor->n_readers - 1];
+}
 
 /* Rounded to the nearest tick; what cannot be held becomes UAP_VALUE_LIMIT, which
  * uap_instance_check refuses. */

@@ -2,13 +2,6 @@
  * parameters (docs/cost-model.md, sections 7, 8 and 13). */
 #include "search/cost_build.h"
 
-bool cost_reads_live(const uap_model *model, int32_t layer)
-{
-    const uap_layer_type type = model->layer[layer].type;
-    return model->has_live && layer >= model->live.first && layer <= model->live.last &&
-           (type == UAP_LAYER_CROSS_BLOCK || type == UAP_LAYER_CROSS_ATTENTION);
-}
-
 /* ---- Live tensors where all stages are alike -------------------------------------------- */
 
 /* Resharding from the producer's strategies to those of one kind of consumer. */
@@ -16,7 +9,7 @@ static uap_status fill_live_reads(const cost_work *b, double bytes,
                                   const cost_built *from, const cost_built *to,
                                   int64_t *out[2], uap_err *err)
 {
-    cost_stage *stage = b->type[0];
+    const cost_stage *stage = b->type[0];
     const size_t columns = (size_t)to->table->n;
     const size_t pairs = (size_t)from->table->n * columns;
     out[0] = cost_alloc_i64(b, pairs);
@@ -38,16 +31,14 @@ static uap_status fill_live_reads(const cost_work *b, double bytes,
 }
 
 /* Consumers of one kind share their matrices. */
-static uap_status fill_consumers(const cost_work *b, double bytes, uap_live_tensor *live,
-                                 uap_err *err)
+static uap_status fill_consumers(const cost_work *b, const uap_model_live *tensor,
+                                 double bytes, uap_live_tensor *live, uap_err *err)
 {
     const uap_cost *cost = b->cost;
     const cost_built *from = &b->built[cost->layer_kind[live->from]];
-    for (int32_t u = cost->model->live.first; u <= cost->model->live.last; u++) {
+    for (int32_t n = 0; n < tensor->n_readers; n++) {
+        const int32_t u = tensor->reader[n];
         int64_t *matrices[2] = {NULL, NULL};
-        if (!cost_reads_live(cost->model, u)) {
-            continue;
-        }
         for (int32_t i = 0; i < live->n_consumers && matrices[0] == NULL; i++) {
             if (cost->layer_kind[live->consumer[i]] == cost->layer_kind[u]) {
                 matrices[0] = live->r_fwd[i];
@@ -69,26 +60,22 @@ static uap_status fill_consumers(const cost_work *b, double bytes, uap_live_tens
     return UAP_OK;
 }
 
-uap_status cost_build_live(const cost_work *b, uap_err *err)
+static uap_status fill_live(const cost_work *b, const uap_model_live *tensor,
+                            uap_live_tensor *live, uap_err *err)
 {
-    const uap_model *model = b->cost->model;
     cost_stage *stage = b->type[0];
     uap_arena *arena = b->instance->arena;
-    if (!model->has_live) {
-        return UAP_OK;
-    }
     const double bytes =
-        (double)b->micro_batch * model->live.elems * (double)stage->scope.elem_bytes;
-    const cost_built *from = &b->built[b->cost->layer_kind[model->live.from]];
-    const size_t most = (size_t)model->live.last - (size_t)model->live.first + 1;
+        (double)b->micro_batch * tensor->elems * (double)stage->scope.elem_bytes;
+    const cost_built *from = &b->built[b->cost->layer_kind[tensor->from]];
+    const size_t most = (size_t)tensor->n_readers;
     const size_t rows = (size_t)from->table->n;
-    uap_live_tensor *live = uap_arena_alloc(arena, 1, sizeof *live);
     int64_t *numbers = cost_alloc_i64(b, 3 * rows);
-    if (live == NULL || numbers == NULL) {
+    if (numbers == NULL) {
         return cost_no_memory(err);
     }
     *live = (uap_live_tensor){
-        .from = model->live.from,
+        .from = tensor->from,
         .consumer = cost_alloc_i32(b, most),
         .r_fwd = uap_arena_alloc(arena, most, sizeof *live->r_fwd),
         .r_bwd = uap_arena_alloc(arena, most, sizeof *live->r_bwd),
@@ -109,9 +96,23 @@ uap_status cost_build_live(const cost_work *b, uap_err *err)
         live->bytes[k] = cost_bytes(bytes * (layout->sp ? 1.0 : (double)layout->tp) /
                                     (double)stage->scope.stage_devices);
     }
-    b->instance->live = live;
-    b->instance->n_live = 1;
-    return fill_consumers(b, bytes, live, err);
+    return fill_consumers(b, tensor, bytes, live, err);
+}
+
+uap_status cost_build_live(const cost_work *b, uap_err *err)
+{
+    const uap_model *model = b->cost->model;
+    uap_instance *instance = b->instance;
+    uap_status rc = UAP_OK;
+    instance->live =
+        uap_arena_alloc(instance->arena, (size_t)model->n_live, sizeof *instance->live);
+    if (instance->live == NULL) {
+        return cost_no_memory(err);
+    }
+    for (int32_t t = 0; t < model->n_live && rc == UAP_OK; t++) {
+        rc = fill_live(b, &model->live[t], &instance->live[instance->n_live++], err);
+    }
+    return rc;
 }
 
 /* ---- Live tensors of mixed clusters ------------------------------------------------------- */
@@ -154,53 +155,59 @@ static void fold_edge(const cost_work *b, const cost_edge *kinds, double bytes,
     }
 }
 
-/* A stage keeps the slices if it has a layer behind the producer, up to the last consumer: the
+/* A stage keeps the slices if it has a layer behind the producer, up to the last reader: the
  * layer next to the producer has them in its row, stages that start behind it are told. */
-static uap_status fold_memory(const cost_work *b, double bytes, uap_err *err)
+static void fold_memory(const cost_work *b, const uap_model_live *tensor, double bytes)
 {
-    const uap_model *model = b->cost->model;
-    const int32_t next = model->live.from + 1;
+    const int32_t next = tensor->from + 1;
     const cost_built *built = &b->built[b->cost->layer_kind[next]];
-    const size_t n_layers = (size_t)model->n_layers;
-    int64_t *start = cost_alloc_i64(b, (size_t)b->n_types * n_layers);
-    if (start == NULL) {
-        return cost_no_memory(err);
-    }
+    const size_t n_layers = (size_t)b->cost->model->n_layers;
     for (int32_t t = 0; t < b->n_types; t++) {
         const int64_t slice = cost_bytes(bytes / (double)b->type[t]->scope.stage_devices);
-        for (int32_t u = next + 1; u <= model->live.last; u++) {
-            start[(size_t)t * n_layers + (size_t)u] = slice;
+        for (int32_t u = next + 1; u <= tensor->reader[tensor->n_readers - 1]; u++) {
+            b->instance->start_act[(size_t)t * n_layers + (size_t)u] += slice;
         }
     }
     for (int32_t i = 0; i < built->table->n; i++) {
         const cost_stage *stage = b->type[built->type[built->class_of[i]]];
         built->table->act[i] += cost_bytes(bytes / (double)stage->scope.stage_devices);
     }
-    b->instance->start_act = start;
-    return UAP_OK;
+}
+
+static void fold_tensor(const cost_work *b, const uap_model_live *tensor)
+{
+    const uap_cost *cost = b->cost;
+    const double bytes =
+        (double)b->micro_batch * tensor->elems * (double)b->type[0]->scope.elem_bytes;
+    for (int32_t k = 0; k < cost->n_kinds; k++) {
+        const int32_t u = cost->kind[k].layer;
+        if (u == tensor->from || cost_reads_live(tensor, u)) {
+            fold_rows(b, k, bytes, u == tensor->from);
+        }
+    }
+    for (int32_t i = 0; i < cost->n_edges; i++) {
+        if (cost_crosses_live(tensor, cost->edge[i].layer)) {
+            fold_edge(b, &cost->edge[i], bytes, &b->instance->edge[i]);
+        }
+    }
+    fold_memory(b, tensor, bytes);
 }
 
 uap_status cost_fold_live(const cost_work *b, uap_err *err)
 {
-    const uap_cost *cost = b->cost;
-    const uap_model *model = cost->model;
-    if (!model->has_live) {
+    const uap_model *model = b->cost->model;
+    if (model->n_live == 0) {
         return UAP_OK;
     }
-    const double bytes =
-        (double)b->micro_batch * model->live.elems * (double)b->type[0]->scope.elem_bytes;
-    for (int32_t k = 0; k < cost->n_kinds; k++) {
-        const int32_t u = cost->kind[k].layer;
-        if (u == model->live.from || cost_reads_live(model, u)) {
-            fold_rows(b, k, bytes, u == model->live.from);
-        }
+    b->instance->start_act =
+        cost_alloc_i64(b, (size_t)b->n_types * (size_t)model->n_layers);
+    if (b->instance->start_act == NULL) {
+        return cost_no_memory(err);
     }
-    for (int32_t i = 0; i < cost->n_edges; i++) {
-        if (cost->edge[i].carries_live) {
-            fold_edge(b, &cost->edge[i], bytes, &b->instance->edge[i]);
-        }
+    for (int32_t i = 0; i < model->n_live; i++) {
+        fold_tensor(b, &model->live[i]);
     }
-    return fold_memory(b, bytes, err);
+    return UAP_OK;
 }
 
 /* ---- Ties --------------------------------------------------------------------------------- */
