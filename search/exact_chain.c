@@ -118,6 +118,10 @@ static uap_status search_within(uap_chain_search *s, int64_t target, bool *found
     }
     const double before = uap_exact_cpu_s();
     const int64_t labels = s->segments->labels;
+    if (!uap_segments_mark_idle(&s->segments, 1)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
+        goto done;
+    }
     UAP_TRY(uap_segments_solve(s->segments, err));
     stats->labels += s->segments->labels - labels;
     if (!s->segments->stopped) {

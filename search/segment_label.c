@@ -479,7 +479,7 @@ uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
 uap_status uap_segments_solve(uap_segments *segments, uap_err *err)
 {
     uap_label_run run;
-    bool ok = uap_label_run_init(&run, segments) && uap_segments_mark_idle(segments);
+    bool ok = uap_label_run_init(&run, segments);
     segments->n_points = 0;
     for (int32_t i = 0; ok && i < segments->n_groups; i++) {
         uap_group *group = &segments->group[i];
