@@ -27,10 +27,18 @@ uap_tree_options uap_tree_options_default(void)
                               .seed = 1};
 }
 
+/* Bytes of a snapshot's nodes in one message. */
+static size_t nodes_max(const uap_tree_problem *problem, const uap_tree_options *options)
+{
+    const size_t one = sizeof(uap_node_length) + problem->packed_max;
+    return options->steal_bytes > one ? options->steal_bytes : one;
+}
+
 size_t uap_tree_message_max(const uap_tree_problem *problem,
                             const uap_tree_options *options)
 {
-    const size_t edge = uap_edges_message_max(problem->answer_max);
+    const size_t edge =
+        uap_edges_message_max(problem->answer_max, nodes_max(problem, options));
     const size_t gift = uap_steal_message_min(problem);
     size_t most = options->steal_bytes;
     most = edge > most ? edge : most;
@@ -56,18 +64,21 @@ static uap_status expand(uap_tree *tree)
     const uap_tree_problem *p = tree->problem;
     bool closed = false;
     tree->stats.nodes++;
+    tree->is_at_work = true;
     if (p->close != NULL) {
         UAP_TRY(p->close(p->self, tree->node, tree, &closed, &tree->failure));
         tree->stats.closed += closed;
     }
     if (!closed && tree->stopped && p->close != NULL) {
         UAP_TRY(uap_tree_add(tree, tree->node, &tree->failure));
+        tree->is_at_work = false;
         return UAP_OK; /* it stays open */
     }
     if (!closed) {
         UAP_TRY(p->branch(p->self, tree->node, tree, &tree->failure));
     }
 done:
+    tree->is_at_work = false;
     if (p->drop != NULL) {
         p->drop(p->self, tree->node);
     }
@@ -184,10 +195,13 @@ uap_status uap_tree_step(uap_tree *tree, uap_tree_next *next, uap_err *err)
     if (!tree->started) {
         tree->started = true;
         tree->start_ns = tree->idle_since_ns = now_ns;
+        tree->next_look_ns = now_ns + tree->options.look_every_ns;
+        tree->next_keep_ns = now_ns + tree->options.keep_every_ns;
     }
     UAP_TRY(uap_tree_receive(tree, now_ns, err));
     uap_tree_check_limits(tree, now_ns);
     note_idle(tree, now_ns);
+    uap_tree_look_after_snapshot(tree, now_ns);
     if (!uap_tree_has_work(tree)) {
         if (!tree->done && !tree->stopped && tree->net->size > 1) {
             UAP_TRY(uap_steal_ask(&tree->steal, now_ns, err));
@@ -231,6 +245,7 @@ static uap_status init(uap_tree *tree, uap_err *err)
                                    .pool = &tree->pool,
                                    .counted = &tree->counted,
                                    .stats = &tree->stats,
+                                   .snapshot = &tree->snapshot,
                                    .failure = &tree->failure};
     uap_incumbent_init(&tree->best);
     UAP_TRY(uap_node_pool_init(&tree->pool, tree->problem, err));
@@ -238,7 +253,8 @@ static uap_status init(uap_tree *tree, uap_err *err)
                            o->steal_bytes > least ? o->steal_bytes : least, o->seed,
                            err));
     UAP_TRY(uap_edges_init(&tree->edges, tree->net->rank, tree->net->size,
-                           tree->problem->answer_max, err));
+                           tree->problem->answer_max, nodes_max(tree->problem, o), err));
+    uap_snapshot_init(&tree->snapshot, tree->problem, tree->edges.n_children);
     uap_termination_init(&tree->term, tree->net->rank == 0, tree->edges.n_children);
     tree->node = uap_calloc(1, tree->problem->node_bytes);
     if (tree->node == NULL) {
@@ -288,6 +304,7 @@ void uap_tree_free(uap_tree *tree)
         }
         uap_steal_free(&tree->steal);
         uap_edges_free(&tree->edges);
+        uap_snapshot_free(&tree->snapshot);
         uap_incumbent_free(&tree->best);
         uap_free(tree->node);
         uap_free(tree);

@@ -4,8 +4,8 @@
  * told to stop, that has no answer left to send. Counted messages are WORK and answers.
  *
  * The end has three rounds over the tree of ranks. DONE, down: nobody asks for work any
- * more. QUIET, up: a rank whose own request is answered, whose gifts are acknowledged and
- * whose children are quiet says so; when the root is quiet, no STEAL, NONE, WORK or ACK is
+ * more. QUIET, up: a rank whose own request is answered, whose gifts are acknowledged,
+ * whose share of a snapshot has left and whose children are quiet says so; when the root is quiet, no STEAL, NONE, WORK or ACK is
  * on its way anywhere. BYE, down: a rank leaves when its children have acknowledged it. */
 #include "mpi/tree_state.h"
 
@@ -37,6 +37,7 @@ void uap_tree_look_for_end(uap_tree *tree)
         }
     }
     if (tree->done && !tree->quiet && uap_steal_settled(&tree->steal) &&
+        !tree->snapshot.open &&
         tree->children_quiet == (1u << tree->edges.n_children) - 1) {
         tree->quiet = true;
         uap_edges_tell_parent(&tree->edges, UAP_EDGE_QUIET);

@@ -18,6 +18,7 @@ struct uap_tree {
     uap_steal steal;
     uap_edges edges;
     uap_termination term;
+    uap_snapshot snapshot;
     uap_counters counted;
     uap_incumbent best;
     uap_tree_stats stats;
@@ -28,7 +29,10 @@ struct uap_tree {
     int64_t slice_ns, slice_start_ns, asked_before;
     int64_t look_ns;                 /* what a look that finds nothing takes, averaged */
     int64_t start_ns, idle_since_ns; /* idle_since -1: busy */
-    bool found;                      /* the last look found a message */
+    /* Root: when the next snapshot begins, and when one with nodes does. */
+    int64_t next_look_ns, next_keep_ns;
+    bool is_at_work; /* a callback has `node` */
+    bool found;      /* the last look found a message */
     bool started, stopped, done, quiet, bye;
     uint32_t children_quiet;
 };
@@ -54,6 +58,15 @@ UAP_NODISCARD uap_status uap_tree_receive(uap_tree *tree, int64_t now_ns, uap_er
 
 /* Sends what is to be said along the edges. Errors: the transport's. */
 UAP_NODISCARD uap_status uap_tree_flush(uap_tree *tree, int64_t now_ns, uap_err *err);
+
+/* ---- tree_cut.c ---- */
+
+/* Makes this rank's cut for this snapshot, unless it has: nodes go into its part, the news
+ * to the children. */
+void uap_tree_cut(uap_tree *tree, uap_snapshot_id id, int64_t now_ns);
+
+/* Root: begins a snapshot when it is time, and hands a whole one over. */
+void uap_tree_look_after_snapshot(uap_tree *tree, int64_t now_ns);
 
 /* ---- tree_end.c ---- */
 

@@ -99,11 +99,20 @@ static uap_status on_edge(uap_tree *tree, const uap_message *message, uap_err *e
     uap_edge_news news;
     UAP_TRY(uap_edges_receive(&tree->edges, message, &news, err));
     const int child = news.from - (tree->edges.has_parent ? 1 : 0);
+    if ((news.flags & (UAP_EDGE_CUT | UAP_EDGE_NODES | UAP_EDGE_SHARED)) != 0) {
+        uap_tree_cut(tree, news.snapshot, tree->net->now_ns(tree->net->self));
+    }
     if ((news.flags & UAP_EDGE_ANSWER) != 0) {
         const uap_status learned = on_answer(tree, &news);
         if (learned != UAP_OK) {
             uap_tree_fail(tree, learned);
         }
+    }
+    if ((news.flags & UAP_EDGE_NODES) != 0) {
+        uap_snapshot_from_child(&tree->snapshot, news.nodes, news.node_bytes);
+    }
+    if ((news.flags & UAP_EDGE_SHARED) != 0) {
+        uap_snapshot_child_done(&tree->snapshot, child, &news.sum);
     }
     if ((news.flags & UAP_EDGE_STOP) != 0) {
         stop_work(tree, news.from);
@@ -150,6 +159,7 @@ uap_status uap_tree_receive(uap_tree *tree, int64_t now_ns, uap_err *err)
         if (message.tag == UAP_TAG_EDGE || message.tag == UAP_TAG_EDGE_ACK) {
             UAP_TRY(on_edge(tree, &message, err));
         } else {
+            uap_tree_cut(tree, uap_steal_cut_of(&message), now_ns);
             UAP_TRY(uap_steal_receive(&tree->steal, &message, !tree->stopped, now_ns,
                                       uap_tree_idle_time(tree, now_ns), err));
         }
@@ -160,8 +170,13 @@ done:
 
 uap_status uap_tree_flush(uap_tree *tree, int64_t now_ns, uap_err *err)
 {
-    return uap_edges_flush(&tree->edges, tree->net, &tree->term, &tree->best, now_ns,
-                           &tree->counted, &tree->stats, err);
+    const uap_edge_sources sources = {.net = tree->net,
+                                      .term = &tree->term,
+                                      .best = &tree->best,
+                                      .snapshot = &tree->snapshot,
+                                      .counted = &tree->counted,
+                                      .stats = &tree->stats};
+    return uap_edges_flush(&tree->edges, &sources, now_ns, err);
 }
 
 uap_status uap_tree_breathe(uap_tree *tree, uap_err *err)
@@ -175,6 +190,7 @@ uap_status uap_tree_breathe(uap_tree *tree, uap_err *err)
         tree->slice_start_ns = now_ns;
         uap_tree_check_limits(tree, now_ns);
         UAP_TRY(uap_tree_receive(tree, now_ns, err));
+        uap_tree_look_after_snapshot(tree, now_ns);
         UAP_TRY(uap_tree_flush(tree, now_ns, err));
     }
 done:
