@@ -50,6 +50,39 @@ void uap_tree_cut(uap_tree *tree, uap_snapshot_id id, int64_t now_ns)
     uap_edges_tell_children(&tree->edges, UAP_EDGE_CUT);
 }
 
+/* ---- The last one ---- */
+
+typedef struct packer {
+    const uap_tree *tree;
+    uap_tree_figures *figures;
+    uap_packed_nodes *nodes;
+} packer;
+
+static void pack_node(void *context, const void *node)
+{
+    const packer *to = context;
+    const int64_t bound = bound_of(to->tree->problem, node);
+    to->figures->open++;
+    to->figures->bound = bound < to->figures->bound ? bound : to->figures->bound;
+    if (!uap_packed_add(to->nodes, to->tree->problem, node)) {
+        to->figures->failed++;
+    }
+}
+
+void uap_tree_last_part(const uap_tree *tree, uap_tree_figures *figures,
+                        uap_packed_nodes *nodes)
+{
+    const uap_tree_problem *p = tree->problem;
+    packer to = {.tree = tree, .figures = figures, .nodes = nodes};
+    *figures = own_figures(tree, tree->start_ns + tree->stats.elapsed_ns);
+    figures->idle_ns = tree->stats.idle_ns;
+    *nodes = (uap_packed_nodes){0};
+    uap_node_pool_each(&tree->pool, pack_node, &to);
+    if (p->kept != NULL) {
+        p->kept(p->self, pack_node, &to);
+    }
+}
+
 /* ---- The root ---- */
 
 static void hand_over(uap_tree *tree)

@@ -68,6 +68,11 @@ void uap_tree_cut(uap_tree *tree, uap_snapshot_id id, int64_t now_ns);
 /* Root: begins a snapshot when it is time, and hands a whole one over. */
 void uap_tree_look_after_snapshot(uap_tree *tree, int64_t now_ns);
 
+/* After the end: this rank's figures and open nodes, which the caller frees; without memory
+ * for all of them the figures say so. */
+void uap_tree_last_part(const uap_tree *tree, uap_tree_figures *figures,
+                        uap_packed_nodes *nodes);
+
 /* ---- tree_end.c ---- */
 
 /* For a rank without work: its part in the waves, and the rounds of the end. */
