@@ -5,14 +5,9 @@
 #include "common/mem.h"
 #include "common/numbers.h"
 #include "mpi/tree_search.h"
-#include "search/exact_node.h"
+#include "search/exact_bytes.h"
 
 #include <string.h>
-
-/* What all configurations have room in. */
-typedef struct sizes {
-    int64_t stages, layers, rows; /* rows: of all layers' tables together */
-} sizes;
 
 typedef struct searcher {
     const uap_comm *comm;
@@ -21,68 +16,21 @@ typedef struct searcher {
     uap_tree *tree; /* while it searches */
     uap_err heard;  /* the first failure of a message */
     int64_t *quick; /* [n] quick bounds; INT64_MAX: no legal strategy */
-    sizes most;
-    char *packed;       /* [answer_bytes] room for a plan */
+    uap_exact_sizes most;
+    char *packed;       /* room for a plan */
     int64_t left_bound; /* least bound of the nodes left within the gap */
     double start_wall_s;
     bool stopped;
 } searcher;
 
-/* ---- Bytes ---- */
-
-static char *put(char *to, const void *from, size_t n)
-{
-    memcpy(to, from, n);
-    return to + n;
-}
-
-static const char *get(const char *from, void *to, size_t n)
-{
-    memcpy(to, from, n);
-    return from + n;
-}
-
-/* Big end first, so that memcmp compares numbers >= 0. */
-static char *put_number(char *to, int32_t number)
-{
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        *to++ = (char)((uint32_t)number >> shift & 0xff);
-    }
-    return to;
-}
-
-static const char *get_number(const char *from, int32_t *number)
-{
-    uint32_t all = 0;
-    for (int i = 0; i < 4; i++) {
-        all = all << 8 | (uint8_t)*from++;
-    }
-    *number = (int32_t)all;
-    return from;
-}
-
-/* ---- Plans: configuration, stages, layers, first layers, strategies ---- */
-
-static size_t answer_bytes(const searcher *s)
-{
-    return 4 * (size_t)(3 + s->most.stages + s->most.layers);
-}
+/* ---- How plans and nodes travel ---- */
 
 static uap_status tell_plan(void *context, const uap_instance *in,
                             const uap_choice *choice, uap_err *err)
 {
     const searcher *s = context;
-    char *to = put_number(s->packed, s->exact.config);
-    to = put_number(to, in->pp);
-    to = put_number(to, in->n_layers);
-    for (int32_t i = 0; i < in->pp; i++) {
-        to = put_number(to, choice->first[i]);
-    }
-    for (int32_t u = 0; u < in->n_layers; u++) {
-        to = put_number(to, choice->strategy[u]);
-    }
-    return uap_tree_improve(s->tree, s->exact.value, s->packed, (size_t)(to - s->packed),
-                            err);
+    const size_t n = uap_plan_to_bytes(s->exact.config, in, choice, s->packed);
+    return uap_tree_improve(s->tree, s->exact.value, s->packed, n, err);
 }
 
 /* Another rank's plan: what is left to beat. */
@@ -93,34 +41,8 @@ static uap_status learn(void *self, int64_t value, const void *answer, size_t n,
     (void)n;
     (void)err;
     s->exact.value = value;
-    (void)get_number(answer, &s->exact.config);
+    s->exact.config = uap_plan_config(answer);
     return UAP_OK;
-}
-
-static uap_status read_plan(const char *answer, uap_result *result, uap_err *err)
-{
-    int32_t pp = 0, n_layers = 0;
-    answer = get_number(answer, &result->config);
-    answer = get_number(answer, &pp);
-    answer = get_number(answer, &n_layers);
-    if (!uap_choice_init(&result->choice, pp, n_layers)) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
-    }
-    for (int32_t i = 0; i < pp; i++) {
-        answer = get_number(answer, &result->choice.first[i]);
-    }
-    for (int32_t u = 0; u < n_layers; u++) {
-        answer = get_number(answer, &result->choice.strategy[u]);
-    }
-    return UAP_OK;
-}
-
-/* ---- Nodes: the struct without its pointers, then per layer how many of its strategies
- * are told, 0 for an unrestricted one, and a bit for each ---- */
-
-static size_t packed_max(const searcher *s)
-{
-    return sizeof(uap_node) + (size_t)(5 * s->most.layers + s->most.rows / 8);
 }
 
 static size_t pack(void *self, const void *node, char *bytes)
@@ -128,21 +50,7 @@ static size_t pack(void *self, const void *node, char *bytes)
     const searcher *s = self;
     uap_node plain;
     memcpy(&plain, node, sizeof plain);
-    const uap_restriction restriction = plain.restriction;
-    memset(&plain.restriction, 0, sizeof plain.restriction);
-    char *to = put(bytes, &plain, sizeof plain);
-    for (int32_t u = 0; u < plain.n_layers; u++) {
-        const uint8_t *allow = restriction.allow[u];
-        const int32_t n =
-            allow == NULL ? 0 : uap_table_of(s->exact.instance[plain.config], u)->n;
-        to = put(to, &n, sizeof n);
-        memset(to, 0, (size_t)(n + 7) / 8);
-        for (int32_t k = 0; k < n; k++) {
-            to[k / 8] = (char)(to[k / 8] | (allow[k] != 0) << k % 8);
-        }
-        to += (n + 7) / 8;
-    }
-    return (size_t)(to - bytes);
+    return uap_node_to_bytes(s->exact.instance[plain.config], &plain, bytes);
 }
 
 static uap_status unpack(void *self, const char *bytes, size_t n, void *node,
@@ -150,35 +58,16 @@ static uap_status unpack(void *self, const char *bytes, size_t n, void *node,
 {
     searcher *s = self;
     uap_node own;
+    uap_status rc = UAP_OK;
     (void)n;
-    bytes = get(bytes, &own, sizeof own);
-    if (own.n_layers > 0) {
-        own.restriction.allow =
-            uap_calloc((size_t)own.n_layers, sizeof *own.restriction.allow);
-        if (own.restriction.allow == NULL) {
-            return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
-        }
-    }
-    for (int32_t u = 0; u < own.n_layers; u++) {
-        int32_t rows = 0;
-        bytes = get(bytes, &rows, sizeof rows);
-        if (rows == 0) {
-            continue;
-        }
-        own.restriction.allow[u] = uap_calloc((size_t)rows, 1);
-        if (own.restriction.allow[u] == NULL) {
-            uap_node_clear(&own);
-            return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
-        }
-        for (int32_t k = 0; k < rows; k++) {
-            own.restriction.allow[u][k] = (uint8_t)bytes[k / 8] >> k % 8 & 1;
-        }
-        bytes += (rows + 7) / 8;
-    }
+    UAP_TRY(uap_node_from_bytes(bytes, &own, NULL, err));
     uap_exact_hold(&s->exact, own.config);
     memcpy(node, &own, sizeof own);
-    /* pack looks at the instance. */
-    return own.n_layers == 0 ? UAP_OK : uap_exact_need(&s->exact, own.config, err);
+    if (own.n_layers > 0) { /* pack looks at the instance */
+        rc = uap_exact_need(&s->exact, own.config, err);
+    }
+done:
+    return rc;
 }
 
 static void drop(void *self, void *node)
@@ -309,17 +198,6 @@ done:
 
 /* ---- Before and after ---- */
 
-static void note_sizes(sizes *most, const uap_instance *in)
-{
-    int64_t rows = 0;
-    for (int32_t u = 0; u < in->n_layers; u++) {
-        rows += uap_table_of(in, u)->n;
-    }
-    most->stages = uap_max_i64(most->stages, in->pp);
-    most->layers = uap_max_i64(most->layers, in->n_layers);
-    most->rows = uap_max_i64(most->rows, rows);
-}
-
 /* This rank's share of the configurations. */
 static uap_status open_share(searcher *s, uap_err *err)
 {
@@ -332,7 +210,7 @@ static uap_status open_share(searcher *s, uap_err *err)
         s->quick[i] = INT64_MAX;
         if (legal) {
             s->quick[i] = node.bound;
-            note_sizes(&s->most, s->exact.instance[i]);
+            uap_exact_sizes_note(&s->most, s->exact.instance[i]);
             uap_exact_drop(&s->exact, &node);
         }
     }
@@ -356,8 +234,8 @@ static uap_status prepare(searcher *s, uap_err *err)
     int64_t most[] = {s->most.stages, s->most.layers, s->most.rows};
     UAP_TRY(uap_comm_allreduce_i64(s->comm, s->quick, n, UAP_COMM_MAX, err));
     UAP_TRY(uap_comm_allreduce_i64(s->comm, most, 3, UAP_COMM_MAX, err));
-    s->most = (sizes){most[0], most[1], most[2]};
-    s->packed = uap_calloc(answer_bytes(s), 1);
+    s->most = (uap_exact_sizes){most[0], most[1], most[2]};
+    s->packed = uap_calloc(uap_plan_bytes_max(&s->most), 1);
     rc =
         s->packed != NULL ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
     UAP_TRY(uap_comm_agree(s->comm, rc, err));
@@ -370,8 +248,8 @@ static uap_status search_tree(searcher *s, uap_tree_result *found, bool *broken,
 {
     const uap_tree_problem problem = {.self = s,
                                       .node_bytes = sizeof(uap_node),
-                                      .packed_max = packed_max(s),
-                                      .answer_max = answer_bytes(s),
+                                      .packed_max = uap_node_bytes_max(&s->most),
+                                      .answer_max = uap_plan_bytes_max(&s->most),
                                       .keep_ties = true,
                                       .root = root,
                                       .bound = bound,
@@ -432,7 +310,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
         goto done;
     }
     if (found->answer != NULL) {
-        UAP_TRY(read_plan(found->answer, result, err));
+        UAP_TRY(uap_plan_from_bytes(found->answer, result, err));
         result->value = found->value;
     }
     s->exact.value = result->value;
