@@ -19,7 +19,8 @@ static void take_open_nodes(uap_tree *tree)
     const uap_tree_problem *p = tree->problem;
     uap_node_pool_each(&tree->pool, take_node, tree);
     if (tree->is_at_work) {
-        take_node(tree, p->at_work != NULL ? p->at_work(p->self) : tree->node);
+        const void *now = p->at_work != NULL ? p->at_work(p->self) : NULL;
+        take_node(tree, now != NULL ? now : tree->node);
     }
     if (p->kept != NULL) {
         p->kept(p->self, take_node, tree);
