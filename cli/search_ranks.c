@@ -3,6 +3,7 @@
  * one rank too long is set aside, for all ranks to take together (search_together.h). */
 #include "cli/search_ranks.h"
 
+#include "cli/resume.h"
 #include "cli/search_together.h"
 #include "common/mem.h"
 #include "common/numbers.h"
@@ -19,16 +20,20 @@
 typedef struct searcher {
     const uap_comm *comm;
     const uap_limits *limits;
+    uap_watch *watch; /* or NULL */
     uap_exact exact;
     uap_tree *tree; /* while it searches */
     uap_err heard;  /* the first failure of a message */
     int64_t *quick; /* [n] quick bounds; INT64_MAX: no legal strategy */
     uap_exact_sizes most;
-    char *packed;       /* room for a plan */
-    int64_t left_bound; /* least bound of the nodes left within the gap */
+    char *packed;            /* room for a plan */
+    const uap_node *at_work; /* the node of branch as far as it has come, or NULL */
+    uap_node *left;          /* [n_left] held: within the gap, and so not worked on */
+    size_t n_left, left_room;
+    int64_t left_bound; /* the least of theirs */
     double start_wall_s;
     uap_crew crew; /* one of this rank alone, which sets nodes with long jobs aside */
-    uap_node_pool aside; /* not held */
+    uap_node_pool aside; /* held while the tree search goes on */
     double visit_cpu_s;  /* when the visit at hand began */
     bool sets_aside;     /* the visit's node */
 } searcher;
@@ -103,6 +108,58 @@ static int compare(void *self, const void *a, const void *b)
     return (x->config > y->config) - (x->config < y->config);
 }
 
+/* ---- Nodes outside the tree's pool ---- */
+
+static const void *at_work(void *self)
+{
+    const searcher *s = self;
+    return s->at_work;
+}
+
+static void kept(void *self, uap_node_taker *take, void *context)
+{
+    const searcher *s = self;
+    for (size_t i = 0; i < s->n_left; i++) {
+        take(context, &s->left[i]);
+    }
+    for (int32_t i = 0; i < s->aside.n; i++) {
+        take(context, &s->aside.heap[i]);
+    }
+}
+
+/* A node is good enough as it is: it is not worked on, but a checkpoint has it. */
+static uap_status leave(searcher *s, const uap_node *node, uap_err *err)
+{
+    if (s->n_left == s->left_room) {
+        const size_t room = s->left_room == 0 ? 64 : 2 * s->left_room;
+        uap_node *left = uap_realloc(s->left, room, sizeof *left);
+        if (left == NULL) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+        }
+        s->left = left;
+        s->left_room = room;
+    }
+    uap_node *own = &s->left[s->n_left];
+    if (!uap_node_copy(s->exact.instance[node->config], node, own)) {
+        uap_node_clear(own);
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+    }
+    uap_exact_hold(&s->exact, own->config);
+    s->n_left++;
+    s->left_bound = uap_min_i64(s->left_bound, node->bound);
+    return UAP_OK;
+}
+
+static void free_left(searcher *s)
+{
+    for (size_t i = 0; i < s->n_left; i++) {
+        uap_exact_drop(&s->exact, &s->left[i]);
+    }
+    uap_free(s->left);
+    s->left = NULL;
+    s->n_left = 0;
+}
+
 /* ---- Work ---- */
 
 static bool must_stop(void *context)
@@ -138,15 +195,12 @@ static bool spend(void *context, int64_t work)
 /* Moves a held node to those that all ranks will take together. */
 static uap_status set_aside(searcher *s, uap_node *node, uap_err *err)
 {
-    uap_node own;
-    const bool ok = uap_node_copy(s->exact.instance[node->config], node, &own);
-    uap_exact_drop(&s->exact, node);
-    own.serial = 0;
-    if (!ok || !uap_pool_push(&s->aside, &own)) {
-        uap_node_clear(&own);
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+    node->serial = 0;
+    if (uap_pool_push(&s->aside, node)) {
+        return UAP_OK;
     }
-    return UAP_OK;
+    uap_exact_drop(&s->exact, node);
+    return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
 }
 
 /* Moves a held node to the open ones. */
@@ -164,6 +218,9 @@ static uap_status root(void *self, uap_tree *tree, uap_err *err)
     searcher *s = self;
     uap_status rc = UAP_OK;
     s->tree = tree;
+    if (s->watch != NULL && uap_watch_resumes(s->watch)) {
+        return uap_resume(&s->watch->from, &s->exact, tree, err);
+    }
     for (int32_t i = 0; i < s->exact.source->n; i++) {
         if (s->quick[i] != INT64_MAX) {
             uap_node node = {.config = i, .bound = s->quick[i]};
@@ -214,8 +271,7 @@ static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *
     }
     if (s->limits != NULL && s->limits->gap > 0 &&
         uap_exact_is_enough(&s->exact, given->bound)) {
-        s->left_bound = uap_min_i64(s->left_bound, given->bound);
-        return UAP_OK;
+        return leave(s, given, err);
     }
     UAP_TRY(uap_exact_need(&s->exact, given->config, err));
     if (!uap_node_copy(s->exact.instance[given->config], given, &own)) {
@@ -223,7 +279,10 @@ static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *
         return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
     }
     uap_exact_hold(&s->exact, own.config);
-    UAP_TRY(advance(s, &own, err));
+    s->at_work = &own;
+    rc = advance(s, &own, err);
+    s->at_work = NULL;
+    UAP_TRY(rc);
     if (s->heard.code != UAP_OK && err != NULL) {
         *err = s->heard;
     }
@@ -294,7 +353,9 @@ static uap_status search_tree(searcher *s, uap_tree_result *found, bool *broken,
                                       .pack = pack,
                                       .unpack = unpack,
                                       .drop = drop,
-                                      .learn = learn};
+                                      .learn = learn,
+                                      .at_work = at_work,
+                                      .kept = kept};
     uap_tree_options options = uap_tree_options_default();
     if (s->limits != NULL) {
         options.stop = s->limits->stop;
@@ -303,6 +364,9 @@ static uap_status search_tree(searcher *s, uap_tree_result *found, bool *broken,
                 s->limits->time_limit_s - (uap_exact_wall_s() - s->start_wall_s);
             options.time_limit_ns = left_s > 1e-9 ? (int64_t)(left_s * 1e9) : 1;
         }
+    }
+    if (s->watch != NULL) {
+        uap_watch_ask(s->watch, &options);
     }
     const uap_status rc =
         uap_tree_search(s->comm, &problem, &options, found, broken, err);
@@ -378,7 +442,7 @@ static uap_status exchange_aside(searcher *s, uap_err *err)
             node.serial = 0;
             own.n = n + uap_node_to_bytes(s->exact.instance[node.config], &node, to);
         }
-        uap_node_clear(&node);
+        uap_exact_drop(&s->exact, &node);
     }
     s->aside.next_serial = 0;
     UAP_TRY(uap_comm_agree(s->comm, rc, err));
@@ -416,6 +480,10 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     const uap_together from = {.comm = s->comm,
                                .source = s->exact.source,
                                .limits = s->limits,
+                               .watch = s->watch,
+                               .sizes = s->most,
+                               .plan = found->answer,
+                               .plan_bytes = found->answer_bytes,
                                .start_wall_s = s->start_wall_s,
                                .stopping = !found->finished,
                                .closed = found->finished && left == INT64_MAX,
@@ -428,21 +496,26 @@ done:
 }
 
 /* Whether there is nothing to share out but the insides of nodes. */
-static bool is_one_node(const searcher *s)
+static uap_status is_for_all(const searcher *s, bool *for_all, uap_err *err)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < s->exact.source->n; i++) {
         n += s->quick[i] != INT64_MAX;
     }
-    return n <= 1 || (s->limits != NULL && s->limits->share_work < 0);
+    int64_t resumes = s->watch != NULL && uap_watch_resumes(s->watch); /* on rank 0 */
+    const uap_status rc = uap_comm_allreduce_i64(s->comm, &resumes, 1, UAP_COMM_MAX, err);
+    const bool asked = s->limits != NULL && s->limits->share_work < 0;
+    *for_all = resumes == 0 && (asked || (n == 1 && uap_comm_size(s->comm) > 1));
+    return rc;
 }
 
 uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
-                            const uap_limits *limits, uap_result *result, bool *broken,
-                            uap_err *err)
+                            const uap_limits *limits, uap_watch *watch,
+                            uap_result *result, bool *broken, uap_err *err)
 {
     searcher s = {.comm = comm,
                   .limits = limits,
+                  .watch = watch,
                   .exact = {.source = source,
                             .limits = limits,
                             .must_stop = must_stop,
@@ -453,6 +526,7 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
     uap_tree_result found = {
         .finished = true, .value = UAP_TREE_NO_ANSWER, .bound = INT64_MAX};
     uap_status rc = UAP_OK;
+    bool for_all = false;
     *result = (uap_result){.config = -1, .outcome = UAP_OUTCOME_UNKNOWN};
     *broken = false;
     s.exact.context = &s;
@@ -460,7 +534,11 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
         .context = &s, .least_work = ASIDE_FROM_STEPS, .share = decline, .spend = spend};
     s.exact.crew = uap_comm_size(comm) > 1 ? &s.crew : NULL;
     UAP_TRY(prepare(&s, err));
-    if (is_one_node(&s)) {
+    if (watch != NULL) {
+        UAP_TRY(uap_watch_begin(watch, comm, s.quick, source->n, err));
+    }
+    UAP_TRY(is_for_all(&s, &for_all, err));
+    if (for_all) {
         rc = take_all(&s, err);
         UAP_TRY(uap_comm_agree(comm, rc, err));
     } else {
@@ -471,6 +549,7 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
     UAP_TRY(finish(&s, &found, result, broken, err));
 done:
     uap_tree_result_free(&found);
+    free_left(&s);
     uap_pool_free(&s.aside);
     uap_exact_free(&s.exact);
     uap_free(s.quick);

@@ -3,8 +3,9 @@
 #ifndef UAP_CLI_SEARCH_TOGETHER_H
 #define UAP_CLI_SEARCH_TOGETHER_H
 
+#include "cli/watch.h"
 #include "mpi/comm.h"
-#include "search/exact_node.h"
+#include "search/exact_bytes.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,6 +16,10 @@ typedef struct uap_together {
     const uap_comm *comm;
     const uap_source *source; /* each rank's own */
     const uap_limits *limits; /* or NULL; any rank's */
+    uap_watch *watch;         /* or NULL; rank 0's tells of it */
+    uap_exact_sizes sizes;    /* of all configurations */
+    const char *plan;         /* [plan_bytes] the best one */
+    size_t plan_bytes;        /* 0: none */
     double start_wall_s;      /* of the search; each rank's own */
     bool stopping;            /* the search must stop: nodes stay as they are */
     bool closed;              /* no other node is open, */

@@ -87,6 +87,8 @@ static void test_shipped_files(void **state)
         {"swin-huge", 1016178840, 3136, 53, 9},
         {"llama-7b", 6738415616, 2048, 34, 3},
         {"llama-13b", 13015864320, 2048, 42, 3},
+        {"t5-11b", 11307321344, 512, 51, 6},
+        {"gpt3-175b", 174604259328, 2048, 98, 3},
         {"llama-3.1-8b", 8030261248, 4096, 34, 3},
         {"llama-3.1-70b", 70553706496, 4096, 82, 3},
         {"llama-3.1-405b", 405853388800, 4096, 128, 3},
@@ -161,11 +163,13 @@ static void test_t5_layers(void **state)
     (void)state;
     uap_model *model = load(T5(512, 2048, 64, 6, 8, ", \"num_decoder_layers\": 4"));
     assert_i64(model->n_layers, 1 + 6 + 1 + 4 + 1);
-    assert_true(model->has_live);
-    assert_int_equal(model->live.from, 6);
-    assert_int_equal(model->live.first, 8);
-    assert_int_equal(model->live.last, 11);
-    assert_close(model->live.elems, 512.0 * 512.0, 0.0, 0.0);
+    assert_int_equal(model->n_live, 1);
+    assert_int_equal(model->live[0].producer, 6);
+    assert_int_equal(model->live[0].from, 6);
+    assert_int_equal(model->live[0].n_readers, 4);
+    assert_int_equal(model->live[0].reader[0], 8);
+    assert_int_equal(model->live[0].reader[3], 11);
+    assert_close(model->live[0].elems, 512.0 * 512.0, 0.0, 0.0);
     assert_close(model->layer[5].output_elems, 512.0 * 512.0, 0.0, 0.0);
     assert_close(model->layer[6].output_elems, 0.0, 0.0, 0.0);
     assert_string_equal(model->layer[6].name, "encoder.5");
@@ -198,9 +202,10 @@ static void test_operator_granularity(void **state)
     assert_string_equal(halves->layer[1].name, "encoder.0.attention");
     assert_string_equal(halves->layer[2].name, "encoder.0.mlp");
     assert_int_equal(halves->layer[1].shape, halves->layer[3].shape);
-    assert_int_equal(halves->live.from, 6);
-    assert_int_equal(halves->live.first, 8);
-    assert_int_equal(halves->live.last, 12);
+    assert_int_equal(halves->live[0].from, 6);
+    assert_int_equal(halves->live[0].n_readers, 3);
+    assert_int_equal(halves->live[0].reader[0], 8);
+    assert_int_equal(halves->live[0].reader[2], 12);
     assert_int_equal(halves->layer[12].type, UAP_LAYER_CROSS_ATTENTION);
     const uap_layer *a = &halves->layer[1], *b = &halves->layer[2], *c = &whole->layer[1];
     assert_i64(a->params + b->params, c->params);

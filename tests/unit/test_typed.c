@@ -1,0 +1,186 @@
+/* Mixed clusters, as instances: every engine against brute force and against each other. */
+#include "unit/engines.h"
+
+#include "bench/rng.h"
+#include "search/instance_json.h"
+#include "search/milp.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INSTANCES 2000
+
+static uap_instance *typed_instance(uint64_t seed, const uap_generate_range *range)
+{
+    uap_instance *in = NULL;
+    uap_err err = {0};
+    assert_ok(uap_generate_typed(seed, range, &in, &err), &err);
+    assert_ok(uap_instance_check(in, &err), &err);
+    return in;
+}
+
+static const uap_generate_range tiny = {1, 5, 2, 5, 1, 4};
+
+static void cbc_equals_brute_force(void **state)
+{
+    (void)state;
+    int infeasible = 0;
+    for (uint64_t seed = 0; seed < 150; seed++) {
+        uap_instance *in = typed_instance(seed, &tiny);
+        uap_brute_result truth;
+        uap_err err = {0};
+        assert_ok(uap_brute_solve(in, &truth, &err), &err);
+        const answer a = solve_with(uap_cbc_solve, in, 0.0, seed);
+        const int64_t expected = truth.feasible ? truth.value : INT64_MAX;
+        const bool close = (a.value == INT64_MAX) == (expected == INT64_MAX) &&
+                           llabs(a.value - expected) <= expected / 1000000;
+        if (!close) {
+            fail_msg("seed %" PRIu64 ": CBC %" PRId64 ", brute force %" PRId64, seed,
+                     a.value, expected);
+        }
+        infeasible += !truth.feasible;
+        uap_instance_free(in);
+    }
+    printf("%d of 150 infeasible\n", infeasible);
+    assert_in_range(infeasible, 15, 90);
+}
+
+/* What compare_all has seen. */
+typedef struct seen {
+    int infeasible, by_groups, memory, groups, starts, ties;
+} seen;
+
+static void compare(const uap_instance *in, uint64_t seed, seen *s)
+{
+    uap_brute_result truth;
+    uap_err err = {0};
+    assert_ok(uap_brute_solve(in, &truth, &err), &err);
+    const answer a = solve_exactly(in, seed);
+    const int64_t expected = truth.feasible ? truth.value : INT64_MAX;
+    if (a.value != expected) {
+        fail_msg("seed %" PRIu64 " (L %d, pp %d, c %d, objective %d, %s): exact %" PRId64
+                 ", brute force %" PRId64,
+                 seed, in->n_layers, in->pp, in->micro_batches, (int)in->objective,
+                 uap_schedule_name(in->schedule), a.value, expected);
+    }
+    s->infeasible += !truth.feasible;
+    s->by_groups += !truth.feasible && truth.unlimited == INT64_MAX;
+    s->memory += truth.feasible && truth.unlimited < truth.value;
+    s->starts += in->start_act != NULL;
+    s->ties += in->n_ties > 0;
+    uap_instance *free_groups = uap_instance_copy(in);
+    uap_brute_result more;
+    assert_non_null(free_groups);
+    for (int32_t g = 0; g < in->n_groups; g++) {
+        free_groups->group_devices[g] = 1000;
+    }
+    assert_ok(uap_brute_solve(free_groups, &more, &err), &err);
+    s->groups += truth.feasible && more.value < truth.value;
+    uap_instance_free(free_groups);
+}
+
+static const uap_generate_range small = {1, 6, 2, 7, 1, 5};
+
+static void exact_equals_brute_force(void **state)
+{
+    (void)state;
+    seen s = {0};
+    for (uint64_t seed = 1000; seed < 1000 + INSTANCES; seed++) {
+        uap_instance *in = typed_instance(seed, &small);
+        compare(in, seed, &s);
+        uap_instance_free(in);
+    }
+    printf("%d instances: %d infeasible, %d of them by groups or ties alone; memory binds "
+           "in %d, groups in %d; %d keep from the start on, %d with a tie\n",
+           INSTANCES, s.infeasible, s.by_groups, s.memory, s.groups, s.starts, s.ties);
+    assert_in_range(s.infeasible, INSTANCES / 10, INSTANCES * 6 / 10);
+    assert_in_range(s.memory, INSTANCES / 10, INSTANCES);
+    assert_in_range(s.groups, INSTANCES / 10, INSTANCES);
+}
+
+static void files_keep_types(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/uniap-test-typed-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        uap_instance *in = typed_instance(seed, &tiny);
+        uap_instance *copy = uap_instance_copy(in);
+        uap_instance *back = NULL;
+        uap_err err = {0};
+        assert_non_null(copy);
+        assert_ok(uap_instance_save(copy, path, &err), &err);
+        assert_ok(uap_instance_load(path, &back, &err), &err);
+        assert_int_equal(back->n_types, in->n_types);
+        assert_int_equal(back->n_groups, in->n_groups);
+        assert_memory_equal(back->type, in->type, (size_t)in->n_types * sizeof *in->type);
+        assert_memory_equal(back->group_devices, in->group_devices,
+                            (size_t)in->n_groups * sizeof *in->group_devices);
+        assert_true((back->start_act == NULL) == (in->start_act == NULL));
+        if (in->start_act != NULL) {
+            assert_memory_equal(back->start_act, in->start_act,
+                                (size_t)(in->n_types * in->n_layers) * sizeof(int64_t));
+        }
+        for (int32_t u = 0; u < in->n_layers; u++) {
+            assert_memory_equal(uap_table_of(back, u)->type, uap_table_of(in, u)->type,
+                                (size_t)uap_table_of(in, u)->n * sizeof(int32_t));
+        }
+        uap_brute_result one;
+        uap_brute_result two;
+        assert_ok(uap_brute_solve(in, &one, &err), &err);
+        assert_ok(uap_brute_solve(back, &two, &err), &err);
+        assert_int_equal(one.feasible, two.feasible);
+        uap_instance_free(back);
+        uap_instance_free(copy);
+        uap_instance_free(in);
+    }
+    (void)unlink(path);
+}
+
+static void refused(uap_instance *in, const char *what)
+{
+    uap_err err = {0};
+    assert_int_not_equal(uap_instance_check(in, &err), UAP_OK);
+    if (strstr(err.msg, what) == NULL) {
+        fail_msg("found \"%s\", expected it to name %s", err.msg, what);
+    }
+}
+
+static void bad_types_are_refused(void **state)
+{
+    (void)state;
+    uap_instance *in = typed_instance(3, &tiny);
+    in->type[0].group = in->n_groups;
+    refused(in, "stage type 0");
+    in->type[0].group = 0;
+    in->type[0].devices = 0;
+    refused(in, "stage type 0");
+    in->type[0].devices = 1;
+    in->table[0].type[0] = in->n_types;
+    refused(in, "of strategy 0");
+    in->table[0].type[0] = 0;
+    in->n_live = 1;
+    refused(in, "live tensors");
+    in->n_live = 0;
+    int32_t *const types = in->table[in->layer_table[0]].type;
+    in->table[in->layer_table[0]].type = NULL;
+    refused(in, "no types");
+    in->table[in->layer_table[0]].type = types;
+    in->n_types = 0;
+    refused(in, "groups");
+    uap_instance_free(in);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cbc_equals_brute_force),
+        cmocka_unit_test(exact_equals_brute_force),
+        cmocka_unit_test(files_keep_types),
+        cmocka_unit_test(bad_types_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, check_no_leaks);
+}
