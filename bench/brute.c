@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define MAX_L UAP_BRUTE_MAX_LAYERS
+#define MAX_L      UAP_BRUTE_MAX_LAYERS
+#define MAX_GROUPS UAP_BRUTE_MAX_GROUPS
 
 /* f_i, b_i, g_i of every stage and u_j, v_j of every boundary, as docs/cost-model.md
  * names them. */
@@ -21,6 +22,22 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int32_t type_of(const uap_instance *in, int32_t layer, int32_t k)
+{
+    const int32_t *type = in->table[in->layer_table[layer]].type;
+    return type == NULL ? -1 : type[k];
+}
+
+static int64_t start_bytes(const uap_instance *in, int32_t type, int32_t layer)
+{
+    return in->start_act == NULL ? 0 : in->start_act[type * in->n_layers + layer];
+}
+
+static int64_t cap_of(const uap_instance *in, int32_t stage, int32_t type)
+{
+    return type < 0 ? in->cap[stage] : smaller(in->cap[stage], in->type[type].cap);
+}
+
 static void add_layers(const uap_instance *in, const int32_t *stage_of,
                        const int32_t *strategy, sums *s)
 {
@@ -29,6 +46,10 @@ static void add_layers(const uap_instance *in, const int32_t *stage_of,
         const uap_layer_table *t = &in->table[in->layer_table[layer]];
         const int32_t k = strategy[layer];
         const int32_t i = stage_of[layer];
+        if (layer == 0 || stage_of[layer - 1] != i) {
+            s->memory[i] +=
+                in->inflight[i] * start_bytes(in, type_of(in, layer, k), layer);
+        }
         s->f[i] += t->fwd[k];
         s->b[i] += t->bwd[k];
         s->g[i] += t->grad[k];
@@ -219,6 +240,36 @@ void uap_brute_cost(const uap_instance *in, const uap_choice *choice, int64_t *v
     }
 }
 
+bool uap_brute_fits(const uap_instance *in, const uap_choice *choice)
+{
+    int64_t value = 0;
+    int64_t memory[MAX_L];
+    int64_t used[MAX_GROUPS] = {0};
+    uap_brute_cost(in, choice, &value, memory);
+    for (int32_t i = 0; i < in->pp; i++) {
+        const int32_t first = choice->first[i];
+        const int32_t end = i + 1 < in->pp ? choice->first[i + 1] : in->n_layers;
+        const int32_t type = type_of(in, first, choice->strategy[first]);
+        for (int32_t u = first; u < end; u++) {
+            if (type_of(in, u, choice->strategy[u]) != type) {
+                return false;
+            }
+        }
+        if (type >= 0) {
+            used[in->type[type].group] += in->type[type].devices;
+        }
+        if (memory[i] > cap_of(in, i, type)) {
+            return false;
+        }
+    }
+    for (int32_t g = 0; g < in->n_groups; g++) {
+        if (used[g] > in->group_devices[g]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 typedef struct search {
     const uap_instance *in;
     bool limited; /* memory counts */
@@ -248,7 +299,28 @@ static int64_t memory_so_far(const search *s, int32_t stage, int32_t end)
             bytes += in->inflight[stage] * live->bytes[s->strategy[live->from]];
         }
     }
-    return bytes + work;
+    const int32_t type = type_of(in, first, s->strategy[first]);
+    return bytes + work + in->inflight[stage] * start_bytes(in, type, first);
+}
+
+/* Whether `layer`, the last of stage `stage` so far, is on the stage's type, and the groups
+ * have devices for all stages so far. */
+static bool types_hold(const search *s, int32_t stage, int32_t layer)
+{
+    const uap_instance *in = s->in;
+    const int32_t own = type_of(in, layer, s->strategy[layer]);
+    int64_t used = 0;
+    if (own < 0) {
+        return true;
+    }
+    for (int32_t i = 0; i <= stage; i++) {
+        const int32_t type = type_of(in, s->first[i], s->strategy[s->first[i]]);
+        if (in->type[type].group == in->type[own].group) {
+            used += in->type[type].devices;
+        }
+    }
+    return own == type_of(in, s->first[stage], s->strategy[s->first[stage]]) &&
+           used <= in->group_devices[in->type[own].group];
 }
 
 static bool ties_kept(const search *s, int32_t layer)
@@ -268,7 +340,8 @@ static void judge(search *s)
     sums costs;
     cost_of(s->in, s->first, s->strategy, &costs);
     for (int32_t i = 0; s->limited && i < s->in->pp; i++) {
-        if (costs.memory[i] > s->in->cap[i]) {
+        const int32_t type = type_of(s->in, s->first[i], s->strategy[s->first[i]]);
+        if (costs.memory[i] > cap_of(s->in, i, type)) {
             return;
         }
     }
@@ -314,7 +387,9 @@ static void place(search *s, int32_t layer, int32_t stage, int64_t done, int64_t
                 now += here;
             }
             s->visited++;
-            if ((s->limited && memory_so_far(s, to, layer + 1) > in->cap[to]) ||
+            const int64_t cap = cap_of(in, to, type_of(in, layer, k));
+            if (!types_hold(s, to, layer) ||
+                (s->limited && memory_so_far(s, to, layer + 1) > cap) ||
                 before + in->micro_batches * now >= s->best) {
                 continue;
             }
@@ -334,6 +409,10 @@ static void run(search *s, bool limited)
 uap_status uap_brute_solve(const uap_instance *instance, uap_brute_result *result,
                            uap_err *err)
 {
+    if (instance->n_groups > MAX_GROUPS) {
+        return UAP_FAIL(err, TOO_LARGE, "brute force takes at most %d groups, not %d",
+                        MAX_GROUPS, instance->n_groups);
+    }
     if (instance->n_layers > MAX_L) {
         return UAP_FAIL(err, TOO_LARGE, "brute force takes at most %d layers, not %d",
                         MAX_L, instance->n_layers);

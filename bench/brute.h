@@ -11,10 +11,15 @@ extern "C" {
 #endif
 
 #define UAP_BRUTE_MAX_LAYERS 16
+#define UAP_BRUTE_MAX_GROUPS 16
 
 /* Value in ticks and memory per stage in bytes ([pp]) of a well-formed choice. */
 void uap_brute_cost(const uap_instance *instance, const uap_choice *choice,
                     int64_t *value, int64_t *memory);
+
+/* Whether a well-formed choice keeps every stage on one type, fits, and has devices enough
+ * in every group. */
+bool uap_brute_fits(const uap_instance *instance, const uap_choice *choice);
 
 typedef struct uap_brute_result {
     bool feasible;
@@ -27,7 +32,7 @@ typedef struct uap_brute_result {
 } uap_brute_result;
 
 /* Tries every cut and every strategy, leaving out only what the stages placed so far
- * already rule out. Errors: TOO_LARGE above UAP_BRUTE_MAX_LAYERS. Exponential in L. */
+ * already rule out. Errors: TOO_LARGE above UAP_BRUTE_MAX_LAYERS or _GROUPS. Exponential in L. */
 UAP_NODISCARD uap_status uap_brute_solve(const uap_instance *instance,
                                          uap_brute_result *result, uap_err *err);
 

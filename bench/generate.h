@@ -26,6 +26,31 @@ UAP_NODISCARD uap_status uap_generate_random(uint64_t seed,
                                              const uap_generate_range *range,
                                              uap_instance **out, uap_err *err);
 
+/* The same for mixed clusters: 2 to 4 stage types over 1 to 3 groups, rows of each type in
+ * most layers, type caps below the stages' or not, bytes kept from a stage's start on in half
+ * of them, groups that bind or not, no live tensors. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_generate_typed(uint64_t seed,
+                                            const uap_generate_range *range,
+                                            uap_instance **out, uap_err *err);
+
+/* A mixed cluster as one has it: groups of devices unlike in speed and memory, stages of 1, 2,
+ * 4 .. max_size devices of a group, equal blocks between an embedding and a head, strategies
+ * TP x FSDP x recompute, slower links between groups. */
+typedef struct uap_generate_cluster {
+    uap_schedule schedule;
+    int32_t n_layers, pp, micro_batches;
+    int32_t n_groups;
+    int64_t group_devices; /* of the first group; others have 1 to 4 times as many */
+    int64_t max_size;      /* of a stage, devices */
+    double memory; /* of the devices, relative to what one evenly cut plan needs */
+    bool varied;   /* blocks differ */
+    uint64_t seed;
+} uap_generate_cluster;
+
+/* The caller frees *out. Errors: NO_MEMORY, BAD_USAGE. */
+UAP_NODISCARD uap_status uap_generate_mixed(const uap_generate_cluster *what,
+                                            uap_instance **out, uap_err *err);
+
 /* Large chains. Strategies are TP 1-8 x FSDP x recompute x SP except in RANDOM. */
 typedef enum uap_family {
     UAP_FAMILY_UNIFORM, /* equal transformer blocks between embedding and head */

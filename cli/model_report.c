@@ -102,10 +102,14 @@ static void print_heading(const uap_model_report *report)
         flops += model->layer[u].flops;
     }
     (void)printf("%s: %s, %s\n", model->name, model->architecture, model->source);
-    (void)printf("%s parameters, %.6g TFLOP forward per sample of %lld tokens%s\n",
-                 grouped(model->params, params), flops / 1e12, (long long)model->seq,
-                 model->seq_is_assumed ? " (the training length; --seq sets another)"
-                                       : "");
+    (void)printf("%s parameters, %.6g TFLOP forward per sample",
+                 grouped(model->params, params), flops / 1e12);
+    if (model->seq > 1) {
+        (void)printf(" of %lld tokens%s", (long long)model->seq,
+                     model->seq_is_assumed ? " (the training length; --seq sets another)"
+                                           : "");
+    }
+    (void)printf("\n");
     (void)printf(
         "%d layers of %d shapes (%s granularity), %s: %d bytes an element\n\n",
         model->n_layers, model->n_shapes, report->is_operator ? "operator" : "block",
@@ -183,6 +187,16 @@ static void print_by_degree(const uap_model_report *report, const run *runs, int
     }
 }
 
+static void print_live(const uap_model *model, const uap_model_live *live, int32_t bytes)
+{
+    (void)printf("\nthe output of %s is read by %s", model->layer[live->producer].name,
+                 model->layer[live->reader[0]].name);
+    if (live->n_readers > 1) {
+        (void)printf(" to %s", model->layer[live->reader[live->n_readers - 1]].name);
+    }
+    (void)printf(": %.3f MiB", live->elems * bytes / MIB);
+}
+
 /* What links layers that are not neighbours. */
 static void print_links(const uap_model_report *report)
 {
@@ -195,13 +209,10 @@ static void print_links(const uap_model_report *report)
                      grouped(later->tied_params, params),
                      model->layer[model->tie[i][0]].name);
     }
-    if (model->has_live) {
-        (void)printf(
-            "\nthe output of %s is read by %s to %s: %.3f MiB",
-            model->layer[model->live.from].name, model->layer[model->live.first].name,
-            model->layer[model->live.last].name, model->live.elems * bytes / MIB);
+    for (int32_t t = 0; t < model->n_live; t++) {
+        print_live(model, &model->live[t], bytes);
     }
-    if (model->n_ties > 0 || model->has_live) {
+    if (model->n_ties > 0 || model->n_live > 0) {
         (void)printf("\n");
     }
 }

@@ -125,13 +125,22 @@ static uap_jout *links(const uap_model *model)
 static uap_jout *live(const uap_model_report *report)
 {
     const uap_model *model = report->model;
-    uap_jout *item = uap_jout_object();
-    uap_jset_i64(item, "from", model->live.from);
-    uap_jset_i64(item, "first", model->live.first);
-    uap_jset_i64(item, "last", model->live.last);
-    uap_jset_f64(item, "bytes",
-                 model->live.elems * uap_precision_bytes(report->precision));
-    return item;
+    uap_jout *list = uap_jout_array();
+    for (int32_t t = 0; t < model->n_live; t++) {
+        const uap_model_live *tensor = &model->live[t];
+        uap_jout *item = uap_jout_object();
+        uap_jout *readers = uap_jout_array();
+        for (int32_t n = 0; n < tensor->n_readers; n++) {
+            uap_jadd_i64(readers, tensor->reader[n]);
+        }
+        uap_jset_i64(item, "producer", tensor->producer);
+        uap_jset_i64(item, "from", tensor->from);
+        uap_jset(item, "to", readers);
+        uap_jset_f64(item, "bytes",
+                     tensor->elems * uap_precision_bytes(report->precision));
+        uap_jadd(list, item);
+    }
+    return list;
 }
 
 uap_status uap_model_report_json(const uap_model_report *report, uap_err *err)
@@ -157,7 +166,7 @@ uap_status uap_model_report_json(const uap_model_report *report, uap_err *err)
     uap_jset(root, "shapes", shapes(report));
     uap_jset(root, "layers", layers(model));
     uap_jset(root, "ties", links(model));
-    if (model->has_live) {
+    if (model->n_live > 0) {
         uap_jset(root, "live", live(report));
     }
     const uap_status rc = uap_jout_write(root, "-", err);

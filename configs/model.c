@@ -1,4 +1,4 @@
-/* Reading a model: finds the config.json, asks the reader of its model_type for the layers
+/* Reading a model: finds the file, asks the reader of its model_type or format for the layers
  * and checks the whole. A new family is one file and one line in the table below. */
 #include "configs/model.h"
 
@@ -33,6 +33,7 @@ static const char *const type_names[UAP_LAYER_TYPE_COUNT] = {
     [UAP_LAYER_WINDOW_BLOCK] = "window-block",
     [UAP_LAYER_PATCH_MERGE] = "patch-merge",
     [UAP_LAYER_HEAD] = "head",
+    [UAP_LAYER_NODE] = "node",
 };
 
 const char *uap_layer_type_name(uap_layer_type type)
@@ -166,7 +167,12 @@ uap_status uap_model_load(const char *path, const uap_model_options *options,
         rc = uap_jfail(&builder.config, err, "expected an object with a model's config");
         goto done;
     }
-    UAP_TRY(read_family(&builder, err));
+    uap_jval format;
+    if (uap_jfind(&builder.config, "format", &format)) {
+        UAP_TRY(uap_read_graph(&builder, err));
+    } else {
+        UAP_TRY(read_family(&builder, err));
+    }
     UAP_TRY(check_whole(&builder, err));
     size_t n_bytes = 0;
     const char *text = uap_json_text(doc, &n_bytes);
@@ -189,5 +195,9 @@ void uap_model_free(uap_model *model)
     uap_free(model->name);
     uap_free(model->source);
     uap_free(model->layer);
+    for (int32_t t = 0; t < model->n_live; t++) {
+        uap_free(model->live[t].reader);
+    }
+    uap_free(model->live);
     uap_free(model);
 }

@@ -24,6 +24,7 @@ typedef enum uap_layer_type {
     UAP_LAYER_WINDOW_BLOCK,    /* Swin: windowed attention + MLP */
     UAP_LAYER_PATCH_MERGE,     /* Swin: 2 x 2 patches to one, doubled width */
     UAP_LAYER_HEAD,            /* final norm with LM head, pooler or classifier */
+    UAP_LAYER_NODE,            /* a node of a uniap-graph file: amounts as given there */
     UAP_LAYER_TYPE_COUNT
 } uap_layer_type;
 
@@ -88,12 +89,14 @@ typedef struct uap_layer {
     double tp_elems;
 } uap_layer;
 
-/* A tensor live beyond the next layer: T5's encoder output. */
+/* A tensor live beyond the next layer: T5's encoder output, a graph's skip edges. */
 typedef struct uap_model_live {
-    int32_t from; /* producer layer */
-    int32_t first,
-        last;     /* first and last consumer; every CROSS_* layer between reads it */
-    double elems; /* per sample */
+    int32_t producer; /* the layer that makes it */
+    int32_t from; /* the layer in whose layout it is kept: the producer, or the one behind
+                         * it, which then reads it too (along the chain) and passes it on */
+    int32_t n_readers; /* >= 1 */
+    int32_t *reader;   /* [n_readers] ascending, all > from */
+    double elems;      /* per sample */
 } uap_model_live;
 
 #define UAP_MODEL_MAX_TIES 2
@@ -109,8 +112,8 @@ typedef struct uap_model {
     int32_t n_layers;
     int32_t n_shapes;
     uap_layer *layer; /* [n_layers] */
-    bool has_live;
-    uap_model_live live;
+    int32_t n_live;
+    uap_model_live *live; /* [n_live], ascending from */
     int32_t n_ties;
     int32_t tie[UAP_MODEL_MAX_TIES][2]; /* layers that share parameters, earlier first */
 } uap_model;
@@ -120,8 +123,8 @@ typedef struct uap_model_options {
     bool operator_granularity; /* attention and MLP as layers of their own */
 } uap_model_options;
 
-/* Reads a config.json, or DIR/config.json when path is a directory. An unknown model_type
- * lists the known ones; a missing, negative or non-divisible dimension is an error with
+/* Reads a config.json, DIR/config.json when path is a directory, or a uniap-graph file
+ * (docs/formats.md). An unknown model_type lists the known ones; a missing, negative or non-divisible dimension is an error with
  * file:line:column. The caller frees *out. Errors: IO, BAD_INPUT, TOO_LARGE, NO_MEMORY. */
 UAP_NODISCARD uap_status uap_model_load(const char *path,
                                         const uap_model_options *options, uap_model **out,
@@ -148,7 +151,8 @@ uap_gemm uap_layer_local_gemm(const uap_layer *layer, int32_t i, int32_t tp);
 /* Text key of measured layer times: "t512.h1280.a16.kv16.f5120.v0" (tokens, hidden, heads,
  * key-value heads, feed-forward width, vocabulary), then only where they deviate ".d128"
  * (head width is not hidden / heads), ".k49" (a query meets other than all tokens), ".g"
- * (gated MLP). Layers of one type and key have the same products per sample. */
+ * (gated MLP). Layers of one type and key have the same products per sample. A NODE's key is
+ * "n" and a checksum of what it computes, the same in every graph. */
 #define UAP_SHAPE_KEY_BYTES 96
 void uap_layer_shape_key(const uap_layer *layer, char key[UAP_SHAPE_KEY_BYTES]);
 

@@ -103,9 +103,39 @@ bool uap_layer_allows_tp(const uap_layer *layer, int32_t tp)
     return tp >= 1 && layer->heads % tp == 0 && layer->ffn % tp == 0;
 }
 
+/* FNV-1a over the digits of a number. */
+static uint64_t mix(uint64_t hash, double number)
+{
+    char text[40];
+    (void)snprintf(text, sizeof text, "%.17g;", number);
+    for (const char *c = text; *c != '\0'; c++) {
+        hash = (hash ^ (uint8_t)*c) * 1099511628211U;
+    }
+    return hash;
+}
+
+/* The key of a layer that its dimensions do not describe: of all that decides its time. */
+static void node_key(const uap_layer *layer, char key[UAP_SHAPE_KEY_BYTES])
+{
+    uint64_t hash = 14695981039346656037U;
+    hash = mix(mix(hash, layer->flops), (double)layer->ffn);
+    hash = mix(mix(hash, layer->move_elems), layer->move_split_elems);
+    for (int32_t i = 0; i < layer->n_gemms; i++) {
+        const uap_gemm *gemm = &layer->gemm[i];
+        hash = mix(mix(hash, (double)gemm->m), (double)gemm->n);
+        hash = mix(mix(hash, (double)gemm->k), (double)gemm->batch);
+        hash = mix(hash, (double)gemm->split);
+    }
+    (void)snprintf(key, UAP_SHAPE_KEY_BYTES, "n%016llx", (unsigned long long)hash);
+}
+
 void uap_layer_shape_key(const uap_layer *layer, char key[UAP_SHAPE_KEY_BYTES])
 {
     char head_dim[24] = "", keys[24] = "";
+    if (layer->type == UAP_LAYER_NODE) {
+        node_key(layer, key);
+        return;
+    }
     if (layer->heads > 0 && layer->heads * layer->head_dim != layer->hidden) {
         (void)snprintf(head_dim, sizeof head_dim, ".d%lld", (long long)layer->head_dim);
     }

@@ -44,7 +44,7 @@ static bool same(double a, double b)
 
 static bool amounts_equal(const uap_layer *a, const uap_layer *b)
 {
-    return same(a->move_elems, b->move_elems) &&
+    return same(a->flops, b->flops) && same(a->move_elems, b->move_elems) &&
            same(a->move_split_elems, b->move_split_elems) &&
            same(a->act_split_elems, b->act_split_elems) &&
            same(a->act_whole_elems, b->act_whole_elems) &&
@@ -54,7 +54,7 @@ static bool amounts_equal(const uap_layer *a, const uap_layer *b)
            same(a->logit_elems, b->logit_elems) && same(a->tp_elems, b->tp_elems);
 }
 
-/* Everything but name, shape and what follows from the products. */
+/* Everything but name and shape. */
 static bool layers_equal(const uap_layer *a, const uap_layer *b)
 {
     return dimensions_equal(a, b) && amounts_equal(a, b) && gemms_equal(a, b);
@@ -89,7 +89,7 @@ uap_status uap_add_layer(uap_builder *builder, const uap_layer *layer, uap_err *
     }
     uap_layer *added = &model->layer[model->n_layers];
     *added = *layer;
-    added->flops = 0.0;
+    added->flops = layer->n_gemms > 0 ? 0.0 : layer->flops;
     for (int32_t i = 0; i < layer->n_gemms; i++) {
         const uap_gemm *gemm = &layer->gemm[i];
         added->flops += 2.0 * (double)gemm->m * (double)gemm->n * (double)gemm->k *
@@ -98,6 +98,25 @@ uap_status uap_add_layer(uap_builder *builder, const uap_layer *layer, uap_err *
     added->shape = shape_of(model, added);
     model->n_layers++;
     model->params += layer->params;
+    return UAP_OK;
+}
+
+uap_status uap_add_live(uap_builder *builder, const uap_model_live *live, uap_err *err)
+{
+    uap_model *model = builder->model;
+    const size_t n = (size_t)live->n_readers;
+    uap_model_live *grown =
+        uap_realloc(model->live, (size_t)model->n_live + 1, sizeof *grown);
+    if (grown != NULL) {
+        model->live = grown;
+        grown[model->n_live] = *live;
+        grown[model->n_live].reader = uap_calloc(n, sizeof *live->reader);
+    }
+    if (grown == NULL || grown[model->n_live].reader == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for live tensors");
+    }
+    memcpy(grown[model->n_live].reader, live->reader, n * sizeof *live->reader);
+    model->n_live++;
     return UAP_OK;
 }
 

@@ -39,6 +39,9 @@ typedef uap_status uap_family_reader(uap_builder *builder, uap_err *err);
 uap_family_reader uap_read_bert, uap_read_gpt2, uap_read_llama, uap_read_mistral,
     uap_read_qwen2, uap_read_swin, uap_read_t5, uap_read_vit;
 
+/* The same for a document with a "format", which must be uniap-graph. */
+uap_family_reader uap_read_graph;
+
 /* A required dimension in [1, max]. */
 UAP_NODISCARD uap_status uap_need_dim(const uap_builder *builder, const char *key,
                                       int64_t max, int64_t *out, uap_err *err);
@@ -173,9 +176,13 @@ UAP_NODISCARD uap_status uap_add_lm_head(uap_builder *builder, const uap_lm_head
 UAP_NODISCARD uap_status uap_add_pooled_head(uap_builder *builder,
                                              const uap_pooled_head *head, uap_err *err);
 
-/* Appends a finished layer: shape number and FLOPs are set here. */
+/* Appends a finished layer: shape number and, where it has products, FLOPs are set here. */
 UAP_NODISCARD uap_status uap_add_layer(uap_builder *builder, const uap_layer *layer,
                                        uap_err *err);
+
+/* Appends a live tensor; its readers are copied. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_add_live(uap_builder *builder, const uap_model_live *live,
+                                      uap_err *err);
 
 /* Records that two layers share parameters. */
 void uap_add_tie(uap_builder *builder, int32_t earlier, int32_t later);

@@ -4,6 +4,8 @@
  * block of each stack, are counted in that stack's embedding, so that all blocks are alike. */
 #include "configs/model_build.h"
 
+#include "common/mem.h"
+
 #include <string.h>
 
 typedef struct t5 {
@@ -133,22 +135,26 @@ static uap_status add_stack(uap_builder *b, const t5 *c, bool is_decoder, uap_er
 }
 
 /* The encoder's output, from its last layer to the decoder layers that read it. */
-static void set_live(uap_model *model, int32_t from)
+static uap_status add_live(uap_builder *b, int32_t from, uap_err *err)
 {
+    const uap_model *model = b->model;
     const uap_layer *source = &model->layer[from];
-    model->has_live = true;
-    model->live.from = from;
-    model->live.elems = (double)source->tokens * (double)source->hidden;
-    for (int32_t i = model->n_layers - 1; i > from; i--) {
-        if (model->layer[i].type != UAP_LAYER_CROSS_BLOCK &&
-            model->layer[i].type != UAP_LAYER_CROSS_ATTENTION) {
-            continue;
-        }
-        model->live.first = i;
-        if (model->live.last == 0) {
-            model->live.last = i;
+    uap_model_live live = {.producer = from,
+                           .from = from,
+                           .elems = (double)source->tokens * (double)source->hidden};
+    live.reader = uap_calloc((size_t)model->n_layers, sizeof *live.reader);
+    if (live.reader == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for live tensors");
+    }
+    for (int32_t i = from + 1; i < model->n_layers; i++) {
+        if (model->layer[i].type == UAP_LAYER_CROSS_BLOCK ||
+            model->layer[i].type == UAP_LAYER_CROSS_ATTENTION) {
+            live.reader[live.n_readers++] = i;
         }
     }
+    const uap_status rc = uap_add_live(b, &live, err);
+    uap_free(live.reader);
+    return rc;
 }
 
 uap_status uap_read_t5(uap_builder *b, uap_err *err)
@@ -174,7 +180,7 @@ uap_status uap_read_t5(uap_builder *b, uap_err *err)
     if (c.is_tied) {
         uap_add_tie(b, 0, b->model->n_layers - 1);
     }
-    set_live(b->model, decoder - 1);
+    UAP_TRY(add_live(b, decoder - 1, err));
 done:
     return rc;
 }

@@ -63,33 +63,19 @@ static uap_status add_edge(const walk *w, int32_t u, bool is_boundary, uap_err *
                     uap_check_move(setting, bytes, t, s), &stage->fwd, &stage->bwd, err);
 }
 
-static bool reads_live(const uap_model *model, int32_t u)
-{
-    const uap_layer_type type = model->layer[u].type;
-    return model->has_live && u >= model->live.first && u <= model->live.last &&
-           (type == UAP_LAYER_CROSS_BLOCK || type == UAP_LAYER_CROSS_ATTENTION);
-}
-
-static double live_bytes(const uap_check_setting *setting)
-{
-    return (double)setting->samples * setting->model->live.elems * setting->elem;
-}
-
-/* The live tensor in stage i: its consumers, its memory, the boundary behind the stage. */
-static uap_status add_live(walk *w, int32_t i, uap_err *err)
+/* One live tensor in stage i: its readers, its memory, the boundary behind the stage. */
+static uap_status add_live(walk *w, const uap_model_live *live, int32_t i, uap_err *err)
 {
     const uap_check_setting *setting = w->setting;
-    const uap_model *model = setting->model;
     const uap_plan_stage *where = &w->plan->stage[i];
     uap_check_stage *stage = &w->stage[i];
     uap_status rc = UAP_OK;
-    if (!model->has_live) {
-        return UAP_OK;
-    }
-    const uap_check_layout s = layout_of(w->plan, model->live.from);
-    const double bytes = live_bytes(setting);
-    for (int32_t u = where->first_layer; u <= where->last_layer; u++) {
-        if (!reads_live(model, u)) {
+    const int32_t last = live->reader[live->n_readers - 1];
+    const uap_check_layout s = layout_of(w->plan, live->from);
+    const double bytes = (double)setting->samples * live->elems * setting->elem;
+    for (int32_t n = 0; n < live->n_readers; n++) {
+        const int32_t u = live->reader[n];
+        if (u < where->first_layer || u > where->last_layer) {
             continue;
         }
         const uap_check_layout t = layout_of(w->plan, u);
@@ -97,12 +83,12 @@ static uap_status add_live(walk *w, int32_t i, uap_err *err)
                          uap_check_move(setting, bytes, t, s), &stage->fwd, &stage->bwd,
                          err));
     }
-    if (where->last_layer > model->live.from && where->first_layer <= model->live.last) {
+    if (where->last_layer > live->from && where->first_layer <= last) {
         const double held = uap_check_held(setting, bytes, s);
         const int64_t down = (int64_t)held;
         UAP_TRY(add_bytes(&w->per_micro_batch, down + ((double)down < held), err));
     }
-    if (where->last_layer >= model->live.from && where->last_layer < model->live.last &&
+    if (where->last_layer >= live->from && where->last_layer < last &&
         i < setting->pp - 1) {
         const double cross = uap_check_cross(setting, bytes, s, s);
         UAP_TRY(add_pair(setting, cross, cross, &stage->send_fwd, &stage->send_bwd, err));
@@ -144,7 +130,9 @@ static uap_status add_stage(walk *w, int32_t i, uap_err *err)
             UAP_TRY(add_edge(w, u, u == where->last_layer, err));
         }
     }
-    UAP_TRY(add_live(w, i, err));
+    for (int32_t t = 0; t < w->setting->model->n_live; t++) {
+        UAP_TRY(add_live(w, &w->setting->model->live[t], i, err));
+    }
     if (__builtin_mul_overflow(w->per_micro_batch, uap_check_inflight(w->setting, i),
                                &held)) {
         rc = UAP_FAIL(err, TOO_LARGE, "stage %d: %" PRId64 " bytes per micro-batch held",

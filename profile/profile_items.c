@@ -139,10 +139,14 @@ static uap_status add_layer(uap_profile *profile, const shape_use *use, int32_t 
     return UAP_OK;
 }
 
-/* Counts a layer in the list of n distinct shapes; returns the new n. */
+/* Counts a layer in the list of n distinct shapes; returns the new n. A node of a graph that
+ * tells FLOPs but no products says too little to be measured. */
 static int32_t count_shape(shape_use *use, int32_t n, const uap_layer *layer)
 {
     char key[UAP_SHAPE_KEY_BYTES];
+    if (layer->n_gemms == 0 && layer->flops > 0.0) {
+        return n;
+    }
     uap_layer_shape_key(layer, key);
     for (int32_t i = 0; i < n; i++) {
         if (use[i].layer->type == layer->type && strcmp(use[i].key, key) == 0) {

@@ -305,13 +305,6 @@ static uap_status build_edges(const build *b, uap_err *err)
 
 /* ---- Live tensors and ties ----------------------------------------------------------------- */
 
-static bool reads_live(const uap_model *model, int32_t layer)
-{
-    const uap_layer_type type = model->layer[layer].type;
-    return layer >= model->live.first && layer <= model->live.last &&
-           (type == UAP_LAYER_CROSS_BLOCK || type == UAP_LAYER_CROSS_ATTENTION);
-}
-
 /* Resharding from the producer's strategies to those of one kind of consumer. */
 static uap_status fill_live_reads(const build *b, double bytes, const built_table *from,
                                   const built_table *to, int64_t *out[2], uap_err *err)
@@ -338,16 +331,14 @@ static uap_status fill_live_reads(const build *b, double bytes, const built_tabl
 }
 
 /* Consumers of one kind share their matrices. */
-static uap_status fill_consumers(const build *b, double bytes, uap_live_tensor *live,
-                                 uap_err *err)
+static uap_status fill_consumers(const build *b, const uap_model_live *tensor,
+                                 double bytes, uap_live_tensor *live, uap_err *err)
 {
     const uap_cost *cost = b->cost;
     const built_table *from = &b->built[cost->layer_kind[live->from]];
-    for (int32_t u = cost->model->live.first; u <= cost->model->live.last; u++) {
+    for (int32_t n = 0; n < tensor->n_readers; n++) {
+        const int32_t u = tensor->reader[n];
         int64_t *matrices[2] = {NULL, NULL};
-        if (!reads_live(cost->model, u)) {
-            continue;
-        }
         for (int32_t i = 0; i < live->n_consumers && matrices[0] == NULL; i++) {
             if (cost->layer_kind[live->consumer[i]] == cost->layer_kind[u]) {
                 matrices[0] = live->r_fwd[i];
@@ -369,26 +360,22 @@ static uap_status fill_consumers(const build *b, double bytes, uap_live_tensor *
     return UAP_OK;
 }
 
-static uap_status build_live(const build *b, uap_err *err)
+static uap_status fill_live(const build *b, const uap_model_live *tensor,
+                            uap_live_tensor *live, uap_err *err)
 {
-    const uap_model *model = b->cost->model;
     const cost_stage *stage = b->stage;
     uap_arena *arena = b->instance->arena;
-    if (!model->has_live) {
-        return UAP_OK;
-    }
     const double bytes =
-        (double)b->micro_batch * model->live.elems * (double)stage->scope.elem_bytes;
-    const built_table *from = &b->built[b->cost->layer_kind[model->live.from]];
-    const size_t most = (size_t)model->live.last - (size_t)model->live.first + 1;
+        (double)b->micro_batch * tensor->elems * (double)stage->scope.elem_bytes;
+    const built_table *from = &b->built[b->cost->layer_kind[tensor->from]];
+    const size_t most = (size_t)tensor->n_readers;
     const size_t rows = (size_t)from->table->n;
-    uap_live_tensor *live = uap_arena_alloc(arena, 1, sizeof *live);
     int64_t *numbers = alloc_i64(b, 3 * rows);
-    if (live == NULL || numbers == NULL) {
+    if (numbers == NULL) {
         return no_memory(err);
     }
     *live = (uap_live_tensor){
-        .from = model->live.from,
+        .from = tensor->from,
         .consumer = alloc_i32(b, most),
         .r_fwd = uap_arena_alloc(arena, most, sizeof *live->r_fwd),
         .r_bwd = uap_arena_alloc(arena, most, sizeof *live->r_bwd),
@@ -407,9 +394,23 @@ static uap_status build_live(const build *b, uap_err *err)
         live->bytes[k] = cost_bytes(bytes * (layout->sp ? 1.0 : (double)layout->tp) /
                                     (double)stage->scope.stage_devices);
     }
-    b->instance->live = live;
-    b->instance->n_live = 1;
-    return fill_consumers(b, bytes, live, err);
+    return fill_consumers(b, tensor, bytes, live, err);
+}
+
+static uap_status build_live(const build *b, uap_err *err)
+{
+    const uap_model *model = b->cost->model;
+    uap_instance *instance = b->instance;
+    uap_status rc = UAP_OK;
+    instance->live =
+        uap_arena_alloc(instance->arena, (size_t)model->n_live, sizeof *instance->live);
+    if (instance->live == NULL) {
+        return no_memory(err);
+    }
+    for (int32_t t = 0; t < model->n_live && rc == UAP_OK; t++) {
+        rc = fill_live(b, &model->live[t], &instance->live[instance->n_live++], err);
+    }
+    return rc;
 }
 
 static int32_t *tie_classes(const build *b, int32_t layer)

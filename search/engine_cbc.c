@@ -243,21 +243,23 @@ static uap_status measure_shortage(engine *e, const config *c, bool *proven, uap
     }
     uap_choice_stages(in, &answer.choice, stage);
     int32_t worst = 0;
-    for (int32_t i = 1; i < c->pp; i++) {
-        worst = stage[i].memory - in->cap[i] > stage[worst].memory - in->cap[worst]
-                    ? i
-                    : worst;
+    int64_t cap = 0;
+    for (int32_t i = 0; i < c->pp; i++) {
+        const int64_t own = uap_choice_cap(in, &answer.choice, i);
+        if (i == 0 || stage[i].memory - own > stage[worst].memory - cap) {
+            worst = i;
+            cap = own;
+        }
     }
     uap_shortage *s = &e->result->shortage;
-    if (s->need_bytes == 0 ||
-        stage[worst].memory - in->cap[worst] < s->need_bytes - s->cap_bytes) {
+    if (s->need_bytes == 0 || stage[worst].memory - cap < s->need_bytes - s->cap_bytes) {
         *s = (uap_shortage){.config = c->index,
                             .stage = worst,
                             .first = answer.choice.first[worst],
                             .last = worst + 1 < c->pp ? answer.choice.first[worst + 1] - 1
                                                       : c->n_layers - 1,
                             .need_bytes = stage[worst].memory,
-                            .cap_bytes = in->cap[worst]};
+                            .cap_bytes = cap};
     }
 done:
     uap_cbc_answer_free(&answer);

@@ -64,6 +64,10 @@ uap_status uap_exact_need(uap_exact *e, int32_t config, uap_err *err)
         rc = e->source->build(e->source->context, config, &e->instance[config], err);
         e->stats.build_s += uap_exact_cpu_s() - before;
     }
+    if (rc == UAP_OK && e->instance[config] != NULL && e->instance[config]->n_types > 0) {
+        rc = UAP_FAIL(err, UNSUPPORTED,
+                      "found stage types, which the exact engine does not know");
+    }
     return rc;
 }
 

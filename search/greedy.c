@@ -285,6 +285,9 @@ uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
 {
     greedy g = {.in = instance};
     *found = false;
+    if (instance->n_types > 0) {
+        return UAP_OK;
+    }
     g.arena = uap_arena_new();
     const bool made = g.arena != NULL && make(&g);
     if (made) {

@@ -152,12 +152,13 @@ static void unload(run *r)
 /* ---- Out of CBC ----------------------------------------------------------------------- */
 
 /* The stage of a plan that lacks most, or -1. */
-static int32_t overfull(const run *r)
+static int32_t overfull(const run *r, const uap_choice *choice)
 {
+    const uap_instance *in = r->task->instance;
     int32_t worst = -1;
     int64_t most = 0;
-    for (int32_t i = 0; i < r->task->instance->pp; i++) {
-        const int64_t over = r->stage[i].memory - r->task->instance->cap[i];
+    for (int32_t i = 0; i < in->pp; i++) {
+        const int64_t over = r->stage[i].memory - uap_choice_cap(in, choice, i);
         if (over > most) {
             most = over;
             worst = i;
@@ -174,7 +175,9 @@ static uap_status forbid(run *r, const uap_choice *choice, int32_t stage, uap_er
         return UAP_FAIL(err, SOLVER,
                         "CBC returned %d plans that do not fit, the last by %" PRId64
                         " bytes in stage %d",
-                        MAX_NO_GOODS, r->stage[stage].memory - in->cap[stage], stage);
+                        MAX_NO_GOODS,
+                        r->stage[stage].memory - uap_choice_cap(in, choice, stage),
+                        stage);
     }
     uap_milp_no_good *bad = &r->no_good[r->n_no_goods];
     if (!uap_choice_init(&bad->choice, in->pp, in->n_layers)) {
@@ -204,7 +207,11 @@ static uap_status take_plan(run *r, const double *x, uap_cbc_answer *answer, boo
         return UAP_OK;
     }
     if (!fits) {
-        const int32_t stage = overfull(r);
+        const int32_t stage = overfull(r, &answer->choice);
+        if (stage < 0) {
+            return UAP_FAIL(err, SOLVER,
+                            "CBC's plan takes more devices than a group has");
+        }
         *again = true;
         return forbid(r, &answer->choice, stage, err);
     }

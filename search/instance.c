@@ -125,6 +125,24 @@ static uap_status check_arrays(const checked_array *arrays, size_t n_arrays, int
     return UAP_OK;
 }
 
+/* Types of a layer's rows: as the instance has them. */
+static uap_status check_row_types(const uap_instance *instance, int32_t u, uap_err *err)
+{
+    const uap_layer_table *table = uap_table_of(instance, u);
+    if ((table->type != NULL) != (instance->n_types > 0)) {
+        return UAP_FAIL(err, BAD_INPUT, "layer %d: %s of its rows, with %d stage types",
+                        u, table->type == NULL ? "no types" : "types", instance->n_types);
+    }
+    for (int32_t k = 0; table->type != NULL && k < table->n; k++) {
+        if (table->type[k] < 0 || table->type[k] >= instance->n_types) {
+            return UAP_FAIL(err, BAD_INPUT,
+                            "layer %d: found type %d of strategy %d, expected 0 to %d", u,
+                            table->type[k], k, instance->n_types - 1);
+        }
+    }
+    return UAP_OK;
+}
+
 static uap_status check_layer(const uap_instance *instance, int32_t u, check_sums *sums,
                               uap_err *err)
 {
@@ -146,8 +164,11 @@ static uap_status check_layer(const uap_instance *instance, int32_t u, check_sum
                                     {"Ms", table->state, &sums->state},
                                     {"Ma", table->act, &sums->act},
                                     {"W", table->work, &work}};
-    const uap_status rc =
+    uap_status rc =
         check_arrays(arrays, sizeof arrays / sizeof arrays[0], table->n, "layer", u, err);
+    if (rc == UAP_OK) {
+        rc = check_row_types(instance, u, err);
+    }
     sums->work = uap_max_i64(sums->work, work);
     return rc;
 }
@@ -338,12 +359,60 @@ done:
     return rc;
 }
 
+static uap_status check_type(const uap_instance *instance, int32_t t, uap_err *err)
+{
+    const uap_stage_type *type = &instance->type[t];
+    if (type->group < 0 || type->group >= instance->n_groups || type->devices < 1 ||
+        type->devices > INT32_MAX || type->cap < 0 || type->cap > UAP_VALUE_LIMIT) {
+        return UAP_FAIL(err, BAD_INPUT,
+                        "stage type %d: found group %d, %lld devices, cap %lld, expected "
+                        "group 0 to %d, 1 to %d devices, cap 0 to 2^62",
+                        t, type->group, (long long)type->devices, (long long)type->cap,
+                        instance->n_groups - 1, INT32_MAX);
+    }
+    return UAP_OK;
+}
+
+/* What mixed clusters add. Their live tensors are told by start_act. */
+static uap_status check_types(const uap_instance *instance, check_sums *sums,
+                              uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const int64_t cells = (int64_t)instance->n_types * instance->n_layers;
+    if (instance->n_types < 0 || instance->n_groups < 0 ||
+        (instance->n_types > 0) != (instance->n_groups > 0)) {
+        return UAP_FAIL(err, BAD_INPUT, "found %d stage types on %d groups",
+                        instance->n_types, instance->n_groups);
+    }
+    if (instance->n_types > 0 && instance->n_live > 0) {
+        return UAP_FAIL(err, BAD_INPUT,
+                        "found %d live tensors, expected none with stage types",
+                        instance->n_live);
+    }
+    for (int32_t g = 0; g < instance->n_groups; g++) {
+        if (instance->group_devices[g] < 0 || instance->group_devices[g] > INT32_MAX) {
+            return UAP_FAIL(err, BAD_INPUT,
+                            "group %d: found %lld devices, expected 0 to %d", g,
+                            (long long)instance->group_devices[g], INT32_MAX);
+        }
+    }
+    for (int32_t t = 0; t < instance->n_types && rc == UAP_OK; t++) {
+        rc = check_type(instance, t, err);
+    }
+    if (rc == UAP_OK && instance->start_act != NULL) {
+        const checked_array array = {"start_act", instance->start_act, &sums->act};
+        rc = check_arrays(&array, 1, cells, "stage type", 0, err);
+    }
+    return rc;
+}
+
 uap_status uap_instance_check(const uap_instance *instance, uap_err *err)
 {
     uap_status rc = UAP_OK;
     check_sums sums = {0};
     int64_t inflight = 1;
     UAP_TRY(check_stages(instance, &inflight, err));
+    UAP_TRY(check_types(instance, &sums, err));
     UAP_TRY(check_chain(instance, &sums, err));
     for (int32_t i = 0; i < instance->n_live; i++) {
         UAP_TRY(check_live(instance, i, &sums, err));

@@ -146,6 +146,31 @@ static inline int32_t uap_edge_index(const uap_edge_table *edge, int32_t k, int3
     return edge->from_class[k] * edge->n_to + edge->to_class[m];
 }
 
+/* Stage type of a layer's row; 0 where the instance has no types. */
+static inline int32_t uap_row_type(const uap_instance *instance, int32_t layer, int32_t k)
+{
+    const int32_t *type = uap_table_of(instance, layer)->type;
+    return type == NULL ? 0 : type[k];
+}
+
+/* Memory of stage i on a type, bytes. */
+static inline int64_t uap_typed_cap(const uap_instance *instance, int32_t stage,
+                                    int32_t type)
+{
+    const int64_t cap = instance->cap[stage];
+    const bool less = instance->n_types > 0 && instance->type[type].cap < cap;
+    return less ? instance->type[type].cap : cap;
+}
+
+/* Bytes per micro-batch in flight that a stage of a type keeps when it starts at a layer. */
+static inline int64_t uap_typed_start(const uap_instance *instance, int32_t type,
+                                      int32_t layer)
+{
+    return instance->start_act == NULL
+               ? 0
+               : instance->start_act[(int64_t)type * instance->n_layers + layer];
+}
+
 /* A complete choice: the plan in an instance's own terms. */
 typedef struct uap_choice {
     int32_t *first;    /* [pp] first layer of each stage, first[0] = 0, ascending */

@@ -46,6 +46,7 @@ static void copy_table(copier *to, uap_layer_table *table)
     table->act = copy_i64(to, table->act, n);
     table->work = copy_i64(to, table->work, n);
     table->origin = copy_i32(to, table->origin, n);
+    table->type = copy_i32(to, table->type, n);
     table->name = copy(to, table->name, n, sizeof *table->name);
     for (int32_t k = 0; k < n && table->name != NULL; k++) {
         const char *name = table->name[k];
@@ -126,6 +127,10 @@ uap_instance *uap_instance_copy(const uap_instance *instance)
         tie->class_a = copy_i32(&to, tie->class_a, uap_table_of(from, tie->a)->n);
         tie->class_b = copy_i32(&to, tie->class_b, uap_table_of(from, tie->b)->n);
     }
+    out->type = copy(&to, from->type, from->n_types, sizeof *from->type);
+    out->group_devices = copy_i64(&to, from->group_devices, from->n_groups);
+    out->start_act =
+        copy_i64(&to, from->start_act, (int64_t)from->n_types * from->n_layers);
     if (to.failed) {
         uap_instance_free(out);
         return NULL;

@@ -55,10 +55,11 @@ static uap_status check_keys(const uap_instance_reader *r)
 {
     const uap_time_keys *k = r->keys;
     const char *allowed[] = {
-        "format",        "version",  "objective",  "schedule", "pp",       "cap",
-        "micro_batches", "inflight", "G",          "Ms",       "Ma",       "W",
-        "live",          "ties",     "strategies", k->fwd,     k->edge[0], k->edge[2],
-        k->bwd,          k->edge[1], k->edge[3]};
+        "format",        "version",  "objective",  "schedule", "pp",     "cap",
+        "micro_batches", "inflight", "G",          "Ms",       "Ma",     "W",
+        "live",          "ties",     "strategies", "types",    "groups", "stage_types",
+        "start_act",     k->fwd,     k->edge[0],   k->edge[2], k->bwd,   k->edge[1],
+        k->edge[3]};
     const size_t n = sizeof allowed / sizeof allowed[0];
     return uap_jcheck_keys(&r->root, allowed, k->bwd == NULL ? n - 3 : n, r->err);
 }
@@ -106,7 +107,7 @@ enum { LAYER_ARRAYS = 6 }; /* fwd, bwd, grad, state, act, work */
 
 typedef struct layer_views {
     uap_jval rows[LAYER_ARRAYS]; /* L rows each; node NULL where the file has none */
-    uap_jval names;
+    uap_jval names, types;
     bool has_names;
 } layer_views;
 
@@ -138,6 +139,27 @@ static uap_status read_names(uap_instance_reader *r, const uap_jval *rows, int32
     return UAP_OK;
 }
 
+static uap_status read_row_types(uap_instance_reader *r, const uap_jval *rows, int32_t u,
+                                 uap_layer_table *table)
+{
+    uap_jval row;
+    uap_status rc = uap_read_entry(r, rows, u, table->n, "one type per strategy", &row);
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    table->type = uap_read_allocate(r, (size_t)table->n, sizeof *table->type);
+    if (table->type == NULL) {
+        return UAP_NO_MEMORY;
+    }
+    for (int32_t k = 0; k < table->n && rc == UAP_OK; k++) {
+        const uap_jval value = uap_jat(&row, (size_t)k);
+        int64_t type = 0;
+        rc = uap_jas_i64(&value, 0, r->instance->n_types - 1, &type, r->err);
+        table->type[k] = (int32_t)type;
+    }
+    return rc;
+}
+
 static uap_status open_layers(uap_instance_reader *r, layer_views *views)
 {
     const char *const keys[LAYER_ARRAYS] = {r->keys->fwd, r->keys->bwd, "G",
@@ -148,6 +170,13 @@ static uap_status open_layers(uap_instance_reader *r, layer_views *views)
             keys[i] == NULL ? UAP_OK
                             : uap_read_array(r, &r->root, keys[i], r->instance->n_layers,
                                              "one per layer", &views->rows[i]);
+        if (rc != UAP_OK) {
+            return rc;
+        }
+    }
+    if (r->instance->n_types > 0) {
+        const uap_status rc = uap_read_array(r, &r->root, "types", r->instance->n_layers,
+                                             "one per layer", &views->types);
         if (rc != UAP_OK) {
             return rc;
         }
@@ -192,6 +221,12 @@ static uap_status read_layer(uap_instance_reader *r, const layer_views *views, i
     }
     if (views->has_names) {
         rc = read_names(r, &views->names, u, &table);
+        if (rc != UAP_OK) {
+            return rc;
+        }
+    }
+    if (r->instance->n_types > 0) {
+        rc = read_row_types(r, &views->types, u, &table);
         if (rc != UAP_OK) {
             return rc;
         }
@@ -300,6 +335,7 @@ uap_status uap_instance_load(const char *path, uap_instance **out, uap_err *err)
         goto done;
     }
     UAP_TRY(read_head(&r));
+    UAP_TRY(uap_read_types(&r));
     UAP_TRY(open_tables(&r));
     UAP_TRY(read_layers(&r));
     UAP_TRY(read_edges(&r));

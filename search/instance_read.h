@@ -80,6 +80,9 @@ UAP_NODISCARD uap_status uap_read_matrix(const uap_instance_reader *r,
                                          const uap_jval *list, int32_t i, int32_t n_from,
                                          int32_t n_to, int64_t *out);
 
+/* Reads the optional members "stage_types", "groups" and "start_act". */
+UAP_NODISCARD uap_status uap_read_types(uap_instance_reader *r);
+
 /* Reads the optional members "live" and "ties"; n_strategies must be known. */
 UAP_NODISCARD uap_status uap_read_lists(uap_instance_reader *r);
 

@@ -1,4 +1,4 @@
-/* The optional lists of an instance file: live tensors and ties. */
+/* The optional lists of an instance file: live tensors, ties, stage types. */
 #include "search/instance_read.h"
 
 /* The optional array `key` of the root; *n is 0 where there is none. */
@@ -165,6 +165,103 @@ uap_status uap_read_lists(uap_instance_reader *r)
         UAP_TRY(read_tie(r, &object, &instance->tie[i]));
     }
     rc = instance->live == NULL || instance->tie == NULL ? UAP_NO_MEMORY : UAP_OK;
+done:
+    return rc;
+}
+
+/* ---- Mixed clusters ---------------------------------------------------------------- */
+
+static uap_status read_type(const uap_instance_reader *r, const uap_jval *object,
+                            uap_stage_type *type)
+{
+    static const char *const allowed[] = {"group", "devices", "cap"};
+    uap_status rc = UAP_OK;
+    uap_jval cap;
+    int64_t group = 0;
+    UAP_TRY(uap_jcheck_keys(object, allowed, 3, r->err));
+    UAP_TRY(uap_jget_i64(object, "group", 0, r->instance->n_groups - 1, &group, r->err));
+    UAP_TRY(uap_jget_i64(object, "devices", 1, INT32_MAX, &type->devices, r->err));
+    if (!uap_jfind(object, "cap", &cap)) {
+        rc = uap_jfail(object, r->err, "found no \"cap\" of a stage type");
+        goto done;
+    }
+    UAP_TRY(uap_read_capacity(&cap, &type->cap, r->err));
+    type->group = (int32_t)group;
+done:
+    return rc;
+}
+
+static uap_status read_groups(uap_instance_reader *r)
+{
+    uap_jval list;
+    uap_instance *instance = r->instance;
+    uap_status rc = uap_jget(&r->root, "groups", UAP_JSON_ARRAY, &list, r->err);
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    instance->n_groups = (int32_t)uap_jlen(&list);
+    if (instance->n_groups < 1 || uap_jlen(&list) > UAP_INSTANCE_MAX_LAYERS) {
+        return uap_jfail(&list, r->err, "found %zu groups, expected 1 to %d",
+                         uap_jlen(&list), UAP_INSTANCE_MAX_LAYERS);
+    }
+    return uap_read_member(r, &r->root, "groups", instance->n_groups, uap_read_capacity,
+                           &instance->group_devices);
+}
+
+static uap_status read_starts(uap_instance_reader *r)
+{
+    uap_jval list;
+    uap_instance *instance = r->instance;
+    const int32_t n_layers = instance->n_layers;
+    if (!uap_jfind(&r->root, "start_act", &list)) {
+        return UAP_OK;
+    }
+    uap_status rc =
+        uap_read_check_array(r, &list, instance->n_types, "one list per stage type");
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    instance->start_act = uap_read_allocate(
+        r, (size_t)instance->n_types * (size_t)n_layers, sizeof *instance->start_act);
+    if (instance->start_act == NULL) {
+        return UAP_NO_MEMORY;
+    }
+    for (int32_t t = 0; t < instance->n_types && rc == UAP_OK; t++) {
+        rc = uap_read_row(r, &list, t, n_layers, uap_read_bytes,
+                          instance->start_act + (int64_t)t * n_layers);
+    }
+    return rc;
+}
+
+uap_status uap_read_types(uap_instance_reader *r)
+{
+    static const char *const only_there[] = {"types", "groups", "start_act"};
+    uap_status rc = UAP_OK;
+    uap_instance *instance = r->instance;
+    uap_jval list;
+    UAP_TRY(find_list(r, "stage_types", &list, &instance->n_types));
+    for (size_t i = 0; instance->n_types == 0 && i < 3; i++) {
+        if (uap_jfind(&r->root, only_there[i], &list)) {
+            rc = uap_jfail(&list, r->err, "found \"%s\" without \"stage_types\"",
+                           only_there[i]);
+            goto done;
+        }
+    }
+    if (instance->n_types == 0) {
+        goto done;
+    }
+    UAP_TRY(read_groups(r));
+    instance->type =
+        uap_read_allocate(r, (size_t)instance->n_types, sizeof *instance->type);
+    if (instance->type == NULL) {
+        rc = UAP_NO_MEMORY;
+        goto done;
+    }
+    for (int32_t t = 0; t < instance->n_types; t++) {
+        const uap_jval object = uap_jat(&list, (size_t)t);
+        UAP_TRY(read_type(r, &object, &instance->type[t]));
+    }
+    UAP_TRY(read_starts(r));
 done:
     return rc;
 }

@@ -282,6 +282,45 @@ static uap_jout *tie_object(const uap_instance *instance, const uap_tie *tie)
     return object;
 }
 
+static uap_jout *row_type(const uap_layer_table *table)
+{
+    return classes(table->type, table->n);
+}
+
+static uap_jout *type_object(const uap_stage_type *type)
+{
+    uap_jout *object = uap_jout_object();
+    uap_jset_i64(object, "group", type->group);
+    uap_jset_i64(object, "devices", type->devices);
+    uap_jset_i64(object, "cap", type->cap);
+    return object;
+}
+
+/* Stage types, groups, and what stages keep from their start on. */
+static void set_types(uap_jout *root, const uap_instance *instance)
+{
+    const int32_t n = instance->n_layers;
+    if (instance->n_types == 0) {
+        return;
+    }
+    uap_jout *types = uap_jout_array();
+    uap_jout *starts = uap_jout_array();
+    for (int32_t t = 0; t < instance->n_types; t++) {
+        uap_jadd(types, type_object(&instance->type[t]));
+        if (instance->start_act != NULL) {
+            uap_jadd(starts, integers(instance->start_act + (int64_t)t * n, n));
+        }
+    }
+    uap_jset(root, "stage_types", types);
+    uap_jset(root, "groups", integers(instance->group_devices, instance->n_groups));
+    set_layers(root, instance, "types", row_type);
+    if (instance->start_act != NULL) {
+        uap_jset(root, "start_act", starts);
+    } else {
+        uap_jout_free(starts);
+    }
+}
+
 static void set_lists(uap_jout *root, const uap_instance *instance)
 {
     if (instance->n_live > 0) {
@@ -321,6 +360,7 @@ uap_status uap_instance_save(const uap_instance *instance, const char *path, uap
     set_layers(root, instance, "W", row_work);
     set_layers(root, instance, "strategies", names);
     set_lists(root, instance);
+    set_types(root, instance);
     const uap_status rc = uap_jout_write(root, path, err);
     uap_jout_free(root);
     return rc;

@@ -63,6 +63,9 @@ static uint64_t hash_table(const uap_layer_table *table)
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         hash = hash_values(hash, arrays[i], table->n);
     }
+    for (int32_t k = 0; table->type != NULL && k < table->n; k++) {
+        hash = hash_value(hash, table->type[k]);
+    }
     return hash;
 }
 
@@ -78,12 +81,20 @@ static bool equal_names(const uap_layer_table *a, const uap_layer_table *b)
     return k == a->n;
 }
 
+static bool equal_types(const uap_layer_table *a, const uap_layer_table *b)
+{
+    if (a->type == NULL || b->type == NULL) {
+        return a->type == b->type;
+    }
+    return memcmp(a->type, b->type, (size_t)a->n * sizeof *a->type) == 0;
+}
+
 static bool equal_tables(const uap_layer_table *a, const uap_layer_table *b)
 {
     return a->n == b->n && equal_values(a->fwd, b->fwd, a->n) &&
            equal_values(a->bwd, b->bwd, a->n) && equal_values(a->grad, b->grad, a->n) &&
            equal_values(a->state, b->state, a->n) && equal_values(a->act, b->act, a->n) &&
-           equal_values(a->work, b->work, a->n) && equal_names(a, b);
+           equal_values(a->work, b->work, a->n) && equal_types(a, b) && equal_names(a, b);
 }
 
 int32_t uap_share_table(uap_sharer *sharer, const uap_layer_table *table)

@@ -158,6 +158,7 @@ static void new_maps(uap_milp_build *b)
     b->marginal = new_map(b, layers * pp);
     b->stay = new_map(b, layers * pp);
     b->cut = new_map(b, layers * pp);
+    b->type = new_map(b, pp);
     for (int half = 0; half < 2; half++) {
         b->time[half] = new_map(b, pp);
         b->send[half] = new_map(b, pp);
@@ -307,9 +308,9 @@ static uap_milp *finish(uap_milp_build *b)
 static void build_parts(uap_milp_build *b)
 {
     void (*const parts[])(uap_milp_build *) = {
-        uap_milp_build_places,  uap_milp_build_sums, uap_milp_build_layers,
-        uap_milp_build_edges,   uap_milp_build_live, uap_milp_build_value,
-        uap_milp_build_no_goods};
+        uap_milp_build_places, uap_milp_build_sums,    uap_milp_build_layers,
+        uap_milp_build_types,  uap_milp_build_edges,   uap_milp_build_live,
+        uap_milp_build_value,  uap_milp_build_no_goods};
     for (size_t i = 0; i < sizeof parts / sizeof *parts && !b->failed; i++) {
         parts[i](b);
     }

@@ -36,6 +36,8 @@ extern "C" {
     X(SEND_FWD, "u", 1) /* i: forward time of boundary i (simple: the whole o) */        \
     X(SEND_BWD, "v", 1)                                                                  \
     X(WORK, "W", 1)     /* i: largest workspace of stage i */                            \
+    X(TYPE, "T", 2)     /* i t: stage i is of type t; binary */                          \
+    X(START, "s", 3)    /* u i t: stage i starts at layer u and is of type t */          \
     X(MAX_FWD, "mf", 0) /* longest forward (simple: longest p or o) */                   \
     X(MAX_BWD, "mb", 1) /* i: longest backward from stage i on */                        \
     X(ROUND_TRIP, "RT", 1)                                                               \
@@ -89,6 +91,10 @@ extern "C" {
     X(LAG, "lag", 2)               /* i and the path of L_i, numbered in the docs */     \
     X(END, "end", 2)               /* i: Q_i above 1 V_i, 2 RT_i + A_i */                \
     X(TAIL_AT, "tail", 1)          /* i: E */                                            \
+    X(TYPED, "typed", 1)           /* i: one type */                                     \
+    X(TYPE_ROWS, "type_w", 3)      /* u i t: rows of the stage's type only */            \
+    X(GROUP, "group", 1)           /* g: no more devices than it has */                  \
+    X(START_AT, "start", 3)        /* u i t */                                           \
     X(NO_GOOD, "no_good", 1)       /* a set of layers that does not fit one stage */
 
 typedef enum uap_milp_column {

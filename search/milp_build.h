@@ -51,6 +51,7 @@ typedef struct uap_milp_build {
     int32_t *marginal;          /* [L][pp] first of S_u */
     int32_t *stay;              /* [L][pp] */
     int32_t *cut;               /* [L][pp] */
+    int32_t *type;              /* [pp] first of the types, mixed clusters only */
     int32_t *time[2];           /* [pp] f, b */
     int32_t *send[2];           /* [pp] u, v */
     int32_t *round_trip, *span; /* [pp] RT and V, of 1f1b */
@@ -102,6 +103,7 @@ static inline double uap_milp_bytes(const uap_milp_build *b, int64_t bytes)
 void uap_milp_build_places(uap_milp_build *b); /* P, S, D, B and their rows */
 void uap_milp_build_sums(uap_milp_build *b);   /* f, b, u, v, E and memory: open rows */
 void uap_milp_build_layers(uap_milp_build *b); /* w, and what layers cost; W; ties */
+void uap_milp_build_types(uap_milp_build *b);  /* T, s, groups; mixed clusters only */
 void uap_milp_build_edges(uap_milp_build *b);  /* resharding and transfers */
 void uap_milp_build_live(uap_milp_build *b);   /* live tensors */
 void uap_milp_build_value(uap_milp_build *b);  /* V and the objective */

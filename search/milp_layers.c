@@ -138,6 +138,9 @@ static double most_bytes(const uap_instance *in, int32_t i)
     double bytes = 0.0;
     double work = 0.0;
     const double held = (double)in->inflight[i];
+    for (int32_t n = 0; in->start_act != NULL && n < in->n_types * in->n_layers; n++) {
+        bytes = fmax(bytes, held * (double)in->start_act[n]);
+    }
     for (int32_t u = 0; u < in->n_layers; u++) {
         const uap_layer_table *t = uap_table_of(in, u);
         double most = 0.0;
@@ -164,7 +167,12 @@ static void add_memory(uap_milp_build *b)
         b->over = uap_milp_add_col(b, UAP_COL_TAG(OVER, 0), 0.0, HUGE_VAL);
     }
     for (int32_t i = 0; i < b->in->pp; i++) {
-        if (elastic || most_bytes(b->in, i) > (double)b->in->cap[i]) {
+        int64_t cap = b->in->cap[i];
+        for (int32_t t = 0; t < b->in->n_types; t++) {
+            cap = uap_min_i64(cap, b->in->type[t].cap);
+        }
+        if (elastic || most_bytes(b->in, i) > (double)cap) {
+            /* What types lack of the stage's cap is added by uap_milp_build_types. */
             b->memory_row[i] = uap_milp_add_row(b, UAP_ROW_TAG(MEMORY, i), -HUGE_VAL,
                                                 uap_milp_bytes(b, b->in->cap[i]));
             uap_milp_put(b, b->memory_row[i], b->over, -1.0);
@@ -194,7 +202,8 @@ static bool hopeless(const uap_milp_build *b, int32_t u, int32_t i, int32_t k)
         t->fwd[k] + t->bwd[k] > b->options->incumbent / in->micro_batches) {
         return true;
     }
-    return t->state[k] + in->inflight[i] * t->act[k] + t->work[k] > in->cap[i];
+    return t->state[k] + in->inflight[i] * t->act[k] + t->work[k] >
+           uap_typed_cap(in, i, uap_row_type(in, u, k));
 }
 
 /* What layer u in stage i costs in strategy k, into the stage's sums. */
@@ -343,7 +352,8 @@ static int32_t put_layouts(uap_milp_build *b, const uap_milp_no_good *bad, int32
 }
 
 /* The layers of one stage in their strategies do not fit it, nor do more layers with them:
- * not all of these columns may be 1. */
+ * not all of these columns may be 1. What a stage keeps from its start on (mixed clusters)
+ * may be less where it starts earlier: then the row says nothing. */
 static void add_no_good(uap_milp_build *b, int32_t number)
 {
     const uap_milp_no_good *bad = &b->options->no_good[number];
@@ -357,6 +367,9 @@ static void add_no_good(uap_milp_build *b, int32_t number)
         uap_milp_put(b, row, w + bad->choice.strategy[u], 1.0);
     }
     const int32_t layouts = put_layouts(b, bad, row, end);
+    if (b->in->start_act != NULL && first > 0) {
+        uap_milp_put(b, row, b->stay[at_stage(b, first - 1, bad->stage)], -1.0);
+    }
     if (row >= 0) {
         line = b->rows.data;
         line[row].upper = (double)(end - first + layouts - 1);

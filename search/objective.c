@@ -209,6 +209,19 @@ static void add_live(const uap_instance *instance, const uap_choice *choice,
     }
 }
 
+int32_t uap_choice_type(const uap_instance *instance, const uap_choice *choice,
+                        int32_t stage)
+{
+    const int32_t first = choice->first[stage];
+    return uap_row_type(instance, first, choice->strategy[first]);
+}
+
+int64_t uap_choice_cap(const uap_instance *instance, const uap_choice *choice,
+                       int32_t stage)
+{
+    return uap_typed_cap(instance, stage, uap_choice_type(instance, choice, stage));
+}
+
 void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,
                        uap_stage_cost *stage)
 {
@@ -239,11 +252,45 @@ void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,
                 s->send_bwd += edge->x_bwd[at];
             }
         }
-        s->memory += work;
+        s->memory +=
+            work + instance->inflight[i] *
+                       uap_typed_start(instance, uap_choice_type(instance, choice, i),
+                                       choice->first[i]);
     }
     for (int32_t t = 0; t < instance->n_live; t++) {
         add_live(instance, choice, &instance->live[t], stage);
     }
+}
+
+static bool has_one_type_a_stage(const uap_instance *instance, const uap_choice *choice)
+{
+    int32_t stage = 0;
+    for (int32_t u = 0; instance->n_types > 0 && u < instance->n_layers; u++) {
+        if (stage + 1 < instance->pp && choice->first[stage + 1] == u) {
+            stage++;
+        }
+        if (uap_row_type(instance, u, choice->strategy[u]) !=
+            uap_choice_type(instance, choice, stage)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool groups_suffice(const uap_instance *instance, const uap_choice *choice)
+{
+    for (int32_t g = 0; g < instance->n_groups; g++) {
+        int64_t left = instance->group_devices[g];
+        for (int32_t i = 0; i < instance->pp; i++) {
+            const uap_stage_type *type =
+                &instance->type[uap_choice_type(instance, choice, i)];
+            left -= type->group == g ? type->devices : 0;
+        }
+        if (left < 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool well_formed(const uap_instance *instance, const uap_choice *choice)
@@ -268,7 +315,7 @@ static bool well_formed(const uap_instance *instance, const uap_choice *choice)
             return false;
         }
     }
-    return true;
+    return has_one_type_a_stage(instance, choice);
 }
 
 bool uap_choice_value(const uap_instance *instance, const uap_choice *choice,
@@ -280,9 +327,9 @@ bool uap_choice_value(const uap_instance *instance, const uap_choice *choice,
     uap_choice_stages(instance, choice, scratch);
     *value = uap_stages_value(instance, scratch);
     for (int32_t i = 0; i < instance->pp; i++) {
-        if (scratch[i].memory > instance->cap[i]) {
+        if (scratch[i].memory > uap_choice_cap(instance, choice, i)) {
             return false;
         }
     }
-    return true;
+    return groups_suffice(instance, choice);
 }

@@ -39,11 +39,20 @@ int64_t uap_schedule_total(uap_schedule schedule, int32_t pp, int64_t c,
 void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,
                        uap_stage_cost *stage);
 
+/* The type of stage i, that of its first layer's row; 0 where the instance has no types. */
+int32_t uap_choice_type(const uap_instance *instance, const uap_choice *choice,
+                        int32_t stage);
+
+/* What stage i of a choice has: its cap, or its type's where that is less. Bytes. */
+int64_t uap_choice_cap(const uap_instance *instance, const uap_choice *choice,
+                       int32_t stage);
+
 /* Value of stages already costed, ticks. */
 int64_t uap_stages_value(const uap_instance *instance, const uap_stage_cost *stage);
 
-/* True when the choice is well formed (ordered, non-empty stages, strategies in range, ties
- * kept), and every stage fits; *value is set whenever it is well formed.
+/* True when the choice is well formed (ordered, non-empty stages, strategies in range, one
+ * type a stage, ties kept), every stage fits, and no group has more stages than devices for
+ * them; *value is set whenever it is well formed.
  * scratch: [pp] stage costs, out. */
 bool uap_choice_value(const uap_instance *instance, const uap_choice *choice,
                       uap_stage_cost *scratch, int64_t *value);

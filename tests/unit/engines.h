@@ -33,6 +33,9 @@ static inline void judge_result(const uap_instance *in, const uap_result *r,
         fail_msg("seed %" PRIu64 ": the plan costs %" PRId64 ", not %" PRId64, seed,
                  value, r->value);
     }
+    if (!uap_brute_fits(in, &r->choice)) {
+        fail_msg("seed %" PRIu64 ": the plan does not fit", seed);
+    }
     for (int32_t i = 0; i < in->pp; i++) {
         if (memory[i] > in->cap[i]) {
             fail_msg("seed %" PRIu64 ": stage %d needs %" PRId64 ", has %" PRId64, seed,

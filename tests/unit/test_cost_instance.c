@@ -151,8 +151,10 @@ static void test_live_tensor(void **state)
         b.layer[i].shape = 1;
     }
     b.model.n_shapes = 2;
-    b.model.has_live = true;
-    b.model.live = (uap_model_live){.from = 0, .first = 1, .last = 3, .elems = 50};
+    int32_t readers[2] = {2, 3};
+    uap_model_live tensor = {.from = 0, .n_readers = 2, .reader = readers, .elems = 50};
+    b.model.n_live = 1;
+    b.model.live = &tensor;
     uap_instance *instance = build(&b, 2, 1);
     assert_non_null(instance);
     assert_i64(instance->n_live, 1);

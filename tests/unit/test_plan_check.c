@@ -31,6 +31,8 @@ static const pair pairs[] = {
     {"llama-7b", "env-c", 8, 2048, UAP_FP16, UAP_ADAM, UAP_COST_PAPER, 11, false, false},
     {"llama-3.1-8b", "h100-16", 48, 4096, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, true,
      true},
+    {"unet-sd15", "env-b", 16, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, false, false},
+    {"unet-sd15", "env-a", 8, 0, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 63, false, true},
 };
 
 #define N_PAIRS         (sizeof pairs / sizeof pairs[0])
