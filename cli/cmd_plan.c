@@ -160,7 +160,7 @@ static uap_status make_plan(work *w, uap_err *err)
         UAP_LOG(INFO, GLOBAL, "nothing fits; trying larger device counts");
         in.enough_devices =
             uap_enough_devices(w->model, w->cluster, &w->options.cost, uap_stop_flag());
-        if (shortage->is_bound) {
+        if (shortage->is_bound && uap_cost_groups(w->cost)->n == 1) {
             const int64_t least =
                 uap_max_i64(shortage->need_bytes, shortage->cap_bytes + 1) +
                 w->options.cost.reserve_bytes;
