@@ -378,8 +378,8 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     }
     if (found->over_memory) {
         UAP_LOG(WARNING, GLOBAL,
-                "stopped at --memory-limit: with open nodes taken depth first the search "
-                "still needs more than %.3g GiB on one of the nodes of the cluster",
+                "stopped at --memory-limit: even depth first the search needs more than "
+                "%.3g GiB on a machine",
                 (double)s->limits->memory_limit_bytes / (double)((int64_t)1 << 30));
     }
     if (found->answer != NULL) {
