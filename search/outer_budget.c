@@ -5,6 +5,7 @@
 #include "common/numbers.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Most that a stage's time, its share of S and its span may be in plans within the target. */
 typedef struct cell_slack {
@@ -66,9 +67,8 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
 }
 
 /* Budgets of all spans of stage i that start at layer a. */
-static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
+static void budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group)
 {
-    uap_group *group = uap_outer_group(o, i, a);
     int32_t first;
     int32_t last;
     uap_outer_lengths(o, i, a, group, &first, &last);
@@ -87,20 +87,93 @@ static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
     }
 }
 
-void uap_outer_budget(uap_outer *o)
+static void forget_budgets(uap_group *group)
 {
-    const uap_chain *chain = o->chain;
-    for (int32_t i = 0; i < o->segments->n_groups; i++) {
-        uap_group *group = &o->segments->group[i];
-        for (int32_t f = 0; f < group->n_functionals; f++) {
-            for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-                group->budget[f][j] = -HUGE_VAL;
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        for (int32_t j = 0; j < group->n_in * group->cells; j++) {
+            group->budget[f][j] = -HUGE_VAL;
+        }
+    }
+}
+
+/* The result of a group: its wanted cells and the budgets of each. */
+static bool put_budgets(const uap_group *group, uap_bytes *out)
+{
+    const size_t begun = out->n;
+    int32_t n = 0;
+    bool ok = uap_bytes_put(out, &n, sizeof n);
+    for (int32_t j = 0; ok && j < group->n_in * group->cells; j++) {
+        if (isinf(group->budget[0][j])) {
+            continue;
+        }
+        ok = uap_bytes_put(out, &j, sizeof j);
+        for (int32_t f = 0; ok && f < group->n_functionals; f++) {
+            ok = uap_bytes_put(out, &group->budget[f][j], sizeof(double));
+        }
+        n++;
+    }
+    if (ok) {
+        memcpy(out->at + begun, &n, sizeof n);
+    }
+    return ok;
+}
+
+static uap_status run_group(void *self, int32_t task, uap_bytes *out, bool *stop,
+                            uap_err *err)
+{
+    uap_outer *o = self;
+    uap_segments *s = o->segments;
+    uap_group *group = &s->group[task];
+    const int32_t *group_of = s->cls[group->class_index].group_of;
+    forget_budgets(group);
+    for (int32_t i = 0; i < o->chain->pp; i++) {
+        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+            if (s->class_of[i] == group->class_index && group_of[a] == task) {
+                budget_of_start(o, i, a, group);
             }
         }
     }
-    for (int32_t i = 0; i < chain->pp; i++) {
-        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-            budget_of_start(o, i, a);
+    *stop = uap_segments_breathe(s, (int64_t)group->n_in * group->cells);
+    return put_budgets(group, out) ? UAP_OK
+                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
+}
+
+static uap_status apply_group(void *self, int32_t task, const char *result, uap_err *err)
+{
+    const uap_outer *o = self;
+    uap_group *group = &o->segments->group[task];
+    int32_t n = 0;
+    (void)err;
+    forget_budgets(group);
+    result = uap_bytes_get(result, &n, sizeof n);
+    while (n-- > 0) {
+        int32_t j = 0;
+        result = uap_bytes_get(result, &j, sizeof j);
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            result = uap_bytes_get(result, &group->budget[f][j], sizeof(double));
         }
     }
+    return UAP_OK;
+}
+
+uap_status uap_outer_budget(uap_outer *o, uap_err *err)
+{
+    uap_segments *s = o->segments;
+    uap_crew_job all = {.self = o,
+                        .n = s->n_groups,
+                        .effort = INT64_MAX,
+                        .run = run_group,
+                        .apply = apply_group};
+    uap_status rc = UAP_OK;
+    bool stopped = false;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        all.work += 4 * (int64_t)s->group[i].n_in * s->group[i].cells;
+    }
+    if (s->stopped) {
+        goto done;
+    }
+    UAP_TRY(uap_crew_do(s->crew, &all, &stopped, err));
+    s->stopped = s->stopped || stopped;
+done:
+    return rc;
 }

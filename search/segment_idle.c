@@ -6,21 +6,31 @@
 
 #include <math.h>
 
+static bool any_wanted(const double *budget, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (!isinf(budget[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Longest wanted segment of a group and the shortest; 0: none. */
 static int32_t longest_wanted(const uap_group *group, int32_t *shortest)
 {
     int32_t longest = 0;
     *shortest = 0;
-    for (int32_t l = 1; l <= group->n_len; l++) {
-        bool wanted = false;
-        for (int32_t x = 0; x < group->n_in; x++) {
-            for (int32_t i = group->offset[l - 1]; i < group->offset[l]; i++) {
-                wanted = wanted || !isinf(group->budget[0][x * group->cells + i]);
+    for (int32_t x = 0; x < group->n_in; x++) {
+        const double *budget = group->budget[0] + (size_t)x * (size_t)group->cells;
+        for (int32_t l = 1; l <= group->n_len; l++) {
+            const bool is_between = *shortest != 0 && l >= *shortest && l <= longest;
+            const int32_t first = group->offset[l - 1];
+            if (is_between || !any_wanted(budget + first, group->offset[l] - first)) {
+                continue;
             }
-        }
-        if (wanted) {
-            longest = l;
-            *shortest = *shortest == 0 ? l : *shortest;
+            longest = l > longest ? l : longest;
+            *shortest = *shortest == 0 || l < *shortest ? l : *shortest;
         }
     }
     return longest;
