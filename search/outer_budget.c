@@ -81,36 +81,40 @@ static void budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group
                 const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
                 if (tail->count > 0 && !isinf(group->bound[0][cell])) {
                     budget_of_cell(o, i, head, tail, group, cell);
+                    if (!isinf(group->budget[0][cell])) {
+                        uap_group_want(group, x, l);
+                    }
                 }
             }
         }
     }
 }
 
-static void forget_budgets(uap_group *group)
-{
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-            group->budget[f][j] = -HUGE_VAL;
-        }
-    }
-}
+/* A wanted cell of a result; its budgets stand behind it. */
+typedef struct wanted_cell {
+    int32_t x, length, cell;
+} wanted_cell;
 
-/* The result of a group: its wanted cells and the budgets of each. */
+/* The result of a group: how many cells are wanted, and each with its budgets. */
 static bool put_budgets(const uap_group *group, uap_bytes *out)
 {
     const size_t begun = out->n;
     int32_t n = 0;
     bool ok = uap_bytes_put(out, &n, sizeof n);
-    for (int32_t j = 0; ok && j < group->n_in * group->cells; j++) {
-        if (isinf(group->budget[0][j])) {
-            continue;
+    for (int32_t x = 0; x < group->n_in; x++) {
+        wanted_cell w = {.x = x, .length = 1};
+        for (int32_t i = 0; ok && group->wanted[x] && i < group->cells; i++) {
+            w.cell = x * group->cells + i;
+            w.length += i == group->offset[w.length];
+            if (isinf(group->budget[0][w.cell])) {
+                continue;
+            }
+            ok = uap_bytes_put(out, &w, sizeof w);
+            for (int32_t f = 0; ok && f < group->n_functionals; f++) {
+                ok = uap_bytes_put(out, &group->budget[f][w.cell], sizeof(double));
+            }
+            n++;
         }
-        ok = uap_bytes_put(out, &j, sizeof j);
-        for (int32_t f = 0; ok && f < group->n_functionals; f++) {
-            ok = uap_bytes_put(out, &group->budget[f][j], sizeof(double));
-        }
-        n++;
     }
     if (ok) {
         memcpy(out->at + begun, &n, sizeof n);
@@ -125,7 +129,7 @@ static uap_status run_group(void *self, int32_t task, uap_bytes *out, bool *stop
     uap_segments *s = o->segments;
     uap_group *group = &s->group[task];
     const int32_t *group_of = s->cls[group->class_index].group_of;
-    forget_budgets(group);
+    uap_group_forget(group);
     for (int32_t i = 0; i < o->chain->pp; i++) {
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
             if (s->class_of[i] == group->class_index && group_of[a] == task) {
@@ -144,14 +148,15 @@ static uap_status apply_group(void *self, int32_t task, const char *result, uap_
     uap_group *group = &o->segments->group[task];
     int32_t n = 0;
     (void)err;
-    forget_budgets(group);
+    uap_group_forget(group);
     result = uap_bytes_get(result, &n, sizeof n);
     while (n-- > 0) {
-        int32_t j = 0;
-        result = uap_bytes_get(result, &j, sizeof j);
+        wanted_cell w;
+        result = uap_bytes_get(result, &w, sizeof w);
         for (int32_t f = 0; f < group->n_functionals; f++) {
-            result = uap_bytes_get(result, &group->budget[f][j], sizeof(double));
+            result = uap_bytes_get(result, &group->budget[f][w.cell], sizeof(double));
         }
+        uap_group_want(group, w.x, w.length);
     }
     return UAP_OK;
 }

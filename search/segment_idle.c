@@ -6,36 +6,6 @@
 
 #include <math.h>
 
-static bool any_wanted(const double *budget, int32_t n)
-{
-    for (int32_t i = 0; i < n; i++) {
-        if (!isinf(budget[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Longest wanted segment of a group and the shortest; 0: none. */
-static int32_t longest_wanted(const uap_group *group, int32_t *shortest)
-{
-    int32_t longest = 0;
-    *shortest = 0;
-    for (int32_t x = 0; x < group->n_in; x++) {
-        const double *budget = group->budget[0] + (size_t)x * (size_t)group->cells;
-        for (int32_t l = 1; l <= group->n_len; l++) {
-            const bool is_between = *shortest != 0 && l >= *shortest && l <= longest;
-            const int32_t first = group->offset[l - 1];
-            if (is_between || !any_wanted(budget + first, group->offset[l] - first)) {
-                continue;
-            }
-            longest = l > longest ? l : longest;
-            *shortest = *shortest == 0 || l < *shortest ? l : *shortest;
-        }
-    }
-    return longest;
-}
-
 /* Whether g of a stage i of n layers that starts here can never decide: all of it, at its
  * most, takes no longer than the backward work of the layers before and g_0, at their least.
  * Then V + g_0, which is at least f + u + b + v of the stages before, V_i and g_0, is above
@@ -68,10 +38,9 @@ static void find_wanted(const uap_segments *s, int32_t *longest, int32_t *next)
             if (i < 0) {
                 continue;
             }
-            int32_t shortest = 0;
-            const int32_t most = longest_wanted(&s->group[i], &shortest);
-            longest[a] = uap_max_i32(longest[a], most);
-            next[i] = next[i] == 0 ? a + shortest : next[i];
+            const uap_group *group = &s->group[i];
+            longest[a] = uap_max_i32(longest[a], group->longest);
+            next[i] = next[i] == 0 ? a + group->shortest : next[i];
         }
     }
 }
