@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define LOOK_EVERY_NS  1000000000
@@ -136,6 +137,16 @@ static void log_progress(const uap_watch *watch, const uap_tree_snapshot *pictur
     uap_log_json_write(event);
 }
 
+/* A line that wrapped could not be taken away again. */
+static void cut_to_terminal(char *line)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
+        strlen(line) >= size.ws_col) {
+        line[size.ws_col - 1] = '\0';
+    }
+}
+
 static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
                            const progress *p)
 {
@@ -156,6 +167,7 @@ static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
                    100.0 * p->busy, p->steals);
     watch->last_line_s = p->elapsed_s;
     if (watch->is_live) {
+        cut_to_terminal(line);
         (void)fprintf(stderr, ERASE_THE_LINE "%s", line);
         watch->has_line = true;
     } else {
