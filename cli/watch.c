@@ -192,10 +192,13 @@ static void on_picture(void *context, const uap_tree_snapshot *picture)
 
 /* ---- Life ---- */
 
-/* What makes two searches the same even where their files' names and dates are not. */
+/* How this program's nodes look, and what makes two searches the same. */
 static void note_bounds(uap_inputs *inputs, const int64_t *quick, int32_t n)
 {
     char digest[UAP_SHA256_HEX];
+    uint32_t order = 0;
+    memcpy(&order, "\1\2\3\4", sizeof order);
+    uap_inputs_note(inputs, "layout", "%zu-%08x", sizeof(uap_node), (unsigned)order);
     uap_sha256_hex(quick, (size_t)n * sizeof *quick, digest);
     uap_inputs_note(inputs, "configurations", "%d", (int)n);
     uap_inputs_note(inputs, "bounds", "%s", digest);
