@@ -20,7 +20,8 @@ extern "C" {
     X(SIMULATION, simulation)                                                            \
     X(TABLE1, table1)                                                                    \
     X(LARGE, large)                                                                      \
-    X(INSTANCES, instances)
+    X(INSTANCES, instances)                                                              \
+    X(HARD, hard)
 
 typedef enum uap_bench_part {
 #define UAP_BENCH_PART_ENUM(name, text) UAP_BENCH_##name,
@@ -30,16 +31,21 @@ typedef enum uap_bench_part {
 } uap_bench_part;
 
 /* "random|simulation|..." in the order above. */
-#define UAP_BENCH_PART_NAMES "random|simulation|table1|large|instances"
+#define UAP_BENCH_PART_NAMES "random|simulation|table1|large|instances|hard"
+
+/* What runs when nothing is asked for: all that takes seconds. */
+#define UAP_BENCH_PARTS_DEFAULT ((1u << UAP_BENCH_HARD) - 1)
 
 typedef struct uap_bench_search {
-    uint32_t parts;          /* bit i: uap_bench_part i */
-    const char *configs;     /* folder with models/ and clusters/ */
-    const char *instances;   /* folder with the recorded chain instances */
-    int64_t brute_instances; /* random instances against brute force */
-    int64_t cbc_instances;   /* random instances against CBC */
-    double cbc_limit_s;      /* CBC is stopped after this many seconds an instance */
-    double exact_limit_s;    /* and the exact engine after these, a case; 0: never */
+    uint32_t parts;           /* bit i: uap_bench_part i */
+    const char *configs;      /* folder with models/ and clusters/ */
+    const char *instances;    /* folder with the recorded chain instances */
+    int64_t brute_instances;  /* random instances against brute force */
+    int64_t cbc_instances;    /* random instances against CBC */
+    double cbc_limit_s;       /* CBC is stopped after this many seconds an instance */
+    double exact_limit_s;     /* and the exact engine after these, a case; 0: never */
+    const char *const *cases; /* [n_cases] names of hard searches */
+    int n_cases;              /* 0: all */
     const volatile sig_atomic_t *stop; /* ends the run early, or NULL */
     FILE *out;
 } uap_bench_search;
@@ -61,6 +67,8 @@ UAP_NODISCARD uap_status uap_bench_large(const uap_bench_search *bench, bool *di
                                          uap_err *err);
 UAP_NODISCARD uap_status uap_bench_instances(const uap_bench_search *bench, bool *differs,
                                              uap_err *err);
+UAP_NODISCARD uap_status uap_bench_hard(const uap_bench_search *bench, bool *differs,
+                                        uap_err *err);
 
 #ifdef __cplusplus
 }

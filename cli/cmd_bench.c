@@ -2,6 +2,7 @@
  * the run itself. */
 #include "cli/cmd_bench.h"
 #include "bench/bench_search.h"
+#include "bench/suite.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/stop.h"
@@ -25,10 +26,10 @@ static const char *const part_name[UAP_BENCH_PART_COUNT] = {
 #undef PART_NAME
 };
 
-/* All parts where none was named. */
+/* Those that take seconds where none was named. */
 static uap_status choose_parts(const uap_str_list *names, uint32_t *parts, uap_err *err)
 {
-    *parts = names->n == 0 ? (1u << UAP_BENCH_PART_COUNT) - 1 : 0;
+    *parts = names->n == 0 ? UAP_BENCH_PARTS_DEFAULT : 0;
     for (int32_t i = 0; i < names->n; i++) {
         const uint32_t before = *parts;
         for (int p = 0; p < UAP_BENCH_PART_COUNT; p++) {
@@ -46,14 +47,30 @@ static uap_status choose_parts(const uap_str_list *names, uint32_t *parts, uap_e
     return UAP_OK;
 }
 
+static uap_status check_cases(const uap_str_list *names, uap_err *err)
+{
+    for (int32_t i = 0; i < names->n; i++) {
+        if (uap_suite_find(names->value[i]) == NULL) {
+            return UAP_FAIL(err, BAD_USAGE,
+                            "--case: found '%.80s', expected a case of "
+                            "`uniap bench search --part hard`",
+                            names->value[i]);
+        }
+    }
+    return UAP_OK;
+}
+
 static int run_search(const uap_cli *cli, const uap_str_list *parts,
-                      uap_bench_search *bench)
+                      const uap_str_list *cases, uap_bench_search *bench)
 {
     uap_err err = {0};
     bool differs = false;
     bench->out = stdout;
     bench->stop = uap_stop_flag();
+    bench->cases = cases->value;
+    bench->n_cases = cases->n;
     if (choose_parts(parts, &bench->parts, &err) != UAP_OK ||
+        check_cases(cases, &err) != UAP_OK ||
         uap_bench_search_run(bench, &differs, &err) != UAP_OK) {
         return uap_cli_fail(cli, &err);
     }
@@ -64,6 +81,7 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
 {
     const char *instances = getenv("UNIAP_INSTANCES");
     uap_str_list parts = {0};
+    uap_str_list cases = {0};
     uap_bench_search bench = {.configs = "configs",
                               .instances = instances != NULL ? instances
                                                              : "../shared/data/instances",
@@ -73,7 +91,9 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
                               .exact_limit_s = 600.0};
     const uap_option option[] = {
         {0, "part", UAP_OPT_STRS, &parts, "NAME",
-         .help = UAP_BENCH_PART_NAMES "; may be repeated (all)"},
+         .help = UAP_BENCH_PART_NAMES "; may be repeated (all but hard)"},
+        {0, "case", UAP_OPT_STRS, &cases, "NAME",
+         .help = "of the hard searches only this one; may be repeated (all)"},
         {0, "configs", UAP_OPT_STR, &bench.configs, "DIR",
          .help = "folder with models/ and clusters/ (configs)"},
         {0, "instances", UAP_OPT_STR, &bench.instances, "DIR",
@@ -108,7 +128,7 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
                        "bench: found '%.80s', expected search, uts or steal-sim", name);
         return uap_cli_fail(cli, &err);
     }
-    return run_search(cli, &parts, &bench);
+    return run_search(cli, &parts, &cases, &bench);
 }
 
 int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)

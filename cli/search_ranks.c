@@ -2,6 +2,8 @@
  * with a node. Each rank makes the instances it needs from its own source. */
 #include "cli/search_ranks.h"
 
+#include "cli/resume.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
 #include "mpi/tree_search.h"
@@ -12,13 +14,17 @@
 typedef struct searcher {
     const uap_comm *comm;
     const uap_limits *limits;
+    uap_watch *watch; /* or NULL */
     uap_exact exact;
     uap_tree *tree; /* while it searches */
     uap_err heard;  /* the first failure of a message */
     int64_t *quick; /* [n] quick bounds; INT64_MAX: no legal strategy */
     uap_exact_sizes most;
-    char *packed;       /* room for a plan */
-    int64_t left_bound; /* least bound of the nodes left within the gap */
+    char *packed;            /* room for a plan */
+    const uap_node *at_work; /* the node of branch as far as it has come, or NULL */
+    uap_node *left;          /* [n_left] held: within the gap, and so not worked on */
+    size_t n_left, left_room;
+    int64_t left_bound; /* the least of theirs */
     double start_wall_s;
     bool stopped;
 } searcher;
@@ -93,6 +99,55 @@ static int compare(void *self, const void *a, const void *b)
     return (x->config > y->config) - (x->config < y->config);
 }
 
+/* ---- Nodes outside the tree's pool ---- */
+
+static const void *at_work(void *self)
+{
+    const searcher *s = self;
+    return s->at_work;
+}
+
+static void kept(void *self, uap_node_taker *take, void *context)
+{
+    const searcher *s = self;
+    for (size_t i = 0; i < s->n_left; i++) {
+        take(context, &s->left[i]);
+    }
+}
+
+/* A node is good enough as it is: it is not worked on, but a checkpoint has it. */
+static uap_status leave(searcher *s, const uap_node *node, uap_err *err)
+{
+    if (s->n_left == s->left_room) {
+        const size_t room = s->left_room == 0 ? 64 : 2 * s->left_room;
+        uap_node *left = uap_realloc(s->left, room, sizeof *left);
+        if (left == NULL) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+        }
+        s->left = left;
+        s->left_room = room;
+    }
+    uap_node *own = &s->left[s->n_left];
+    if (!uap_node_copy(s->exact.instance[node->config], node, own)) {
+        uap_node_clear(own);
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+    }
+    uap_exact_hold(&s->exact, own->config);
+    s->n_left++;
+    s->left_bound = uap_min_i64(s->left_bound, node->bound);
+    return UAP_OK;
+}
+
+static void free_left(searcher *s)
+{
+    for (size_t i = 0; i < s->n_left; i++) {
+        uap_exact_drop(&s->exact, &s->left[i]);
+    }
+    uap_free(s->left);
+    s->left = NULL;
+    s->n_left = 0;
+}
+
 /* ---- Work ---- */
 
 /* Within the tree search its limits count, and messages pass; afterwards rank 0 goes on
@@ -130,6 +185,9 @@ static uap_status root(void *self, uap_tree *tree, uap_err *err)
     searcher *s = self;
     uap_status rc = UAP_OK;
     s->tree = tree;
+    if (s->watch != NULL && uap_watch_resumes(s->watch)) {
+        return uap_resume(&s->watch->from, &s->exact, tree, err);
+    }
     for (int32_t i = 0; i < s->exact.source->n; i++) {
         if (s->quick[i] != INT64_MAX) {
             uap_node node = {.config = i, .bound = s->quick[i]};
@@ -178,8 +236,7 @@ static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *
     }
     if (s->limits != NULL && s->limits->gap > 0 &&
         uap_exact_is_enough(&s->exact, given->bound)) {
-        s->left_bound = uap_min_i64(s->left_bound, given->bound);
-        return UAP_OK;
+        return leave(s, given, err);
     }
     UAP_TRY(uap_exact_need(&s->exact, given->config, err));
     if (!uap_node_copy(s->exact.instance[given->config], given, &own)) {
@@ -187,7 +244,10 @@ static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *
         return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
     }
     uap_exact_hold(&s->exact, own.config);
-    UAP_TRY(advance(s, &own, err));
+    s->at_work = &own;
+    rc = advance(s, &own, err);
+    s->at_work = NULL;
+    UAP_TRY(rc);
     if (s->heard.code != UAP_OK && err != NULL) {
         *err = s->heard;
     }
@@ -258,15 +318,22 @@ static uap_status search_tree(searcher *s, uap_tree_result *found, bool *broken,
                                       .pack = pack,
                                       .unpack = unpack,
                                       .drop = drop,
-                                      .learn = learn};
+                                      .learn = learn,
+                                      .at_work = at_work,
+                                      .kept = kept};
     uap_tree_options options = uap_tree_options_default();
     if (s->limits != NULL) {
         options.stop = s->limits->stop;
+        options.memory_limit_bytes =
+            s->limits->memory_limit_bytes / uap_comm_node_size(s->comm);
         if (s->limits->time_limit_s > 0) {
             const double left_s =
                 s->limits->time_limit_s - (uap_exact_wall_s() - s->start_wall_s);
             options.time_limit_ns = left_s > 1e-9 ? (int64_t)(left_s * 1e9) : 1;
         }
+    }
+    if (s->watch != NULL) {
+        uap_watch_ask(s->watch, &options);
     }
     const uap_status rc =
         uap_tree_search(s->comm, &problem, &options, found, broken, err);
@@ -309,6 +376,12 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     if (uap_comm_rank(s->comm) != 0) {
         goto done;
     }
+    if (found->over_memory) {
+        UAP_LOG(WARNING, GLOBAL,
+                "stopped at --memory-limit: even depth first the search needs more than "
+                "%.3g GiB on a machine",
+                (double)s->limits->memory_limit_bytes / (double)((int64_t)1 << 30));
+    }
     if (found->answer != NULL) {
         UAP_TRY(uap_plan_from_bytes(found->answer, result, err));
         result->value = found->value;
@@ -326,11 +399,12 @@ done:
 }
 
 uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
-                            const uap_limits *limits, uap_result *result, bool *broken,
-                            uap_err *err)
+                            const uap_limits *limits, uap_watch *watch,
+                            uap_result *result, bool *broken, uap_err *err)
 {
     searcher s = {.comm = comm,
                   .limits = limits,
+                  .watch = watch,
                   .exact = {.source = source,
                             .limits = limits,
                             .must_stop = must_stop,
@@ -344,11 +418,15 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
     *broken = false;
     s.exact.context = &s;
     UAP_TRY(prepare(&s, err));
+    if (watch != NULL) {
+        UAP_TRY(uap_watch_begin(watch, comm, s.quick, source->n, err));
+    }
     UAP_TRY(search_tree(&s, &found, broken, err));
     s.exact.stats.total_s = uap_exact_cpu_s() - start_cpu_s;
     UAP_TRY(finish(&s, &found, result, err));
 done:
     uap_tree_result_free(&found);
+    free_left(&s);
     uap_exact_free(&s.exact);
     uap_free(s.quick);
     uap_free(s.packed);

@@ -39,7 +39,8 @@ static bool make_band(uap_label_run *run, uap_band of, double *lack)
                              .band = band,
                              .limit = run->limit + (size_t)run->n_bands * band_size(run),
                              .through = run->sweep,
-                             .entry = run->sweep + rows};
+                             .entry = run->sweep + rows,
+                             .places = run->places};
     uap_band_price(&sweep, lack);
     return true;
 }
@@ -65,7 +66,11 @@ static bool start_bands(uap_label_run *run, bool is_sharp)
     run->n_bands = 0;
     if (run->bands == NULL) {
         run->bands = uap_calloc(MOST_BANDS, sizeof *run->bands);
-        run->no_memory = run->bands == NULL;
+        run->likely = uap_calloc(MOST_BANDS, sizeof *run->likely);
+        run->no_memory = run->bands == NULL || run->likely == NULL;
+    }
+    for (int32_t j = 0; j < MOST_BANDS && !run->no_memory; j++) {
+        run->likely[j] = run->n_tests - 1;
     }
     return !run->no_memory;
 }
@@ -167,23 +172,32 @@ static bool within_limits(const uap_label_run *run, int32_t at, int32_t slot,
     if (label->w > band->band.hi) {
         return false;
     }
-    /* The sharpest tests stand last. */
-    for (int32_t j = run->n_tests - 1; j >= 0; j--) {
+    /* What failed the label before is likely to fail this one; then the sharpest tests, which
+     * stand last. */
+    int32_t *likely = &run->likely[at];
+    for (int32_t i = run->n_tests; i >= 0; i--) {
+        const int32_t j = i == run->n_tests ? *likely : i;
         if (band->p[j] * p + band->f[j] * f + band->g[j] * g + band->m[j] * m >
             limit[j]) {
+            *likely = j;
             return false;
         }
     }
     return true;
 }
 
-bool uap_limits_allow(const uap_label_run *run, int32_t slot, const uap_label *label)
+bool uap_limits_admit(const uap_label_run *run, int32_t slot, const uap_label *label)
 {
     bool possible = false;
     for (int32_t j = run->n_bands - 1; j >= 0 && !possible; j--) {
         possible = within_limits(run, j, slot, label);
     }
-    if (!possible) {
+    return possible;
+}
+
+bool uap_limits_allow(const uap_label_run *run, int32_t slot, const uap_label *label)
+{
+    if (!uap_limits_admit(run, slot, label)) {
         return false;
     }
     const int32_t n = uses_completions(run) ? run->group->n_functionals : 0;

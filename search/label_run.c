@@ -1,19 +1,19 @@
 /* Setting a run of labels up: its working memory, the terms its labels are compared by, and
  * where memory cannot run out; and what a row does to a label. */
-#include "search/label_run.h"
+#include "search/label_sweep.h"
 
 #include "common/numbers.h"
 
 #include <math.h>
 
-/* Slots of a group: rows and blocks of all its layers. */
+/* Slots of a group: rows, blocks and in-classes of all its layers. */
 static int32_t count_slots(const uap_segments *s, const uap_group *group)
 {
     const uap_stage_class *cls = &s->cls[group->class_index];
     int32_t slots = 0;
     for (int32_t l = 0; l < group->n_len; l++) {
         const int32_t kind = s->chain->kind_of[group->start + l];
-        slots += s->chain->kind[kind].n + cls->blocks[kind].n;
+        slots += s->chain->kind[kind].n + cls->blocks[kind].n + s->chain->kind[kind].n_in;
     }
     return slots;
 }
@@ -40,6 +40,7 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
                            .only = -1};
     run->slot = uap_calloc((size_t)n_len + 1, sizeof *run->slot);
     run->sweep = uap_calloc((rows + width) * tests, sizeof *run->sweep);
+    run->places = uap_calloc(width, sizeof *run->places);
     run->work = uap_calloc((size_t)n_len, sizeof *run->work);
     run->room = uap_calloc((size_t)n_len, sizeof *run->room);
     run->most = uap_calloc((size_t)n_len, sizeof *run->most);
@@ -48,10 +49,10 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
     run->blocks = uap_calloc(rows, sizeof *run->blocks);
     run->next_blocks = uap_calloc(rows, sizeof *run->next_blocks);
     run->in = uap_calloc(width, sizeof *run->in);
-    return run->slot != NULL && run->sweep != NULL && run->work != NULL &&
-           run->room != NULL && run->most != NULL && run->rows != NULL &&
-           run->next_rows != NULL && run->blocks != NULL && run->next_blocks != NULL &&
-           run->in != NULL;
+    return run->slot != NULL && run->sweep != NULL && run->places != NULL &&
+           run->work != NULL && run->room != NULL && run->most != NULL &&
+           run->rows != NULL && run->next_rows != NULL && run->blocks != NULL &&
+           run->next_blocks != NULL && run->in != NULL;
 }
 
 static void free_lists(uap_label_list *list, int32_t n)
@@ -79,8 +80,10 @@ void uap_label_run_free(uap_label_run *run)
     uap_labels_free(&run->leaving);
     uap_free(run->slot);
     uap_free(run->bands);
+    uap_free(run->likely);
     uap_free(run->limit);
     uap_free(run->sweep);
+    uap_free(run->places);
     uap_free(run->work);
     uap_free(run->room);
     uap_free(run->most);
@@ -165,7 +168,8 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
         const uap_kind *kind = uap_run_kind(run, l);
         work = uap_max_i64(work, kind->min_work);
         run->work[l] = work;
-        run->slot[l + 1] = run->slot[l] + kind->n + uap_run_blocks(run, l)->n;
+        run->slot[l + 1] =
+            run->slot[l] + kind->n + uap_run_blocks(run, l)->n + kind->n_in;
     }
     find_room(run);
 }

@@ -22,7 +22,8 @@ typedef struct uap_run_band {
 /* Working memory of one run. What may follow a label depends on the row it ends with: inside
  * a run of equal layers it may go on with rows of the same block from that row on, or leave
  * the block (into another one, over a link, or by ending the stage). Each layer therefore has
- * a slot for every row, whose labels go on, and one for every block, whose labels leave. */
+ * a slot for every row, whose labels go on, one for every block, whose labels leave, and one for
+ * every in-class, whose labels arrive from a layer unlike it. */
 typedef struct uap_label_run {
     uap_segments *s;
     uap_group *group;
@@ -34,15 +35,18 @@ typedef struct uap_label_run {
     uap_label_shadow shadow;
     int32_t width;  /* widest class set */
     int32_t n_rows; /* most rows of a kind */
-    int32_t *slot;  /* [n_len + 1] first slot of each layer: its rows, then its blocks */
+    int32_t
+        *slot; /* [n_len + 1] first slot of each layer: its rows, blocks, in-classes */
     int32_t n_tests;
     int32_t n_bands; /* bands in which a label may still reach an end */
     uap_run_band *bands;
+    int32_t *likely; /* [bands] the test that failed a label last */
     double *limit; /* [bands][slots][tests] most that each test may be there */
     size_t limit_capacity;
-    double *sweep;   /* [n_rows + width][UAP_MAX_TESTS] */
-    bool is_ordered; /* blocks go on in one order */
-    bool is_rough;   /* few bands and prices; given up when labels become many */
+    double *sweep;                  /* [n_rows + width][UAP_MAX_TESTS] */
+    struct uap_sweep_place *places; /* [width] */
+    bool is_ordered;                /* blocks go on in one order */
+    bool is_rough; /* few bands and prices; given up when labels become many */
     bool is_too_rough;
     int64_t done;  /* labels looked at in this walk */
     int64_t *work; /* [n_len] least W of the first layers */
@@ -88,6 +92,12 @@ static inline int32_t uap_row_slot(const uap_label_run *run, int32_t l, int32_t 
     return run->slot[l] + k;
 }
 
+/* In front of layer l, which goes on from none of its blocks, in class x. */
+static inline int32_t uap_entry_slot(const uap_label_run *run, int32_t l, int32_t x)
+{
+    return run->slot[l + 1] - uap_run_kind(run, l)->n_in + x;
+}
+
 static inline int32_t uap_block_slot(const uap_label_run *run, int32_t l, int32_t e)
 {
     return run->slot[l] + uap_run_kind(run, l)->n + e;
@@ -130,6 +140,9 @@ bool uap_limits_excess(uap_label_run *run, double *excess);
 /* Whether the label can reach a wanted end within its budget from this slot. Never false
  * for one that can. */
 bool uap_limits_allow(const uap_label_run *run, int32_t slot, const uap_label *label);
+
+/* The same without completions, which in-classes do not have. */
+bool uap_limits_admit(const uap_label_run *run, int32_t slot, const uap_label *label);
 
 /* Fills the completion lists of every functional, and tells whether one of a slot takes a
  * label in (whose functional f is `value`). */

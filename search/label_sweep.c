@@ -22,18 +22,20 @@ static double *entry_at(const uap_sweep *b, int32_t x)
 }
 
 /* to = max(to, from - step) over the tests swept. */
-static void raise_by_step(const uap_sweep *b, const double *restrict from,
-                          const uap_label *step, double *restrict to)
+static inline void raise_by_step(const uap_sweep *b, const double *restrict from,
+                                 const uap_label *step, double *restrict to)
 {
     const uap_run_band *band = b->band;
-    const double p = (double)step->p;
-    const double f = (double)step->f;
-    const double g = (double)step->g;
     const double m = (double)step->m;
-    for (int32_t j = b->first; j < b->end; j++) {
-        const double v =
-            from[j] - (band->p[j] * p + band->f[j] * f + band->g[j] * g + band->m[j] * m);
-        to[j] = v > to[j] ? v : to[j];
+    for (int32_t i = 0; i < b->n_spans; i++) {
+        const int32_t first = b->span[i].first;
+        const double q = band->p[first] * (double)step->p +
+                         band->f[first] * (double)step->f +
+                         band->g[first] * (double)step->g;
+        for (int32_t j = first; j < b->span[i].end; j++) {
+            const double v = from[j] - (q + band->m[j] * m);
+            to[j] = v > to[j] ? v : to[j];
+        }
     }
 }
 
@@ -140,13 +142,70 @@ static void enter_rows(const uap_sweep *b, int32_t l, int32_t without)
     }
 }
 
-/* The block of layer l whose rows labels of block e have gone on to already; -1: none. */
+/* The block of layer l, which goes on, whose rows labels of block e have gone on to already; -1: none. */
 static int32_t own_block(const uap_label_run *run, int32_t l, int32_t e)
 {
-    return uap_run_goes_on(run, l) && uap_run_blocks(run, l)->is_free[e] ? e : -1;
+    return uap_run_blocks(run, l)->is_free[e] ? e : -1;
 }
 
-/* Slots of blocks of layer l: the stage ends, or the link leads into another block. */
+/* In-classes of layer l + 1 by test j, less those that another one beats wherever the link
+ * comes from. list: [width]. Returns their number. */
+static int32_t list_places(const uap_sweep *b, int32_t j, const double *range,
+                           int32_t n_in, uap_sweep_place *list)
+{
+    double enough = -HUGE_VAL;
+    for (int32_t x = 0; x < n_in; x++) {
+        enough = uap_max_f64(enough, entry_at(b, x)[j] - range[n_in + x]);
+    }
+    int32_t n = 0;
+    for (int32_t x = 0; x < n_in && enough > -HUGE_VAL; x++) {
+        const double v = entry_at(b, x)[j];
+        if (v - range[x] >= enough) {
+            list[n++] = (uap_sweep_place){.limit = v, .x = x};
+        }
+    }
+    return n;
+}
+
+/* Slots of blocks of layer l where no block goes on: the stage ends, or the link leads to any
+ * class of layer l + 1. */
+static void limit_ends(const uap_sweep *b, int32_t l)
+{
+    const uap_label_run *run = b->run;
+    const uap_blocks *blocks = uap_run_blocks(run, l);
+    for (int32_t e = 0; e < blocks->n; e++) {
+        limits_of_end(b, l, blocks->out[e], limit_at(b, uap_block_slot(run, l, e)));
+    }
+    if (l + 1 == run->group->n_len) {
+        return;
+    }
+    const int32_t link = run->s->chain->link_of[run->group->start + l];
+    const int32_t n_in = uap_run_kind(run, l + 1)->n_in;
+    enter_rows(b, l + 1, -1);
+    for (int32_t x = 0; x < n_in; x++) {
+        double *to = limit_at(b, uap_entry_slot(run, l + 1, x));
+        forbid(b, to);
+        raise_to(b, entry_at(b, x), to);
+    }
+    for (int32_t i = 0; i < b->n_spans; i++) {
+        const uap_sweep_span *span = &b->span[i];
+        const double *q = run->cls->link_q[span->measure][link];
+        const double *range = run->cls->link_range[span->measure][link];
+        for (int32_t j = span->first; j < span->end; j++) {
+            const int32_t n = list_places(b, j, range, n_in, b->places);
+            for (int32_t e = 0; e < blocks->n; e++) {
+                const double *from = q + (size_t)blocks->out[e] * (size_t)n_in;
+                double *to = limit_at(b, uap_block_slot(run, l, e)) + j;
+                for (int32_t k = 0; k < n; k++) {
+                    *to = uap_max_f64(*to, b->places[k].limit - from[b->places[k].x]);
+                }
+            }
+        }
+    }
+}
+
+/* Slots of blocks of layer l, which goes on: the stage ends, or the link leads into another
+ * block. */
 static void limit_blocks(const uap_sweep *b, int32_t l)
 {
     const uap_label_run *run = b->run;
@@ -155,9 +214,6 @@ static void limit_blocks(const uap_sweep *b, int32_t l)
     for (int32_t e = 0; e < blocks->n; e++) {
         double *to = limit_at(b, uap_block_slot(run, l, e));
         limits_of_end(b, l, blocks->out[e], to);
-        if (l + 1 == run->group->n_len) {
-            continue;
-        }
         const int32_t own = own_block(run, l, e);
         if (own != without) {
             enter_rows(b, l + 1, own);
@@ -171,8 +227,25 @@ static void limit_blocks(const uap_sweep *b, int32_t l)
     }
 }
 
-void uap_sweep_limits(const uap_sweep *b)
+static void find_spans(uap_sweep *b)
 {
+    const uap_label_run *run = b->run;
+    b->n_spans = 0;
+    for (int32_t j = b->first; j < b->end; j++) {
+        const int32_t f = b->band->functional[j];
+        if (j == b->first || f != b->band->functional[j - 1]) {
+            b->span[b->n_spans++] =
+                (uap_sweep_span){.first = j, .measure = run->group->measure[f]};
+        }
+        b->span[b->n_spans - 1].end = j + 1;
+    }
+}
+
+void uap_sweep_limits(const uap_sweep *sweep)
+{
+    uap_sweep own = *sweep;
+    find_spans(&own);
+    const uap_sweep *b = &own;
     const uap_label_run *run = b->run;
     for (int32_t l = run->group->n_len - 1; l >= 0; l--) {
         if (l + 1 < run->group->n_len) {
@@ -180,8 +253,10 @@ void uap_sweep_limits(const uap_sweep *b)
         }
         if (uap_run_goes_on(run, l)) {
             limit_rows(b, l);
+            limit_blocks(b, l);
+        } else {
+            limit_ends(b, l);
         }
-        limit_blocks(b, l);
     }
     go_through(b, 0);
     enter_rows(b, 0, -1);

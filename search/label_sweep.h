@@ -5,14 +5,30 @@
 
 #include "search/label_run.h"
 
+/* Tests that follow one another and are of one functional. */
+typedef struct uap_sweep_span {
+    int32_t first, end;
+    uap_measure measure;
+} uap_sweep_span;
+
+/* An in-class behind a link, and the most that may stand in front of it. */
+typedef struct uap_sweep_place {
+    double limit;
+    int32_t x;
+} uap_sweep_place;
+
 /* One band's sweep of tests first .. end - 1. */
 typedef struct uap_sweep {
     const uap_label_run *run;
     uap_run_band *band;
     int32_t first, end;
-    double *limit;   /* [slots][tests] out */
-    double *through; /* [rows][tests] in front of each row of the layer at hand */
-    double *entry;   /* [width][tests] the best of them by in-class */
+    double *limit;           /* [slots][tests] out */
+    double *through;         /* [rows][tests] in front of each row of the layer at hand */
+    double *entry;           /* [width][tests] the best of them by in-class */
+    uap_sweep_place *places; /* [width] */
+    /* Set by uap_sweep_limits: */
+    int32_t n_spans;
+    uap_sweep_span span[UAP_MAX_FUNCTIONALS];
 } uap_sweep;
 
 /* Backward from the wanted ends: fills limit, and leaves in entry what may stand in front of

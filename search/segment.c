@@ -84,6 +84,23 @@ static bool make_views(uap_segments *s, uap_stage_class *cls)
     return true;
 }
 
+/* The least and the most that a link costs towards each in-class. */
+static double *range_of(uap_segments *s, const uap_chain_link *link, const double *q)
+{
+    const int32_t n = link->n_in;
+    double *range = uap_arena_alloc(s->arena, 2 * (size_t)n, sizeof *range);
+    for (int32_t x = 0; range != NULL && x < n; x++) {
+        range[x] = HUGE_VAL;
+        range[n + x] = -HUGE_VAL;
+        for (int32_t y = 0; y < link->n_out; y++) {
+            const double v = q[y * n + x];
+            range[x] = v < range[x] ? v : range[x];
+            range[n + x] = v > range[n + x] ? v : range[n + x];
+        }
+    }
+    return range;
+}
+
 static bool make_link_views(uap_segments *s, uap_stage_class *cls)
 {
     const uap_chain *chain = s->chain;
@@ -93,7 +110,8 @@ static bool make_link_views(uap_segments *s, uap_stage_class *cls)
     cls->link_f = uap_arena_alloc(s->arena, n_links, sizeof *cls->link_f);
     for (int32_t m = 0; m < UAP_MEASURE_COUNT; m++) {
         cls->link_q[m] = uap_arena_alloc(s->arena, n_links, sizeof **cls->link_q);
-        ok = ok && cls->link_q[m] != NULL;
+        cls->link_range[m] = uap_arena_alloc(s->arena, n_links, sizeof **cls->link_q);
+        ok = ok && cls->link_q[m] != NULL && cls->link_range[m] != NULL;
     }
     if (!ok || cls->link_p == NULL || cls->link_f == NULL) {
         return false;
@@ -119,9 +137,11 @@ static bool make_link_views(uap_segments *s, uap_stage_class *cls)
         cls->link_f[i] = f;
         for (int32_t m = 0; m < UAP_MEASURE_COUNT; m++) {
             cls->link_q[m][i] = q[m];
+            cls->link_range[m][i] = range_of(s, link, q[m]);
+            ok = ok && cls->link_range[m][i] != NULL;
         }
     }
-    return true;
+    return ok;
 }
 
 static bool make_classes(uap_segments *s, const uap_segment_needs *needs)

@@ -90,6 +90,8 @@ typedef struct uap_stage_class {
     int64_t **link_p;   /* [n_links] -> [n_out][n_in] resharding as p, and */
     int64_t **link_f;   /* its forward part (0 unless split) */
     double **link_q[UAP_MEASURE_COUNT]; /* [n_links] -> [n_out][n_in] */
+    /* [n_links] -> [n_in] the least of link_q over out-classes, then [n_in] the most */
+    double **link_range[UAP_MEASURE_COUNT];
     uap_weights weights[UAP_MEASURE_COUNT];
     int32_t *group_of; /* [L], -1 outside lo..hi */
 } uap_stage_class;

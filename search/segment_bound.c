@@ -2,8 +2,9 @@
  *
  * For a multiplier l >= 0 the cheapest path of cost + l * memory through the segment, less
  * l * cap, is a lower bound of the cheapest path that fits; the best of a grid of
- * multipliers is taken, and the least over bands of workspaces. */
-#include "search/segment.h"
+ * multipliers is taken, and the least over bands of workspaces. What takes longer than any
+ * stage of a plan within the target is passed over as soon as a bound says so. */
+#include "search/segment_price.h"
 
 #include "common/numbers.h"
 
@@ -12,9 +13,33 @@
 /* Rounding errors of a few hundred additions in double stay far below this share. */
 #define RELATIVE_MARGIN 1e-11
 
+/* The same code for machines with wider registers, chosen when the program starts: additions
+ * and comparisons give the same bits at any width. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_WIDE_REGISTERS __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_WIDE_REGISTERS
+#endif
+
+/* One multiplier, one measure, one band, one start class: costs of reaching every cell,
+ * folded into best ([cells] of this x). */
+typedef struct bound_sweep {
+    const uap_segments *s;
+    const uap_group *group;
+    uap_price_table *table;
+    int32_t x;
+    uap_measure measure;
+    int32_t multiplier; /* of the class */
+    int32_t band;       /* of the class; n_bands: all workspaces */
+    int32_t n_len;      /* lengths to look at */
+    double *in, *out;   /* widest class set each */
+    double *best;
+    bool *late; /* [cells] longer than a stage within the target can be */
+} bound_sweep;
+
 /* in[i] = min(in[i], base + r[i]); kept apart so that it compiles to vector code. */
-static void relax_row(double *restrict in, const double *restrict r, double base,
-                      int32_t n)
+static inline void relax_row(double *restrict in, const double *restrict r, double base,
+                             int32_t n)
 {
     for (int32_t i = 0; i < n; i++) {
         const double v = base + r[i];
@@ -22,77 +47,107 @@ static void relax_row(double *restrict in, const double *restrict r, double base
     }
 }
 
-/* One multiplier, one functional, one start class: costs of reaching every cell, folded
- * into best ([cells] of this x). Returns the longest length at which some class is reached
- * within p_limit. */
-typedef struct bound_sweep {
-    const uap_segments *s;
-    const uap_group *group;
-    int32_t x;
-    uap_measure measure;
-    double multiplier;
-    uap_band band;
-    int32_t n_len;    /* lengths to look at */
-    double *in, *out; /* widest class set each */
-    double *best;
-} bound_sweep;
-
-static int32_t sweep_bounds(const bound_sweep *b)
+/* in: the best of out + link. Out-classes that another one beats wherever they lead are
+ * passed over; least and most: of what the link costs from each. */
+static inline void follow_link(const uap_chain_link *link, const uap_price_link *r,
+                               const double *restrict out, double *restrict in)
 {
-    const uap_segments *s = b->s;
+    double enough = HUGE_VAL;
+    for (int32_t y = 0; y < link->n_out; y++) {
+        const double v = out[y] + r->most[y];
+        enough = v < enough ? v : enough;
+    }
+    for (int32_t i = 0; i < link->n_in; i++) {
+        in[i] = HUGE_VAL;
+    }
+    for (int32_t y = 0; y < link->n_out; y++) {
+        if (out[y] + r->least[y] <= enough) {
+            relax_row(in, r->cost + (size_t)y * (size_t)link->n_in, out[y], link->n_in);
+        }
+    }
+}
+
+/* out: the best of in + row. */
+static inline void take_rows(const uap_price_pairs *pairs, const double *restrict cost,
+                             const double *restrict in, double *restrict out,
+                             int32_t n_out)
+{
+    if (pairs->is_straight) {
+        for (int32_t y = 0; y < n_out; y++) {
+            out[y] = in[y] + cost[y];
+        }
+        return;
+    }
+    for (int32_t y = 0; y < n_out; y++) {
+        out[y] = HUGE_VAL;
+    }
+    for (int32_t e = 0; e < pairs->n; e++) {
+        const double v = in[pairs->in[e]] + cost[e];
+        out[pairs->out[e]] = v < out[pairs->out[e]] ? v : out[pairs->out[e]];
+    }
+}
+
+/* Folds the costs at one length into the bounds there, less what memory within the cap is
+ * worth. */
+static inline void raise_bounds(double *restrict bound, const double *restrict out,
+                                double credit, int32_t n)
+{
+    const double taken = credit + RELATIVE_MARGIN * fabs(credit);
+    for (int32_t y = 0; y < n; y++) {
+        const double v = out[y] * (1 - RELATIVE_MARGIN) - taken;
+        bound[y] = v > bound[y] ? v : bound[y];
+    }
+}
+
+/* Times alone tell what is too long: that leads nowhere. False when all of a length is. */
+static inline bool leave_late(const bound_sweep *b, const double *bound, bool *late,
+                              double *out, int32_t n)
+{
+    const double limit = b->s->cls[b->group->class_index].p_limit;
+    const bool is_time = b->measure == UAP_MEASURE_TIME;
+    bool any = false;
+    for (int32_t y = 0; y < n; y++) {
+        late[y] = late[y] || (is_time && bound[y] > limit);
+        out[y] = late[y] ? HUGE_VAL : out[y];
+        any = any || !late[y];
+    }
+    return any;
+}
+
+/* Returns the lengths up to the first at which every class is late or out of reach: no
+ * longer segment is within the target. */
+FOR_WIDE_REGISTERS
+static int32_t sweep_bounds(const bound_sweep *b, const uap_priced *priced)
+{
     const uap_group *group = b->group;
-    const uap_measure measure = b->measure;
-    const double multiplier = b->multiplier;
-    const int32_t n_len = b->n_len;
+    const uap_chain *chain = b->s->chain;
+    const uap_stage_class *cls = &b->s->cls[group->class_index];
     double *in = b->in;
     double *out = b->out;
-    int32_t reached = 0;
-    const uap_chain *chain = s->chain;
-    const uap_stage_class *cls = &s->cls[group->class_index];
     for (int32_t i = 0; i < group->n_in; i++) {
         in[i] = HUGE_VAL;
     }
-    const double start_bytes =
-        (double)chain->start_act[group->start] * (double)cls->inflight;
-    in[b->x] = multiplier * start_bytes;
-    int64_t work = b->band.lo;
-    for (int32_t l = 0; l < n_len; l++) {
+    in[b->x] = priced->multiplier * (double)chain->start_act[group->start] *
+               (double)cls->inflight;
+    int64_t work = priced->band.lo;
+    for (int32_t l = 0; l < b->n_len; l++) {
         const int32_t u = group->start + l;
-        const uap_kind *kind = uap_kind_of(chain, u);
-        const uap_row_view *row = &cls->row[chain->kind_of[u]];
+        const int32_t i = chain->kind_of[u];
+        const uap_kind *kind = &chain->kind[i];
+        const int32_t first = group->offset[l];
+        take_rows(&b->table->pairs[i], priced->cost[i], in, out, kind->n_out);
         work = uap_max_i64(work, kind->min_work);
-        for (int32_t y = 0; y < kind->n_out; y++) {
-            out[y] = HUGE_VAL;
+        raise_bounds(b->best + first, out, priced->multiplier * (double)(cls->cap - work),
+                     kind->n_out);
+        if (!leave_late(b, b->best + first, b->late + first, out, kind->n_out)) {
+            return l;
         }
-        for (int32_t k = 0; k < kind->n; k++) {
-            if (row->w[k] > b->band.hi) {
-                continue;
-            }
-            const double v =
-                in[kind->in[k]] + row->q[measure][k] + multiplier * row->m_real[k];
-            out[kind->out[k]] = v < out[kind->out[k]] ? v : out[kind->out[k]];
-        }
-        const double credit = multiplier * (double)(cls->cap - work);
-        double *bound = b->best + group->offset[l];
-        for (int32_t y = 0; y < kind->n_out; y++) {
-            const double margin = RELATIVE_MARGIN * (out[y] + fabs(credit));
-            const double v = isinf(out[y]) ? HUGE_VAL : out[y] - credit - margin;
-            bound[y] = v > bound[y] ? v : bound[y];
-            reached = out[y] <= cls->p_limit ? l + 1 : reached;
-        }
-        if (l + 1 == n_len) {
-            break;
-        }
-        const uap_chain_link *link = uap_link_of(chain, u);
-        const double *r = cls->link_q[measure][chain->link_of[u]];
-        for (int32_t i = 0; i < link->n_in; i++) {
-            in[i] = HUGE_VAL;
-        }
-        for (int32_t y = 0; y < link->n_out; y++) {
-            relax_row(in, r + (size_t)y * (size_t)link->n_in, out[y], link->n_in);
+        if (l + 1 < b->n_len) {
+            follow_link(uap_link_of(chain, u),
+                        &b->table->link[b->measure][chain->link_of[u]], out, in);
         }
     }
-    return reached;
+    return b->n_len;
 }
 
 /* Segments that cannot fit at all: the least memory of any path, in exact integers. */
@@ -139,48 +194,64 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
     }
 }
 
-/* All bounds from one start class: the least over bands of the best over multipliers. The
- * first sweep, over time alone, tells which lengths are too slow for any plan within the
- * target: those are out. scratch: 2 x widest class set + cells. */
-static void bound_start(const uap_segments *s, uap_group *group, int32_t x,
-                        double *scratch)
+/* All multipliers of one measure within one band; lengths shrink as they prove too long. */
+static bool sweep_band(bound_sweep *b, int32_t cells)
+{
+    const uap_stage_class *cls = &b->s->cls[b->group->class_index];
+    for (int32_t i = 0; i < cells; i++) {
+        b->best[i] = -HUGE_VAL;
+    }
+    for (b->multiplier = 0; b->multiplier < cls->n_multipliers; b->multiplier++) {
+        const uap_priced *priced =
+            uap_price_at(b->table, b->measure, b->multiplier, b->band);
+        if (priced == NULL) {
+            return false;
+        }
+        b->n_len = sweep_bounds(b, priced);
+    }
+    return true;
+}
+
+/* All bounds from one start class: the least over bands of the best over multipliers. Cells
+ * that are too long for any plan within the target are out of all measures.
+ * scratch: 2 x widest class set + cells; late: cells. False when out of memory. */
+static bool bound_start(const uap_segments *s, uap_group *group, int32_t x,
+                        uap_price_table *table, double *scratch, bool *late)
 {
     const uap_stage_class *cls = &s->cls[group->class_index];
     const int32_t width = s->chain->width;
     bound_sweep b = {.s = s,
                      .group = group,
+                     .table = table,
                      .x = x,
-                     .band = cls->n_bands == 1 ? cls->band[0] : (uap_band){0, INT64_MAX},
-                     .n_len = group->n_len,
                      .in = scratch,
                      .out = scratch + width,
-                     .best = scratch + 2 * (size_t)width};
-    for (int32_t i = 0; i < group->cells; i++) {
-        b.best[i] = -HUGE_VAL;
-    }
-    b.n_len = sweep_bounds(&b);
+                     .best = scratch + 2 * (size_t)width,
+                     .late = late};
     for (int32_t f = 0; f < group->n_functionals; f++) {
         double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
-        b.measure = group->measure[f];
         for (int32_t i = 0; i < group->cells; i++) {
             bound[i] = HUGE_VAL;
         }
-        for (int32_t j = 0; j < cls->n_bands; j++) {
-            /* The first sweep was that of a single band's time without a price. */
-            const int32_t done = f == 0 && cls->n_bands == 1 ? 1 : 0;
-            b.band = cls->band[j];
-            for (int32_t i = 0; done == 0 && i < group->cells; i++) {
-                b.best[i] = -HUGE_VAL;
-            }
-            for (int32_t m = done; m < cls->n_multipliers; m++) {
-                b.multiplier = (double)cls->weights[b.measure].p * cls->multiplier[m];
-                (void)sweep_bounds(&b);
+    }
+    for (b.band = 0; b.band < cls->n_bands; b.band++) {
+        b.n_len = group->n_len;
+        for (int32_t i = 0; i < group->cells; i++) {
+            late[i] = false;
+        }
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+            b.measure = group->measure[f];
+            if (!sweep_band(&b, group->offset[b.n_len])) {
+                return false;
             }
             for (int32_t i = 0; i < group->offset[b.n_len]; i++) {
-                bound[i] = b.best[i] < bound[i] ? b.best[i] : bound[i];
+                const double v = late[i] ? HUGE_VAL : b.best[i];
+                bound[i] = v < bound[i] ? v : bound[i];
             }
         }
     }
+    return true;
 }
 
 bool uap_segments_bound(uap_segments *s)
@@ -190,17 +261,22 @@ bool uap_segments_bound(uap_segments *s)
     for (int32_t i = 0; i < s->n_groups; i++) {
         cells = s->group[i].cells > cells ? s->group[i].cells : cells;
     }
+    uap_price_table *table = NULL;
     double *scratch = uap_calloc(2 * width + (size_t)cells, sizeof *scratch);
     int64_t *integers = uap_calloc(2 * width, sizeof *integers);
-    const bool ok = scratch != NULL && integers != NULL;
+    bool *late = uap_calloc((size_t)cells, sizeof *late);
+    bool ok = scratch != NULL && integers != NULL && late != NULL;
     for (int32_t i = 0; ok && i < s->n_groups; i++) {
         uap_group *group = &s->group[i];
-        for (int32_t x = 0; x < group->n_in; x++) {
-            bound_start(s, group, x, scratch);
+        ok = uap_price_table_for(s, group->class_index, &table);
+        for (int32_t x = 0; ok && x < group->n_in; x++) {
+            ok = bound_start(s, group, x, table, scratch, late);
             sweep_memory(s, group, x, integers, integers + width);
         }
     }
+    uap_price_table_free(table);
     uap_free(scratch);
     uap_free(integers);
+    uap_free(late);
     return ok;
 }

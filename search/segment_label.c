@@ -126,6 +126,31 @@ static bool continue_block(uap_label_run *run, int32_t l, int32_t e)
     return true;
 }
 
+/* What the link in front of layer l makes of the labels of a block, into run->shifted; only what
+ * can still reach an end from in-class x. is_inside: layer l goes on from that block. */
+static bool follow_link(uap_label_run *run, int32_t l, int32_t x, bool is_inside,
+                        int32_t e)
+{
+    const uap_label_list *from = &run->blocks[e];
+    const uap_label step =
+        uap_label_run_link(run, l - 1, uap_run_blocks(run, l - 1)->out[e], x);
+    const int32_t slot = uap_entry_slot(run, l, x);
+    if (!reserve(run, &run->shifted, from->n)) {
+        return false;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < from->n; i++) {
+        uap_label next = from->at[i];
+        next.p += step.p;
+        next.f += step.f;
+        if (is_inside || uap_limits_admit(run, slot, &next)) {
+            run->shifted.at[n++] = next;
+        }
+    }
+    run->shifted.n = n;
+    return true;
+}
+
 /* Merges the labels that leave layer l - 1 into in-class x of layer l. Those of a block that
  * goes on with rows of its own are not among them: they have gone already. */
 static bool enter(uap_label_run *run, int32_t l, int32_t x, int32_t into,
@@ -138,17 +163,8 @@ static bool enter(uap_label_run *run, int32_t l, int32_t x, int32_t into,
         if (from->n == 0 || (e == into && b->is_free[e])) {
             continue;
         }
-        if (!reserve(run, &run->shifted, from->n)) {
-            return false;
-        }
-        const uap_label step = uap_label_run_link(run, l - 1, b->out[e], x);
-        run->shifted.n = from->n;
-        for (size_t i = 0; i < from->n; i++) {
-            run->shifted.at[i] = from->at[i];
-            run->shifted.at[i].p += step.p;
-            run->shifted.at[i].f += step.f;
-        }
-        if (!merge_into(run, &run->shifted, to)) {
+        if (!count_work(run, (int64_t)from->n) || !follow_link(run, l, x, into >= 0, e) ||
+            !merge_into(run, &run->shifted, to)) {
             return false;
         }
     }

@@ -54,7 +54,7 @@ static uap_status search(listed *list, const uap_limits *limits, uap_result *res
     bool broken = false;
     const uap_source source = source_of(list);
     const uap_status rc =
-        uap_search_ranks(ranks_comm, &source, limits, result, &broken, err);
+        uap_search_ranks(ranks_comm, &source, limits, NULL, result, &broken, err);
     if (broken) {
         (void)fprintf(stderr, "%s\n", err->msg);
         uap_comm_abort(ranks_comm, 1);
