@@ -46,12 +46,14 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .target = target,
         .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
         .stop = is_over,
-        .context = s};
+        .context = s,
+        .crew = s->e->crew};
     return uap_segments_new(s->chain, &needs, &s->segments, err);
 }
 
 /* Raises the node's bound by the relaxation over cuts, with segments bounded anew where the
- * target is out of their reach; *outer is NULL where no plan is within the target. */
+ * target is out of their reach; *outer is NULL where no plan is within the target, or where the
+ * search must stop, then without segments too. */
 static uap_status relax_within(uap_chain_search *s, int64_t target, uap_outer **outer,
                                uap_err *err)
 {
@@ -61,6 +63,11 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, uap_outer **
     *outer = NULL;
     if (s->segments == NULL || target > s->reach) {
         UAP_TRY(make_segments(s, target, err));
+        if (s->segments->stopped) {
+            uap_segments_free(s->segments);
+            s->segments = NULL;
+            goto done;
+        }
     }
     UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, outer, &bound, err));
     s->node->bound = uap_max_i64(s->node->bound, bound > target ? target + 1 : bound);
@@ -155,6 +162,9 @@ static uap_status find_relaxation(uap_chain_search *s, uap_err *err)
         const int64_t target =
             above(node->bound, node->reach, uap_exact_cutoff(s->e, node->config));
         UAP_TRY(relax_within(s, target, &outer, err));
+        if (s->segments == NULL) {
+            break;
+        }
         if (outer != NULL && s->in->pp == 1) {
             s->segments->effort = INT64_MAX;
             UAP_TRY(tighten(s, err));

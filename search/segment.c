@@ -510,6 +510,7 @@ static bool make_groups(uap_segments *s)
     return true;
 }
 
+/* Everything but the bounds. */
 static bool build_all(uap_segments *s, const uap_segment_needs *needs)
 {
     if (!make_classes(s, needs)) {
@@ -529,7 +530,7 @@ static bool build_all(uap_segments *s, const uap_segment_needs *needs)
         }
     }
     limit_starts(s);
-    return make_groups(s) && uap_segments_bound(s);
+    return make_groups(s);
 }
 
 uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *needs,
@@ -546,6 +547,7 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->arena = arena;
     s->stop = needs->stop;
     s->context = needs->context;
+    s->crew = needs->crew;
     s->effort = INT64_MAX;
     s->rough_work = needs->rough_work == 0 ? ROUGH_WORK : needs->rough_work;
     s->is_round_trip = needs->round_trips;
@@ -554,24 +556,40 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
         uap_segments_free(s);
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
     }
+    const uap_status rc = uap_segments_bound(s, err);
+    if (rc != UAP_OK) {
+        uap_segments_free(s);
+        return rc;
+    }
     s->peak_bytes = uap_arena_bytes(arena);
     *out = s;
     return UAP_OK;
 }
 
-#define WORK_BETWEEN_POLLS 2000000
+/* A label looked at costs some ten steps. */
+#define STEPS_OF_A_LABEL    10
+#define STEPS_BETWEEN_POLLS 1000000
 
-bool uap_segments_poll(uap_segments *segments, int64_t work)
+bool uap_segments_breathe(uap_segments *segments, int64_t steps)
 {
-    segments->effort -= work;
-    segments->unpolled += work;
+    segments->unpolled += steps;
     segments->stopped = segments->stopped || segments->effort < 0;
-    if (segments->unpolled > WORK_BETWEEN_POLLS) {
+    if (segments->unpolled > STEPS_BETWEEN_POLLS) {
+        const uap_crew *crew = segments->crew;
+        const bool spent = crew != NULL && crew->spend(crew->context, segments->unspent);
         segments->unpolled = 0;
-        segments->stopped = segments->stopped ||
+        segments->unspent = 0;
+        segments->stopped = segments->stopped || spent ||
                             (segments->stop != NULL && segments->stop(segments->context));
     }
     return segments->stopped;
+}
+
+bool uap_segments_poll(uap_segments *segments, int64_t labels)
+{
+    segments->effort -= labels;
+    segments->unspent += labels;
+    return uap_segments_breathe(segments, STEPS_OF_A_LABEL * labels);
 }
 
 void uap_segments_free(uap_segments *segments)

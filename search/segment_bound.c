@@ -194,6 +194,17 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
     }
 }
 
+/* Steps of the sweeps of one functional and band, some per cell and some per link. */
+static int64_t sweep_steps(const uap_segments *s, const uap_group *group, int32_t n_len)
+{
+    int64_t steps = 0;
+    for (int32_t l = 0; l < n_len; l++) {
+        const uap_kind *kind = uap_kind_of(s->chain, group->start + l);
+        steps += 2 * (int64_t)kind->n + (int64_t)kind->n_in * kind->n_out / 16;
+    }
+    return steps * s->cls[group->class_index].n_multipliers;
+}
+
 /* All multipliers of one measure within one band; lengths shrink as they prove too long. */
 static bool sweep_band(bound_sweep *b, int32_t cells)
 {
@@ -215,7 +226,7 @@ static bool sweep_band(bound_sweep *b, int32_t cells)
 /* All bounds from one start class: the least over bands of the best over multipliers. Cells
  * that are too long for any plan within the target are out of all measures.
  * scratch: 2 x widest class set + cells; late: cells. False when out of memory. */
-static bool bound_start(const uap_segments *s, uap_group *group, int32_t x,
+static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
                         uap_price_table *table, double *scratch, bool *late)
 {
     const uap_stage_class *cls = &s->cls[group->class_index];
@@ -249,34 +260,139 @@ static bool bound_start(const uap_segments *s, uap_group *group, int32_t x,
                 const double v = late[i] ? HUGE_VAL : b.best[i];
                 bound[i] = v < bound[i] ? v : bound[i];
             }
+            if (uap_segments_breathe(s, sweep_steps(s, group, b.n_len))) {
+                return true;
+            }
         }
     }
     return true;
 }
 
-bool uap_segments_bound(uap_segments *s)
+/* ---- All starts, as a job ---- */
+
+typedef struct bound_start_task {
+    int32_t group, x;
+} bound_start_task;
+
+typedef struct bound_job {
+    uap_segments *s;
+    bound_start_task *task;
+    uap_price_table *table; /* of the class at hand, or NULL */
+    double *scratch;        /* 2 x widest class set + most cells */
+    bool *late;             /* [most cells] */
+    int64_t *integers;      /* 2 x widest class set */
+} bound_job;
+
+/* The result: of each functional how many cells up to the last that fits, and their
+ * bounds. */
+static bool put_bounds(const uap_group *group, int32_t x, uap_bytes *out)
+{
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        const double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+        int32_t n = group->cells;
+        while (n > 0 && isinf(bound[n - 1])) {
+            n--;
+        }
+        if (!uap_bytes_put(out, &n, sizeof n) ||
+            !uap_bytes_put(out, bound, (size_t)n * sizeof *bound)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uap_status run_start(void *self, int32_t task, uap_bytes *out, bool *stop,
+                            uap_err *err)
+{
+    bound_job *job = self;
+    const bound_start_task *t = &job->task[task];
+    uap_segments *s = job->s;
+    uap_group *group = &s->group[t->group];
+    bool ok = uap_price_table_for(s, group->class_index, &job->table) &&
+              bound_start(s, group, t->x, job->table, job->scratch, job->late);
+    sweep_memory(s, group, t->x, job->integers, job->integers + s->chain->width);
+    *stop = s->stopped;
+    ok = ok && put_bounds(group, t->x, out);
+    return ok ? UAP_OK
+              : UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+}
+
+static uap_status apply_start(void *self, int32_t task, const char *result, uap_err *err)
+{
+    const bound_job *job = self;
+    const bound_start_task *t = &job->task[task];
+    uap_group *group = &job->s->group[t->group];
+    (void)err;
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        double *bound = group->bound[f] + (size_t)t->x * (size_t)group->cells;
+        int32_t n = 0;
+        result = uap_bytes_get(result, &n, sizeof n);
+        result = uap_bytes_get(result, bound, (size_t)n * sizeof *bound);
+        for (int32_t i = n; i < group->cells; i++) {
+            bound[i] = HUGE_VAL;
+        }
+    }
+    return UAP_OK;
+}
+
+static int32_t list_starts(const uap_segments *s, bound_start_task *task, int32_t *cells)
+{
+    int32_t n = 0;
+    *cells = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        const uap_group *group = &s->group[i];
+        *cells = uap_max_i32(*cells, group->cells);
+        for (int32_t x = 0; x < group->n_in; x++) {
+            if (task != NULL) {
+                task[n] = (bound_start_task){i, x};
+            }
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Steps that all sweeps take together, lengths that turn out too slow included. */
+static int64_t all_steps(const uap_segments *s)
+{
+    int64_t steps = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        const uap_group *group = &s->group[i];
+        const uap_stage_class *cls = &s->cls[group->class_index];
+        steps += (int64_t)group->n_in * group->n_functionals * cls->n_bands *
+                 sweep_steps(s, group, group->n_len);
+    }
+    return steps;
+}
+
+uap_status uap_segments_bound(uap_segments *s, uap_err *err)
 {
     const size_t width = (size_t)s->chain->width;
     int32_t cells = 0;
-    for (int32_t i = 0; i < s->n_groups; i++) {
-        cells = s->group[i].cells > cells ? s->group[i].cells : cells;
+    const int32_t n = list_starts(s, NULL, &cells);
+    bound_job job = {.s = s,
+                     .task = uap_calloc((size_t)n, sizeof *job.task),
+                     .scratch = uap_calloc(2 * width + (size_t)cells, sizeof(double)),
+                     .late = uap_calloc((size_t)cells, sizeof(bool)),
+                     .integers = uap_calloc(2 * width, sizeof(int64_t))};
+    uap_status rc = UAP_OK;
+    if (job.task == NULL || job.scratch == NULL || job.late == NULL ||
+        job.integers == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+        goto done;
     }
-    uap_price_table *table = NULL;
-    double *scratch = uap_calloc(2 * width + (size_t)cells, sizeof *scratch);
-    int64_t *integers = uap_calloc(2 * width, sizeof *integers);
-    bool *late = uap_calloc((size_t)cells, sizeof *late);
-    bool ok = scratch != NULL && integers != NULL && late != NULL;
-    for (int32_t i = 0; ok && i < s->n_groups; i++) {
-        uap_group *group = &s->group[i];
-        ok = uap_price_table_for(s, group->class_index, &table);
-        for (int32_t x = 0; ok && x < group->n_in; x++) {
-            ok = bound_start(s, group, x, table, scratch, late);
-            sweep_memory(s, group, x, integers, integers + width);
-        }
-    }
-    uap_price_table_free(table);
-    uap_free(scratch);
-    uap_free(integers);
-    uap_free(late);
-    return ok;
+    const uap_crew_job all = {.self = &job,
+                              .n = list_starts(s, job.task, &cells),
+                              .work = all_steps(s),
+                              .effort = INT64_MAX,
+                              .run = run_start,
+                              .apply = apply_start};
+    UAP_TRY(uap_crew_do(s->crew, &all, &s->stopped, err));
+done:
+    uap_free(job.task);
+    uap_price_table_free(job.table);
+    uap_free(job.scratch);
+    uap_free(job.late);
+    uap_free(job.integers);
+    return rc;
 }
