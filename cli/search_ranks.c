@@ -298,6 +298,16 @@ done:
     return rc;
 }
 
+/* Steals and idle time of all ranks together, on rank 0. */
+static void add_exchange(const uap_comm *comm, const uap_tree_result *found,
+                         uap_search_stats *t)
+{
+    for (int r = 0; found->all != NULL && r < uap_comm_size(comm); r++) {
+        t->steals += found->all[r].steals_won;
+        t->idle_s += (double)found->all[r].idle_ns * 1e-9;
+    }
+}
+
 /* What the tree search found, on all ranks; then rank 0 draws the conclusion. */
 static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *result,
                          uap_err *err)
@@ -309,6 +319,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     if (uap_comm_rank(s->comm) != 0) {
         goto done;
     }
+    add_exchange(s->comm, found, &s->exact.stats);
     if (found->answer != NULL) {
         UAP_TRY(uap_plan_from_bytes(found->answer, result, err));
         result->value = found->value;
