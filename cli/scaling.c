@@ -81,8 +81,8 @@ static uap_status run_once(const scaling *s, const part *on, const uap_source *s
     UAP_TRY(uap_comm_barrier_asleep(s->comm, err));
     if (takes_part) {
         const double start_s = uap_wall_seconds();
-        rc = uap_search_ranks(together ? on->comm : s->alone, source, &limits, &result,
-                              broken, err);
+        rc = uap_search_ranks(together ? on->comm : s->alone, source, &limits, NULL,
+                              &result, broken, err);
         wall_s = uap_wall_seconds() - start_s;
     }
     if (*broken) {

@@ -69,7 +69,9 @@ typedef struct uap_collective {
     int32_t size, stride; /* ranks base, base + stride, ... */
     uap_span span;
     double latency_s, bandwidth_Bps;
-    bool contended; /* measured with every such group busy at once */
+    bool contended;   /* measured with every such group busy at once */
+    bool is_of_group; /* holds for node group `group` only; else for all */
+    int32_t group;
     int32_t n_points;
     uap_point *point; /* [n_points], may be NULL */
 } uap_collective;
@@ -78,6 +80,8 @@ typedef struct uap_p2p {
     uap_span span;
     int32_t pairs; /* pairs between two nodes that sent at once; 0: one per device */
     double latency_s, bandwidth_Bps; /* one direction, of one pair */
+    bool is_between; /* holds between node groups from and to (or within one) only */
+    int32_t from, to;
     int32_t n_points;
     uap_point *point;
 } uap_p2p;

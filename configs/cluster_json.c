@@ -276,12 +276,56 @@ done:
     return rc;
 }
 
-static uap_status read_collective(const uap_jval *object, uap_collective *out,
-                                  uap_err *err)
+/* The optional number of a node group. */
+static uap_status read_link_group(const uap_jval *object, const uap_cluster *cluster,
+                                  uap_collective *out, uap_err *err)
+{
+    uap_jval value;
+    out->is_of_group = uap_jfind(object, "group", &value);
+    return out->is_of_group
+               ? get_i32(object, "group", 0, cluster->n_groups - 1, &out->group, err)
+               : UAP_OK;
+}
+
+/* The optional pair of node groups that a link joins: two neighbours of one node are of one
+ * group. */
+static uap_status read_link_groups(const uap_jval *object, const uap_cluster *cluster,
+                                   uap_p2p *out, uap_err *err)
+{
+    uap_jval pair;
+    int64_t group[2] = {0, 0};
+    if (!uap_jfind(object, "groups", &pair)) {
+        return UAP_OK;
+    }
+    if (uap_jtype_of(&pair) != UAP_JSON_ARRAY || uap_jlen(&pair) != 2) {
+        return uap_jfail(&pair, err, "\"groups\" must be two numbers of node groups");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const uap_jval value = uap_jat(&pair, i);
+        const uap_status rc =
+            uap_jas_i64(&value, 0, cluster->n_groups - 1, &group[i], err);
+        if (rc != UAP_OK) {
+            return rc;
+        }
+    }
+    if (group[0] != group[1] && out->span == UAP_SPAN_NODE) {
+        return uap_jfail(&pair, err,
+                         "\"groups\" are %lld and %lld with span \"node\", expected one "
+                         "group, as a node belongs to one",
+                         (long long)group[0], (long long)group[1]);
+    }
+    out->is_between = true;
+    out->from = (int32_t)group[0];
+    out->to = (int32_t)group[1];
+    return UAP_OK;
+}
+
+static uap_status read_collective(const uap_jval *object, const uap_cluster *cluster,
+                                  uap_collective *out, uap_err *err)
 {
     static const char *const keys[] = {"kind",   "size",      "stride",
                                        "span",   "latency_s", "bandwidth_Bps",
-                                       "points", "contended"};
+                                       "points", "contended", "group"};
     const char *kind = NULL;
     int span = 0;
     uap_jval value;
@@ -301,15 +345,17 @@ static uap_status read_collective(const uap_jval *object, uap_collective *out,
     out->span = (uap_span)span;
     UAP_TRY(read_rates(object, &out->latency_s, &out->bandwidth_Bps, err));
     UAP_TRY(uap_jopt_bool(object, "contended", &out->contended, err));
+    UAP_TRY(read_link_group(object, cluster, out, err));
     UAP_TRY(read_points(object, &out->point, &out->n_points, err));
 done:
     return rc;
 }
 
-static uap_status read_p2p(const uap_jval *object, uap_p2p *out, uap_err *err)
+static uap_status read_p2p(const uap_jval *object, const uap_cluster *cluster,
+                           uap_p2p *out, uap_err *err)
 {
-    static const char *const keys[] = {"span", "pairs", "latency_s", "bandwidth_Bps",
-                                       "points"};
+    static const char *const keys[] = {"span",          "pairs",  "latency_s",
+                                       "bandwidth_Bps", "points", "groups"};
     int span = 0;
     int64_t pairs = 0;
     uap_status rc;
@@ -318,6 +364,7 @@ static uap_status read_p2p(const uap_jval *object, uap_p2p *out, uap_err *err)
     out->span = (uap_span)span;
     UAP_TRY(uap_jopt_i64(object, "pairs", 1, INT32_MAX, &pairs, err));
     out->pairs = (int32_t)pairs;
+    UAP_TRY(read_link_groups(object, cluster, out, err));
     UAP_TRY(read_rates(object, &out->latency_s, &out->bandwidth_Bps, err));
     UAP_TRY(read_points(object, &out->point, &out->n_points, err));
 done:
@@ -333,7 +380,7 @@ static uap_status read_links(const uap_jval *root, uap_cluster *cluster, uap_err
     cluster->collective = room;
     for (int32_t i = 0; rc == UAP_OK && i < cluster->n_collectives; i++) {
         const uap_jval element = uap_jat(&array, (size_t)i);
-        rc = read_collective(&element, &cluster->collective[i], err);
+        rc = read_collective(&element, cluster, &cluster->collective[i], err);
     }
     if (rc != UAP_OK) {
         return rc;
@@ -350,7 +397,7 @@ static uap_status read_links(const uap_jval *root, uap_cluster *cluster, uap_err
     cluster->p2p = room;
     for (int32_t i = 0; rc == UAP_OK && i < cluster->n_p2p; i++) {
         const uap_jval element = uap_jat(&array, (size_t)i);
-        rc = read_p2p(&element, &cluster->p2p[i], err);
+        rc = read_p2p(&element, cluster, &cluster->p2p[i], err);
     }
     return rc;
 }

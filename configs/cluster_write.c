@@ -105,6 +105,9 @@ static uap_jout *write_collectives(const uap_cluster *cluster)
             uap_jset_f64(object, "latency_s", entry->latency_s);
             uap_jset_f64(object, "bandwidth_Bps", entry->bandwidth_Bps);
             uap_jset_bool(object, "contended", entry->contended);
+            if (entry->is_of_group) {
+                uap_jset_i64(object, "group", entry->group);
+            }
             if (entry->n_points > 0) {
                 uap_jset(object, "points", write_points(entry->point, entry->n_points));
             }
@@ -112,6 +115,16 @@ static uap_jout *write_collectives(const uap_cluster *cluster)
         uap_jadd(array, object);
     }
     return array;
+}
+
+static uap_jout *write_pair(int32_t from, int32_t to)
+{
+    uap_jout *pair = uap_jout_array();
+    if (pair != NULL) {
+        uap_jadd_i64(pair, from);
+        uap_jadd_i64(pair, to);
+    }
+    return pair;
 }
 
 static uap_jout *write_p2p(const uap_cluster *cluster)
@@ -126,6 +139,9 @@ static uap_jout *write_p2p(const uap_cluster *cluster)
             uap_jset_f64(object, "bandwidth_Bps", entry->bandwidth_Bps);
             if (entry->pairs > 0) {
                 uap_jset_i64(object, "pairs", entry->pairs);
+            }
+            if (entry->is_between) {
+                uap_jset(object, "groups", write_pair(entry->from, entry->to));
             }
             if (entry->n_points > 0) {
                 uap_jset(object, "points", write_points(entry->point, entry->n_points));

@@ -148,6 +148,13 @@ void uap_node_pool_pop(uap_node_pool *pool, void *node)
     }
 }
 
+void uap_node_pool_each(const uap_node_pool *pool, uap_node_taker *take, void *context)
+{
+    for (size_t i = pool->first; i < pool->end; i++) {
+        take(context, node_at(pool, i));
+    }
+}
+
 static void give(uap_node_pool *pool, void *node, uap_node_taker *take, void *context)
 {
     take(context, node);

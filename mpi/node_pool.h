@@ -38,10 +38,10 @@ UAP_NODISCARD uap_status uap_node_pool_push(uap_node_pool *pool, const void *nod
 /* Moves the first node of the order to *node; the pool must not be empty. */
 void uap_node_pool_pop(uap_node_pool *pool, void *node);
 
-/* Takes a node that the pool gives away. The node stays the pool's: it drops it after. */
-typedef void uap_node_taker(void *context, const void *node);
+/* Calls `take` for every open node. */
+void uap_node_pool_each(const uap_node_pool *pool, uap_node_taker *take, void *context);
 
-/* Gives n <= count / 2 nodes away. A stack gives every second of its oldest, a heap every
+/* Gives n <= count / 2 nodes away, which it drops after `take`. A stack gives every second of its oldest, a heap every
  * second of its best and the rest from its far end, so that giver and taker both go on with
  * large or good nodes. O(n) for a stack, O(min(n, 32) log n + n) for a heap. */
 void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,

@@ -26,6 +26,7 @@ typedef struct uap_tree_stats {
     int64_t improved;            /* better answers found here */
     int64_t learned;             /* better answers heard of */
     int64_t answers_sent;        /* messages that carried an answer */
+    int64_t snapshots;           /* taken part in */
     int64_t waves;               /* of the termination detection */
     int64_t elapsed_ns, idle_ns; /* idle: without an open node, start and end included */
     int64_t first_work_ns;       /* from the start to this rank's first node */

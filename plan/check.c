@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define WHERE_TEXT 64
+#define IDS_TEXT   512
 
 static double seconds(int64_t ticks)
 {
@@ -34,7 +35,7 @@ static uap_status settle_inputs(uap_plan *plan, const uap_check_setting *setting
                                 uap_check *check, uap_err *err)
 {
     const uap_model *model = setting->model;
-    const uap_cluster *cluster = setting->cluster;
+    const uap_cluster *cluster = setting->file;
     uap_plan_input of_model = {
         .name = model->name, .source = model->source, .parameters = model->params};
     uap_plan_input of_cluster = {.name = cluster->name,
@@ -51,41 +52,25 @@ static uap_status settle_inputs(uap_plan *plan, const uap_check_setting *setting
     return UAP_OK;
 }
 
-/* All devices must be alike, as for the search. */
-static uap_status one_class(const uap_cluster *cluster, const uap_device_class **out,
-                            uap_err *err)
-{
-    const uap_node_group *first = &cluster->group[0];
-    for (int32_t i = 1; i < cluster->n_groups; i++) {
-        if (cluster->group[i].device_class != first->device_class ||
-            cluster->group[i].devices_per_node != first->devices_per_node) {
-            return UAP_FAIL(
-                err, UNSUPPORTED,
-                "cluster %s: node_groups: found unlike device classes or node "
-                "sizes, expected one of each",
-                cluster->name);
-        }
-    }
-    *out = &cluster->device_class[first->device_class];
-    return UAP_OK;
-}
-
+/* The caller frees out->groups. */
 static uap_status make_setting(const uap_plan *plan, const uap_model *model,
                                const uap_cluster *cluster, uap_check_setting *out,
-                               uap_err *err)
+                               uap_cluster_groups **groups, uap_err *err)
 {
-    uap_status rc = UAP_OK;
     const uap_cost_options *options = &plan->options.cost;
+    const int64_t have = uap_cluster_devices(cluster);
+    const int64_t devices =
+        options->devices > 0 && options->devices < have ? options->devices : have;
     *out = (uap_check_setting){.model = model,
-                               .cluster = cluster,
+                               .file = cluster,
                                .options = options,
                                .elem = options->precision == UAP_FP32 ? 4 : 2,
                                .paper = options->cost == UAP_COST_PAPER};
-    UAP_TRY(one_class(cluster, &out->device, err));
-    const int64_t memory =
-        options->memory_bytes > 0 ? options->memory_bytes : out->device->memory_bytes;
-    out->cap = memory > options->reserve_bytes ? memory - options->reserve_bytes : 0;
-done:
+    const uap_status rc = uap_cluster_groups_new(cluster, devices, groups, err);
+    if (rc == UAP_OK) {
+        out->groups = *groups;
+        uap_check_set_group(out, 0);
+    }
     return rc;
 }
 
@@ -123,13 +108,56 @@ static void compare_fit(const uap_check_setting *setting, const uap_plan_stage *
     }
 }
 
-/* One stage: devices, times, memory. `name` is the plan's own copy of the device class. */
-static void settle_stage(uap_plan *plan, const uap_check_setting *setting, int32_t i,
-                         const uap_check_stage *derived, const char *name,
-                         uap_check *check)
+/* The class of a device by its number. */
+static const char *class_at(const uap_cluster *cluster, int64_t device)
+{
+    int32_t g = 0;
+    for (int64_t left = device; g + 1 < cluster->n_groups; g++) {
+        left -= (int64_t)cluster->group[g].nodes * cluster->group[g].devices_per_node;
+        if (left < 0) {
+            break;
+        }
+    }
+    return cluster->device_class[cluster->group[g].device_class].name;
+}
+
+/* Device numbers and class of a stage; those of the plan are replaced. */
+static bool settle_devices(uap_plan *plan, const uap_check_setting *setting, int32_t i,
+                           uap_check *check)
 {
     uap_plan_stage *stage = &plan->stage[i];
-    const int64_t d = setting->stage_devices;
+    char where[WHERE_TEXT], found[IDS_TEXT] = "", expected[IDS_TEXT];
+    int64_t ends[2];
+    if (!uap_check_ids(setting, plan->pp, i, expected, sizeof expected, ends)) {
+        return false;
+    }
+    if (stage->device_ids != NULL) {
+        (void)snprintf(found, sizeof found, "%s", stage->device_ids);
+    } else if (stage->first_device >= 0) {
+        (void)snprintf(found, sizeof found, "%" PRId64 "-%" PRId64, stage->first_device,
+                       stage->last_device);
+    }
+    (void)snprintf(where, sizeof where, "stage %d: device_ids", (int)i);
+    uap_check_text(check, where, found, expected);
+    stage->first_device = ends[0];
+    stage->last_device = ends[1];
+    stage->device_ids =
+        strchr(expected, ',') != NULL ? uap_plan_string(plan, expected) : NULL;
+    const char *name = uap_plan_string(plan, class_at(setting->file, ends[0]));
+    if (name == NULL) {
+        return false;
+    }
+    (void)snprintf(where, sizeof where, "stage %d: device_class", (int)i);
+    uap_check_text(check, where, stage->device_class, name);
+    stage->device_class = name;
+    return true;
+}
+
+/* One stage: times, memory. */
+static void settle_stage(uap_plan *plan, const uap_check_setting *setting, int32_t i,
+                         const uap_check_stage *derived, uap_check *check)
+{
+    uap_plan_stage *stage = &plan->stage[i];
     char where[WHERE_TEXT];
     const struct {
         const char *field;
@@ -141,9 +169,7 @@ static void settle_stage(uap_plan *plan, const uap_check_setting *setting, int32
     const struct {
         const char *field;
         int64_t *found, expected;
-    } count[] = {{"device_ids, first", &stage->first_device, i * d},
-                 {"device_ids, last", &stage->last_device, (i + 1) * d - 1},
-                 {"memory_bytes", &stage->memory_bytes, derived->memory},
+    } count[] = {{"memory_bytes", &stage->memory_bytes, derived->memory},
                  {"memory_cap_bytes", &stage->memory_cap_bytes, setting->cap}};
     for (size_t j = 0; j < sizeof time / sizeof time[0]; j++) {
         (void)snprintf(where, sizeof where, "stage %d: %s", (int)i, time[j].field);
@@ -155,9 +181,6 @@ static void settle_stage(uap_plan *plan, const uap_check_setting *setting, int32
         uap_check_i64(check, where, *count[j].found, count[j].expected);
         *count[j].found = count[j].expected;
     }
-    (void)snprintf(where, sizeof where, "stage %d: device_class", (int)i);
-    uap_check_text(check, where, stage->device_class, name);
-    stage->device_class = name;
     compare_fit(setting, stage, i, derived->memory, check);
 }
 
@@ -199,6 +222,20 @@ static void settle_value(uap_plan *plan, int64_t ticks, uap_check *check)
     }
 }
 
+/* Of unlike devices the stages' own numbers add up to those in use. */
+static void settle_count(uap_plan *plan, const uap_check_setting *setting,
+                         uap_check *check)
+{
+    int64_t used = 0;
+    for (int32_t i = 0; i < plan->pp; i++) {
+        used += setting->of_stage[i].stage_devices;
+    }
+    if (plan->status != UAP_PLAN_HAND_WRITTEN) {
+        uap_check_i64(check, "device_count", plan->device_count, used);
+    }
+    plan->device_count = used;
+}
+
 static uap_status derive(uap_plan *plan, const uap_check_setting *setting,
                          uap_check *check, uap_err *err)
 {
@@ -206,18 +243,24 @@ static uap_status derive(uap_plan *plan, const uap_check_setting *setting,
     int64_t ticks = 0;
     uap_check_stage *stage =
         uap_arena_alloc(check->arena, (size_t)plan->pp, sizeof *stage);
-    const char *name = uap_plan_string(plan, setting->device->name);
-    if (stage == NULL || name == NULL) {
+    if (stage == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory checking a plan");
         goto done;
     }
     UAP_TRY(uap_check_stages(setting, plan, stage, err));
     UAP_TRY(uap_check_iteration(setting, stage, &ticks, err));
     UAP_TRY(settle_layers(plan, setting->model, check, err));
+    if (uap_check_is_mixed(setting)) {
+        settle_count(plan, setting, check);
+    }
     check->derived = true;
     check->fits = true;
     for (int32_t i = 0; i < plan->pp; i++) {
-        settle_stage(plan, setting, i, &stage[i], name, check);
+        if (!settle_devices(plan, setting, i, check)) {
+            rc = UAP_FAIL(err, NO_MEMORY, "out of memory checking a plan");
+            goto done;
+        }
+        settle_stage(plan, uap_check_at(setting, i), i, &stage[i], check);
     }
     settle_value(plan, ticks, check);
     if (!plan->options.stated) {
@@ -228,6 +271,19 @@ done:
     return rc;
 }
 
+/* What the devices have: of unlike ones the class that the needs speak of, else the first. */
+static int64_t cap_of_needs(const uap_plan_needs *needs, const uap_check_setting *setting)
+{
+    uap_check_setting one = *setting;
+    for (int32_t g = 0; g < setting->groups->n; g++) {
+        uap_check_set_group(&one, g);
+        if (one.cap == needs->memory_cap_bytes) {
+            return one.cap;
+        }
+    }
+    return setting->cap;
+}
+
 /* An infeasible plan: its needs must agree with each other and with the inputs. */
 static void compare_needs(const uap_plan *plan, const uap_check_setting *setting,
                           uap_check *check)
@@ -236,12 +292,13 @@ static void compare_needs(const uap_plan *plan, const uap_check_setting *setting
     if (!needs->known) {
         return;
     }
-    uap_check_i64(check, "needs.memory_cap_bytes", needs->memory_cap_bytes, setting->cap);
-    if (needs->memory_bytes <= setting->cap) {
+    const int64_t cap = cap_of_needs(needs, setting);
+    uap_check_i64(check, "needs.memory_cap_bytes", needs->memory_cap_bytes, cap);
+    if (needs->memory_bytes <= cap) {
         uap_check_note(check,
                        "needs.memory_bytes: found %" PRId64
                        ", expected more than the %" PRId64 " that a device has",
-                       needs->memory_bytes, setting->cap);
+                       needs->memory_bytes, cap);
     }
     /* More where ties and live tensors make it more, unstated where nothing did. */
     const int64_t least = needs->memory_bytes + setting->options->reserve_bytes;
@@ -267,6 +324,7 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
 {
     uap_status rc = UAP_OK;
     uap_check_setting setting;
+    uap_cluster_groups *groups = NULL;
     uap_check check = {.arena = uap_arena_new()};
     if (check.arena == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "out of memory checking a plan");
@@ -278,8 +336,16 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
                       plan->instance.name);
         goto done;
     }
-    UAP_TRY(make_setting(plan, model, cluster, &setting, err));
+    UAP_TRY(make_setting(plan, model, cluster, &setting, &groups, err));
     UAP_TRY(settle_inputs(plan, &setting, &check, err));
+    if (plan->status != UAP_PLAN_INFEASIBLE && uap_check_is_mixed(&setting)) {
+        setting.of_stage =
+            uap_arena_alloc(check.arena, (size_t)plan->pp, sizeof *setting.of_stage);
+        if (setting.of_stage == NULL) {
+            rc = UAP_FAIL(err, NO_MEMORY, "out of memory checking a plan");
+            goto done;
+        }
+    }
     if (plan->status == UAP_PLAN_INFEASIBLE) {
         compare_needs(plan, &setting, &check);
     } else if (uap_check_legal(plan, &setting, &check)) {
@@ -289,5 +355,6 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
     check = (uap_check){0};
 done:
     uap_check_free(&check);
+    uap_cluster_groups_free(groups);
     return rc;
 }

@@ -33,8 +33,8 @@ typedef struct uap_check {
  * wrong is replaced. Its bound and gap stay as they are. An infeasible plan is compared as
  * far as it states anything; that nothing fits is not proven again.
  * Differences are a result, in *out, which the caller frees. Errors: BAD_INPUT (a plan for a
- * bare instance; the cluster lacks a figure), UNSUPPORTED (unlike devices), TOO_LARGE (times
- * beyond 2^62 ticks), NO_MEMORY. Local. */
+ * bare instance; the cluster lacks a figure), TOO_LARGE (times beyond 2^62 ticks), NO_MEMORY.
+ * Local. */
 UAP_NODISCARD uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
                                         const uap_cluster *cluster, uap_check *out,
                                         uap_err *err);

@@ -4,6 +4,7 @@
 #ifndef UAP_PLAN_CHECK_INTERNAL_H
 #define UAP_PLAN_CHECK_INTERNAL_H
 
+#include "configs/cluster_groups.h"
 #include "plan/check.h"
 
 #ifdef __cplusplus
@@ -15,19 +16,38 @@ extern "C" {
 /* The configuration of a plan with everything costs depend on. All borrowed. */
 typedef struct uap_check_setting {
     const uap_model *model;
-    const uap_cluster *cluster;
+    const uap_cluster *file;    /* the cluster as it was read */
+    const uap_cluster *cluster; /* that of the stage's group alone */
     const uap_device_class *device;
     const uap_cost_options *options;
     uap_schedule schedule;
     int32_t pp;
-    int64_t n_devices;     /* N */
+    int64_t n_devices;     /* N; of unlike devices those of the stage's group */
     int64_t stage_devices; /* d */
     int64_t micro_batches; /* c */
     int64_t samples;       /* b, of a micro-batch */
     int32_t elem;          /* bytes of the compute type */
     bool paper;            /* --cost paper */
     int64_t cap;           /* bytes a stage has per device */
+
+    /* Unlike devices (section 13): a setting for each stage, in which `group` is its own. */
+    const uap_cluster_groups *groups;
+    struct uap_check_setting *of_stage; /* [pp], NULL where all devices are alike */
+    int32_t group;
 } uap_check_setting;
+
+/* What holds for stage i. */
+static inline const uap_check_setting *uap_check_at(const uap_check_setting *setting,
+                                                    int32_t i)
+{
+    return setting->of_stage != NULL ? &setting->of_stage[i] : setting;
+}
+
+/* More than one group of devices: stages have types. */
+static inline bool uap_check_is_mixed(const uap_check_setting *setting)
+{
+    return setting->groups->n > 1;
+}
 
 /* One layer under one strategy: ticks and bytes, rounded as the tables are. */
 typedef struct uap_check_layer {
@@ -60,9 +80,17 @@ double uap_check_collective(const uap_check_setting *setting, uap_collective_kin
 double uap_check_move(const uap_check_setting *setting, double bytes, uap_check_layout s,
                       uap_check_layout t);
 
-/* The same into the next stage. */
-double uap_check_cross(const uap_check_setting *setting, double bytes, uap_check_layout s,
-                       uap_check_layout t);
+/* From layout s of one stage to layout t of the next; where all devices are alike both settings
+ * are the same. */
+double uap_check_cross(const uap_check_setting *from, const uap_check_setting *to,
+                       double bytes, uap_check_layout s, uap_check_layout t);
+
+/* `times` x the tensor in even parts from the devices of one stage to those of another. */
+double uap_check_send(const uap_check_setting *from, const uap_check_setting *to,
+                      double times, double bytes);
+
+/* Section 13's tying all-reduce of a stage with one that may be on any group. */
+double uap_check_tie(const uap_check_setting *setting, double bytes);
 
 /* Bytes of the tensor that one device holds. */
 double uap_check_held(const uap_check_setting *setting, double bytes, uap_check_layout s);
@@ -106,6 +134,20 @@ UAP_NODISCARD uap_status uap_check_iteration(const uap_check_setting *setting,
 /* Fills the setting from the plan and lists what is illegal. False where nothing can be
  * worked out for such a plan. */
 bool uap_check_legal(const uap_plan *plan, uap_check_setting *setting, uap_check *check);
+
+/* --- check_place.c: sections 6 and 13 --- */
+
+/* What follows from the group: its nodes, their class and memory. */
+void uap_check_set_group(uap_check_setting *setting, int32_t group);
+
+/* Fills of_stage, which has room for the plan's stages: which group each stage is on and how
+ * many devices it has, by its device_ids, else by its class and first strategy; lists what is
+ * no type of a stage. False where that cannot be told. */
+bool uap_check_places(const uap_plan *plan, uap_check_setting *setting, uap_check *check);
+
+/* The device numbers that stage i gets, and of them the first and the last. False: too long. */
+bool uap_check_ids(const uap_check_setting *setting, int32_t pp, int32_t i, char *text,
+                   size_t n, int64_t ends[2]);
 
 /* --- check_note.c: the list --- */
 

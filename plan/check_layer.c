@@ -98,9 +98,11 @@ static double tie_time(const parts *p, int32_t u)
             tied_on_device(&model->layer[model->tie[i][1]], p->strategy->tp);
         const double bytes =
             (double)p->setting->elem * (double)divide_up(tied, p->strategy->fsdp);
-        sum += uap_check_collective(p->setting, UAP_ALL_REDUCE, 2,
-                                    (p->setting->pp - 1) * p->setting->stage_devices,
-                                    bytes, 1);
+        sum += uap_check_is_mixed(p->setting)
+                   ? uap_check_tie(p->setting, bytes)
+                   : uap_check_collective(
+                         p->setting, UAP_ALL_REDUCE, 2,
+                         (p->setting->pp - 1) * p->setting->stage_devices, bytes, 1);
     }
     return sum;
 }

@@ -10,15 +10,18 @@
 static bool whole_configuration(const uap_plan *plan, uap_check_setting *setting,
                                 uap_check *check)
 {
-    const int64_t have = uap_cluster_devices(setting->cluster);
+    const int64_t have = uap_cluster_devices(setting->file);
     const int64_t before = check->n;
     const int64_t n = plan->device_count;
-    if (n < 1 || n > have) {
+    const bool is_mixed = uap_check_is_mixed(setting);
+    /* Of unlike devices a plan by hand may leave it out: its stages have their own. */
+    const bool is_stated = !is_mixed || plan->status != UAP_PLAN_HAND_WRITTEN;
+    if (is_stated && (n < 1 || n > have)) {
         uap_check_note(check, "device_count: found %" PRId64 ", expected 1 to %" PRId64,
                        n, have);
         return false;
     }
-    if (n % plan->pp != 0) {
+    if (!is_mixed && n % plan->pp != 0) {
         uap_check_note(check, "pp: found %d, expected a divisor of device_count %" PRId64,
                        (int)plan->pp, n);
     }
@@ -42,11 +45,12 @@ static void compare_choices(const uap_plan *plan, const uap_check_setting *setti
 {
     const uap_cost_options *options = setting->options;
     const bool is_made = plan->status != UAP_PLAN_HAND_WRITTEN;
-    if (options->devices > 0) {
+    const bool is_mixed = uap_check_is_mixed(setting); /* then it is the stages' sum */
+    if (options->devices > 0 && !is_mixed) {
         uap_check_i64(check, "device_count", plan->device_count, options->devices);
-    } else if (is_made) {
+    } else if (is_made && !is_mixed) {
         uap_check_i64(check, "device_count", plan->device_count,
-                      uap_cluster_devices(setting->cluster));
+                      uap_cluster_devices(setting->file));
     }
     uint32_t allowed = options->schedules;
     if (plan->pp == 1) {
@@ -137,10 +141,12 @@ static bool legal_layers(const uap_plan *plan, const uap_check_setting *setting,
             uap_check_note(check, "%s: strategy: found none, expected dp, fsdp, tp",
                            where);
             whole = false;
-        } else if (!whole_strategy(setting, layer, &found->strategy, where, check)) {
+        } else if (!whole_strategy(uap_check_at(setting, found->stage), layer,
+                                   &found->strategy, where, check)) {
             whole = false;
         } else {
-            compare_space(setting, &found->strategy, where, check);
+            compare_space(uap_check_at(setting, found->stage), &found->strategy, where,
+                          check);
         }
     }
     return whole;
@@ -169,10 +175,14 @@ bool uap_check_legal(const uap_plan *plan, uap_check_setting *setting, uap_check
     }
     setting->schedule = plan->schedule;
     setting->pp = plan->pp;
-    setting->n_devices = plan->device_count;
-    setting->stage_devices = plan->device_count / plan->pp;
     setting->micro_batches = plan->micro_batches;
     setting->samples = plan->batch / plan->micro_batches;
+    if (!uap_check_is_mixed(setting)) {
+        setting->n_devices = plan->device_count;
+        setting->stage_devices = plan->device_count / plan->pp;
+    } else if (!uap_check_places(plan, setting, check)) {
+        return false;
+    }
     if (!legal_layers(plan, setting, check)) {
         return false;
     }

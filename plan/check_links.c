@@ -39,18 +39,50 @@ double uap_check_collective(const uap_check_setting *setting, uap_collective_kin
     return over_link(setting, link, bytes, pieces);
 }
 
-/* To the device of the same number in the next stage, all at once. */
-static double send(const uap_check_setting *setting, double bytes)
+/* What a device of one stage has at hand towards the other: all of its node send at once. */
+static uap_link way_out(const uap_check_setting *here, const uap_check_setting *other)
 {
-    const int64_t node = uap_cluster_node_size(setting->cluster);
-    const int64_t d = setting->stage_devices;
+    const int64_t node = uap_cluster_node_size(here->cluster);
+    const int64_t at_once = here->stage_devices < node ? here->stage_devices : node;
+    if (here->group != other->group) {
+        return uap_cluster_between_link(here->groups, here->group, other->group, at_once);
+    }
+    return uap_cluster_p2p_link(
+        here->cluster, here->n_devices <= node ? UAP_SPAN_NODE : UAP_SPAN_CLUSTER,
+        at_once);
+}
+
+/* All at once: each side's share through its own port, the slower one counts. */
+double uap_check_send(const uap_check_setting *from, const uap_check_setting *to,
+                      double times, double bytes)
+{
     if (!(bytes > 0)) {
         return 0.0;
     }
-    const uap_link link = uap_cluster_p2p_link(
-        setting->cluster, setting->n_devices <= node ? UAP_SPAN_NODE : UAP_SPAN_CLUSTER,
-        d < node ? d : node);
-    return over_link(setting, link, bytes, 1);
+    const uap_link out = way_out(from, to), in = way_out(to, from);
+    const double sent = times * bytes / (double)from->stage_devices / out.bandwidth_Bps;
+    const double received = times * bytes / (double)to->stage_devices / in.bandwidth_Bps;
+    const double latency = from->paper ? 0.0 : fmax(out.latency_s, in.latency_s);
+    return latency + fmax(sent, received);
+}
+
+double uap_check_tie(const uap_check_setting *setting, double bytes)
+{
+    const int64_t node = uap_cluster_node_size(setting->cluster);
+    const int64_t d = setting->stage_devices;
+    double worst = 0.0;
+    if (setting->n_devices > d) {
+        worst = uap_check_collective(setting, UAP_ALL_REDUCE, 2, setting->n_devices - d,
+                                     bytes, 1);
+    }
+    for (int32_t g = 0; g < setting->groups->n && bytes > 0; g++) {
+        if (g != setting->group) {
+            const uap_link link = uap_cluster_between_link(
+                setting->groups, setting->group, g, d < node ? d : node);
+            worst = fmax(worst, over_link(setting, link, bytes, 2));
+        }
+    }
+    return worst;
 }
 
 static int64_t least_common_multiple(int64_t a, int64_t b)
@@ -93,15 +125,27 @@ double uap_check_move(const uap_check_setting *setting, double bytes, uap_check_
     return time;
 }
 
-double uap_check_cross(const uap_check_setting *setting, double bytes, uap_check_layout s,
-                       uap_check_layout t)
+static int64_t greatest_common_divisor(int64_t a, int64_t b)
 {
-    double best = send(setting, uap_check_held(setting, bytes, s)) +
-                  uap_check_move(setting, bytes, s, t);
-    if (!s.sp && s.tp > 1) {
-        const uap_check_layout sliced = {s.tp, true};
-        best = fmin(best, send(setting, bytes / (double)setting->stage_devices) +
-                              uap_check_move(setting, bytes, sliced, t));
+    return b == 0 ? a : greatest_common_divisor(b, a % b);
+}
+
+double uap_check_cross(const uap_check_setting *from, const uap_check_setting *to,
+                       double bytes, uap_check_layout s, uap_check_layout t)
+{
+    const bool alike = from->stage_devices == to->stage_devices;
+    const uap_check_layout kept = {greatest_common_divisor(s.tp, to->stage_devices),
+                                   s.sp};
+    const uap_check_layout in_slices = {kept.tp, true}, wanted = {t.tp, true};
+    double best = uap_check_send(from, to, s.sp ? 1.0 : (double)kept.tp, bytes) +
+                  uap_check_move(to, bytes, kept, t);
+    if (!s.sp && kept.tp > 1) {
+        best = fmin(best, uap_check_send(from, to, 1, bytes) +
+                              uap_check_move(to, bytes, in_slices, t));
+    }
+    if (!alike) {
+        best = fmin(best, uap_check_send(from, to, 1, bytes) +
+                              uap_check_move(to, bytes, wanted, t));
     }
     return best;
 }

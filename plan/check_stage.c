@@ -49,14 +49,16 @@ static uap_status add_bytes(int64_t *sum, int64_t bytes, uap_err *err)
 /* Between layer u and the one behind it, in one stage or across a boundary. */
 static uap_status add_edge(const walk *w, int32_t u, bool is_boundary, uap_err *err)
 {
-    const uap_check_setting *setting = w->setting;
-    uap_check_stage *stage = &w->stage[w->plan->layer[u].stage];
+    const int32_t i = w->plan->layer[u].stage;
+    const uap_check_setting *setting = uap_check_at(w->setting, i);
+    uap_check_stage *stage = &w->stage[i];
     const uap_check_layout s = layout_of(w->plan, u), t = layout_of(w->plan, u + 1);
     const double bytes =
         (double)setting->samples * setting->model->layer[u].output_elems * setting->elem;
     if (is_boundary) {
-        return add_pair(setting, uap_check_cross(setting, bytes, s, t),
-                        uap_check_cross(setting, bytes, t, s), &stage->send_fwd,
+        const uap_check_setting *next = uap_check_at(w->setting, i + 1);
+        return add_pair(setting, uap_check_cross(setting, next, bytes, s, t),
+                        uap_check_cross(next, setting, bytes, t, s), &stage->send_fwd,
                         &stage->send_bwd, err);
     }
     return add_pair(setting, uap_check_move(setting, bytes, s, t),
@@ -90,8 +92,43 @@ static uap_status add_live(walk *w, const uap_model_live *live, int32_t i, uap_e
     }
     if (where->last_layer >= live->from && where->last_layer < last &&
         i < setting->pp - 1) {
-        const double cross = uap_check_cross(setting, bytes, s, s);
+        const double cross = uap_check_cross(setting, setting, bytes, s, s);
         UAP_TRY(add_pair(setting, cross, cross, &stage->send_fwd, &stage->send_bwd, err));
+    }
+done:
+    return rc;
+}
+
+/* Section 13: the tensor lies in even slices everywhere, whatever its producer's layout. */
+static uap_status add_live_in_slices(walk *w, const uap_model_live *live, int32_t i,
+                                     uap_err *err)
+{
+    const uap_check_setting *setting = uap_check_at(w->setting, i);
+    const uap_plan_stage *where = &w->plan->stage[i];
+    const int32_t last = live->reader[live->n_readers - 1];
+    const double bytes = (double)setting->samples * live->elems * setting->elem;
+    uap_check_stage *stage = &w->stage[i];
+    uap_status rc = UAP_OK;
+    for (int32_t n = -1; n < live->n_readers; n++) {
+        const int32_t u = n < 0 ? live->from : live->reader[n];
+        if (u < where->first_layer || u > where->last_layer) {
+            continue;
+        }
+        const uap_check_layout t = layout_of(w->plan, u);
+        const uap_check_layout slices = {t.tp, true};
+        const double gather = t.tp > 1 ? uap_check_move(setting, bytes, slices, t) : 0.0;
+        UAP_TRY(add_pair(setting, n < 0 ? 0.0 : gather, n < 0 ? gather : 0.0, &stage->fwd,
+                         &stage->bwd, err));
+    }
+    if (where->last_layer > live->from && where->first_layer <= last) {
+        const double slice = bytes / (double)setting->stage_devices;
+        const int64_t down = (int64_t)slice;
+        UAP_TRY(add_bytes(&w->per_micro_batch, down + ((double)down < slice), err));
+    }
+    if (where->last_layer >= live->from && where->last_layer < last) {
+        const double send =
+            uap_check_send(setting, uap_check_at(w->setting, i + 1), 1, bytes);
+        UAP_TRY(add_pair(setting, send, send, &stage->send_fwd, &stage->send_bwd, err));
     }
 done:
     return rc;
@@ -102,8 +139,8 @@ static uap_status add_layer(walk *w, int32_t u, uap_err *err)
     uap_status rc = UAP_OK;
     uap_check_layer cost;
     uap_check_stage *stage = &w->stage[w->plan->layer[u].stage];
-    UAP_TRY(
-        uap_check_layer_costs(w->setting, u, &w->plan->layer[u].strategy, &cost, err));
+    UAP_TRY(uap_check_layer_costs(uap_check_at(w->setting, w->plan->layer[u].stage), u,
+                                  &w->plan->layer[u].strategy, &cost, err));
     if (__builtin_add_overflow(stage->fwd, cost.fwd, &stage->fwd) ||
         __builtin_add_overflow(stage->bwd, cost.bwd, &stage->bwd) ||
         __builtin_add_overflow(stage->grad, cost.grad, &stage->grad)) {
@@ -131,7 +168,12 @@ static uap_status add_stage(walk *w, int32_t i, uap_err *err)
         }
     }
     for (int32_t t = 0; t < w->setting->model->n_live; t++) {
-        UAP_TRY(add_live(w, &w->setting->model->live[t], i, err));
+        const uap_model_live *live = &w->setting->model->live[t];
+        rc = uap_check_is_mixed(w->setting) ? add_live_in_slices(w, live, i, err)
+                                            : add_live(w, live, i, err);
+        if (rc != UAP_OK) {
+            goto done;
+        }
     }
     if (__builtin_mul_overflow(w->per_micro_batch, uap_check_inflight(w->setting, i),
                                &held)) {

@@ -38,6 +38,7 @@ typedef struct uap_plan_stage {
     double transfer_s; /* per micro-batch across the boundary behind; last stage: 0 */
     double per_iteration_s; /* gradients and optimizer, once per iteration */
     int64_t memory_bytes, memory_cap_bytes; /* per device */
+    const char *device_ids; /* text of "device_ids" where it is several ranges, or NULL */
 } uap_plan_stage;
 
 typedef struct uap_plan_layer {

@@ -3,6 +3,7 @@
 #include "plan/plan_build.h"
 
 #include "common/numbers.h"
+#include "plan/place.h"
 #include "plan/plan_table.h"
 
 #include <inttypes.h>
@@ -70,6 +71,21 @@ static void fill_value(uap_plan *plan, const uap_result *result)
     }
 }
 
+/* The type of stage i: that of any of its rows. Only where there are types. */
+static const uap_stage_type *type_of(const uap_instance *instance,
+                                     const uap_choice *choice, int32_t i)
+{
+    const int32_t u = choice->first[i];
+    return &instance->type[uap_table_of(instance, u)->type[choice->strategy[u]]];
+}
+
+static int64_t cap_of(const uap_instance *instance, const uap_choice *choice, int32_t i)
+{
+    return instance->n_types > 0
+               ? uap_min_i64(instance->cap[i], type_of(instance, choice, i)->cap)
+               : instance->cap[i];
+}
+
 /* Stages with their layers, times and memory; the layers' stages. */
 static uap_status fill_stages(uap_plan *plan, const uap_instance *instance,
                               const uap_result *result, uap_err *err)
@@ -98,7 +114,7 @@ static uap_status fill_stages(uap_plan *plan, const uap_instance *instance,
         stage->transfer_s = seconds(cost[i].send_fwd + cost[i].send_bwd);
         stage->per_iteration_s = seconds(cost[i].grad);
         stage->memory_bytes = cost[i].memory;
-        stage->memory_cap_bytes = instance->cap[i];
+        stage->memory_cap_bytes = cap_of(instance, &result->choice, i);
         for (int32_t u = stage->first_layer; u <= stage->last_layer; u++) {
             plan->layer[u].stage = i;
         }
@@ -121,15 +137,41 @@ static const char *class_name(const uap_cluster *cluster, int64_t device)
     return cluster->device_class[group->device_class].name;
 }
 
-static uap_status fill_devices(uap_plan *plan, const uap_cluster *cluster, uap_err *err)
+/* Unlike devices: stages are placed by their types, and what is left over is named. */
+static uap_status place_stages(uap_plan *plan, const uap_plan_inputs *in,
+                               const uap_instance *instance, uap_err *err)
 {
-    const int64_t d = plan->device_count / plan->pp;
+    const uap_cluster_groups *groups = uap_cost_groups(in->cost);
+    uap_place *place = uap_arena_alloc(plan->arena, (size_t)plan->pp, sizeof *place);
+    if (place == NULL) {
+        return no_memory(err);
+    }
+    for (int32_t i = 0; i < plan->pp; i++) {
+        const uap_stage_type *type = type_of(instance, &in->result->choice, i);
+        place[i] = (uap_place){type->group, type->devices};
+    }
+    const uap_status rc = uap_plan_place(plan, groups, place, err);
+    return rc == UAP_OK ? uap_plan_warn_left(plan, groups, place, err) : rc;
+}
+
+static uap_status fill_devices(uap_plan *plan, const uap_plan_inputs *in,
+                               const uap_instance *instance, uap_err *err)
+{
     const char *previous = NULL;
+    const int64_t d = plan->device_count / plan->pp;
+    for (int32_t i = 0; i < plan->pp; i++) {
+        plan->stage[i].first_device = i * d;
+        plan->stage[i].last_device = (i + 1) * d - 1;
+    }
+    if (instance->n_types > 0) {
+        const uap_status rc = place_stages(plan, in, instance, err);
+        if (rc != UAP_OK) {
+            return rc;
+        }
+    }
     for (int32_t i = 0; i < plan->pp; i++) {
         uap_plan_stage *stage = &plan->stage[i];
-        const char *name = class_name(cluster, i * d);
-        stage->first_device = i * d;
-        stage->last_device = (i + 1) * d - 1;
+        const char *name = class_name(in->cluster, stage->first_device);
         if (previous == NULL || strcmp(previous, name) != 0) {
             previous = uap_plan_string(plan, name);
         }
@@ -173,7 +215,7 @@ static uap_status fill_feasible(uap_plan *plan, const uap_plan_inputs *in, uap_e
     }
     UAP_TRY(fill_stages(plan, instance, in->result, err));
     UAP_TRY(fill_layers(plan, in, instance, err));
-    UAP_TRY(fill_devices(plan, in->cluster, err));
+    UAP_TRY(fill_devices(plan, in, instance, err));
     fill_value(plan, in->result);
 done:
     uap_instance_free(instance);
@@ -222,13 +264,15 @@ static void explain_lack(const uap_plan_needs *needs, char *text, size_t n)
                    needs->is_bound ? "make it more" : "");
 }
 
-/* The needs as one sentence of at most n bytes. */
-static void explain_needs(const uap_plan_needs *needs, const uap_model *model, char *text,
-                          size_t n)
+/* The needs as one sentence of at most n bytes. Of unlike devices no count or memory is tried. */
+static void explain_needs(const uap_plan_needs *needs, const uap_model *model,
+                          bool is_mixed, char *text, size_t n)
 {
-    char lack[320], remedies[160];
+    char lack[320], remedies[160] = "devices with more memory would do";
     explain_lack(needs, lack, sizeof lack);
-    explain_remedies(needs, remedies, sizeof remedies);
+    if (!is_mixed) {
+        explain_remedies(needs, remedies, sizeof remedies);
+    }
     (void)snprintf(text, n,
                    "no plan fits: in the most frugal one (%s, %d stage%s, %" PRId64
                    " micro-batch%s) stage %d, layers %d-%d (%s to %s), %s; %s",
@@ -250,7 +294,10 @@ static uap_status fill_infeasible(uap_plan *plan, const uap_plan_inputs *in, uap
         const uap_configuration configuration =
             uap_cost_configuration(in->cost, shortage->config);
         const int64_t least = shortage->need_bytes + in->options->cost.reserve_bytes;
-        const int64_t enough = shortage->is_bound ? in->enough_memory : least;
+        const bool is_mixed = uap_cost_groups(in->cost)->n > 1;
+        const int64_t enough = is_mixed             ? UAP_PLAN_UNSTATED
+                               : shortage->is_bound ? in->enough_memory
+                                                    : least;
         plan->needs = (uap_plan_needs){
             .known = shortage->need_bytes > shortage->cap_bytes,
             .is_bound = shortage->is_bound && enough != least,
@@ -265,7 +312,7 @@ static uap_status fill_infeasible(uap_plan *plan, const uap_plan_inputs *in, uap
             .device_memory_bytes = enough,
             .device_count = in->enough_devices,
         };
-        explain_needs(&plan->needs, in->model, text, sizeof text);
+        explain_needs(&plan->needs, in->model, is_mixed, text, sizeof text);
     } else if (stats->illegal == stats->configurations) {
         uap_cost_suggest(in->cost, text, sizeof text);
     }

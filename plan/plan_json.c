@@ -40,7 +40,8 @@ static uap_jout *write_stages(const uap_plan *plan)
         if (stage->first_device >= 0) {
             (void)snprintf(ids, sizeof ids, "%" PRId64 "-%" PRId64, stage->first_device,
                            stage->last_device);
-            uap_jset_str(object, "device_ids", ids);
+            uap_jset_str(object, "device_ids",
+                         stage->device_ids != NULL ? stage->device_ids : ids);
         }
         set_str(object, "device_class", stage->device_class);
         set_f64(object, "time_s", stage->time_s);

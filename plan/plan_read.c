@@ -92,35 +92,62 @@ static uap_status opt_i32(const uap_jval *object, const char *key, int64_t min,
     return rc;
 }
 
-/* "0-7" or "5". */
-static uap_status read_device_ids(const uap_jval *object, uap_plan_stage *stage,
-                                  uap_err *err)
+/* One range, "0-7" or "5", at *text, which it moves behind it. */
+static bool scan_range(const char **text, int64_t *first, int64_t *last)
+{
+    long long from = 0, to = 0;
+    int used = 0;
+    if (**text < '0' || **text > '9') {
+        return false;
+    }
+    if (sscanf(*text, "%lld%n", &from, &used) != 1) {
+        return false;
+    }
+    *text += used;
+    to = from;
+    if (**text == '-') {
+        if ((*text)[1] < '0' || (*text)[1] > '9' ||
+            sscanf(*text + 1, "%lld%n", &to, &used) != 1) {
+            return false;
+        }
+        *text += 1 + used;
+    }
+    *first = from;
+    *last = to;
+    return from <= to && to < COUNT_MAX;
+}
+
+/* "0-7", "5" or ascending ranges "0-7,16-23". */
+static uap_status read_device_ids(uap_plan *plan, const uap_jval *object,
+                                  uap_plan_stage *stage, uap_err *err)
 {
     const char *text = NULL;
     const uap_status rc = uap_jopt_str(object, "device_ids", &text, err);
     if (rc != UAP_OK || text == NULL) {
         return rc;
     }
-    long long first = 0, last = 0;
-    int used = 0;
-    bool good = text[0] >= '0' && text[0] <= '9' && strlen(text) < 40;
-    if (good && sscanf(text, "%lld-%lld%n", &first, &last, &used) == 2) {
-        good = text[used] == '\0' && first <= last;
-    } else if (good && sscanf(text, "%lld%n", &first, &used) == 1) {
-        good = text[used] == '\0';
-        last = first;
-    } else {
-        good = false;
+    int64_t first = 0, last = -1;
+    const char *at = text;
+    bool good = scan_range(&at, &stage->first_device, &last);
+    while (good && *at == ',') {
+        const int64_t before = last;
+        at++;
+        good = scan_range(&at, &first, &last) && first > before;
     }
-    if (!good || first < 0 || last >= COUNT_MAX) {
+    if (!good || *at != '\0') {
         uap_jval value;
         (void)uap_jfind(object, "device_ids", &value);
         return uap_jfail(&value, err,
                          "device_ids: found \"%.40s\", expected a range such as \"0-7\"",
                          text);
     }
-    stage->first_device = first;
     stage->last_device = last;
+    if (strchr(text, ',') != NULL) {
+        stage->device_ids = uap_plan_string(plan, text);
+        if (stage->device_ids == NULL) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory reading a plan");
+        }
+    }
     return UAP_OK;
 }
 
@@ -149,7 +176,7 @@ static uap_status read_stage(uap_plan *plan, const uap_jval *object, int32_t i,
     }
     stage->first_layer = (int32_t)a;
     stage->last_layer = (int32_t)b;
-    UAP_TRY(read_device_ids(object, stage, err));
+    UAP_TRY(read_device_ids(plan, object, stage, err));
     UAP_TRY(opt_string(plan, object, "device_class", &stage->device_class, err));
     UAP_TRY(uap_jopt_f64(object, "time_s", 0, TIME_MAX, &stage->time_s, err));
     UAP_TRY(uap_jopt_f64(object, "transfer_s", 0, TIME_MAX, &stage->transfer_s, err));

@@ -67,13 +67,28 @@ static void print_count(FILE *out, int64_t n, const char *noun, const char *endi
     (void)fprintf(out, "%" PRId64 " %s%s", n, noun, n == 1 ? "" : ending);
 }
 
+/* Whether the stages have as many devices each. */
+static bool has_equal_stages(const uap_plan *plan)
+{
+    bool equal = plan->device_count % plan->pp == 0;
+    for (int32_t i = 0; i < plan->pp && equal; i++) {
+        const uap_plan_stage *stage = &plan->stage[i];
+        equal =
+            stage->first_device < 0 || stage->device_ids != NULL ||
+            stage->last_device - stage->first_device + 1 == plan->device_count / plan->pp;
+    }
+    return equal;
+}
+
 static void print_configuration(const uap_plan *plan, FILE *out)
 {
     (void)fprintf(out, "configuration  %s, ", uap_schedule_name(plan->schedule));
     print_count(out, plan->pp, "stage", "s");
     if (plan->device_count > 0) {
-        (void)fprintf(out, " of ");
-        print_count(out, plan->device_count / plan->pp, "device", "s");
+        const bool alike = has_equal_stages(plan);
+        (void)fprintf(out, alike ? " of " : " on ");
+        print_count(out, alike ? plan->device_count / plan->pp : plan->device_count,
+                    "device", "s");
     }
     (void)fprintf(out, ", ");
     print_count(out, plan->micro_batches, "micro-batch", "es");
@@ -115,7 +130,9 @@ static void print_stages(const uap_plan *plan, FILE *out)
         (void)snprintf(layers, sizeof layers, "%d-%d", (int)stage->first_layer,
                        (int)stage->last_layer);
         (void)snprintf(devices, sizeof devices, "-");
-        if (stage->first_device >= 0) {
+        if (stage->device_ids != NULL) {
+            (void)snprintf(devices, sizeof devices, "%.40s", stage->device_ids);
+        } else if (stage->first_device >= 0) {
             (void)snprintf(devices, sizeof devices, "%" PRId64 "-%" PRId64,
                            stage->first_device, stage->last_device);
         }

@@ -23,8 +23,12 @@ typedef struct builder {
     uap_chain *chain;
     const uap_instance *in;
     const uap_restriction *restriction;
-    kind_key *key;     /* [n_kinds] */
-    live_extra *extra; /* [n_extra] */
+    int32_t type;         /* rows of this type only; -1: all */
+    int32_t **from_class; /* [n_edges] -> new number of each class, -1: has no row; or */
+    int32_t **to_class;   /* NULL where all rows are taken */
+    int32_t *n_from, *n_to; /* [n_edges] classes left, at least 1 */
+    kind_key *key;          /* [n_kinds] */
+    live_extra *extra;      /* [n_extra] */
     int32_t n_extra;
     int32_t *extra_of;     /* [L], -1: none */
     int64_t *link_add_fwd; /* [L-1] ticks added to every crossing of this link */
@@ -185,6 +189,17 @@ static bool alloc_rows(uap_arena *arena, uap_kind *kind, int32_t n)
     return true;
 }
 
+static bool takes_row(const builder *b, const uap_layer_table *table,
+                      const uint8_t *allow, int32_t k)
+{
+    return (allow == NULL || allow[k]) && (b->type < 0 || table->type[k] == b->type);
+}
+
+static int32_t new_class(int32_t *const *classes, int32_t edge, int32_t class)
+{
+    return classes == NULL ? class : classes[edge][class];
+}
+
 static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
 {
     const uap_layer_table *t = &b->in->table[key->table];
@@ -194,10 +209,10 @@ static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
     if (!alloc_rows(b->chain->arena, kind, t->n)) {
         return false;
     }
-    kind->n_in = before == NULL ? 1 : before->n_to;
-    kind->n_out = behind == NULL ? 1 : behind->n_from;
+    kind->n_in = before == NULL ? 1 : b->n_to[key->before];
+    kind->n_out = behind == NULL ? 1 : b->n_from[key->behind];
     for (int32_t k = 0; k < t->n; k++) {
-        if (key->allow != NULL && !key->allow[k]) {
+        if (!takes_row(b, t, key->allow, k)) {
             continue;
         }
         const int32_t i = kind->n++;
@@ -207,14 +222,20 @@ static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
         kind->state[i] = t->state[k];
         kind->act[i] = t->act[k] + (extra == NULL ? 0 : extra->act);
         kind->work[i] = t->work[k];
-        kind->in[i] = before == NULL ? 0 : before->to_class[k];
-        kind->out[i] = behind == NULL ? 0 : behind->from_class[k];
+        kind->in[i] =
+            before == NULL ? 0 : new_class(b->to_class, key->before, before->to_class[k]);
+        kind->out[i] = behind == NULL
+                           ? 0
+                           : new_class(b->from_class, key->behind, behind->from_class[k]);
         kind->origin[i] = k;
     }
     drop_dominated(kind);
-    kind->min_time = kind->min_bwd = kind->min_grad = kind->min_work = INT64_MAX;
+    const int64_t none = kind->n == 0 ? 0 : INT64_MAX;
+    kind->min_time = kind->min_fwd = kind->min_bwd = none;
+    kind->min_grad = kind->min_work = none;
     for (int32_t i = 0; i < kind->n; i++) {
         kind->min_time = uap_min_i64(kind->min_time, kind->fwd[i] + kind->bwd[i]);
+        kind->min_fwd = uap_min_i64(kind->min_fwd, kind->fwd[i]);
         kind->min_bwd = uap_min_i64(kind->min_bwd, kind->bwd[i]);
         kind->min_grad = uap_min_i64(kind->min_grad, kind->grad[i]);
         kind->max_grad = uap_max_i64(kind->max_grad, kind->grad[i]);
@@ -223,11 +244,95 @@ static bool fill_kind(builder *b, const kind_key *key, uap_kind *kind)
     return true;
 }
 
+/* One side's classes of an edge that have a row of the type, numbered anew; `behind` is 1 for
+ * the side of the later layer. class_of: new numbers, out; returns how many. */
+static int32_t renumber(const builder *b, int32_t edge, int32_t behind, int32_t *class_of)
+{
+    const uap_edge_table *e = &b->in->edge[edge];
+    const int32_t n = behind ? e->n_to : e->n_from;
+    const int32_t *old = behind ? e->to_class : e->from_class;
+    int32_t count = 0;
+    memset(class_of, -1, (size_t)n * sizeof *class_of);
+    for (int32_t u = 0; u + 1 < b->in->n_layers; u++) {
+        const uap_layer_table *t = uap_table_of(b->in, u + behind);
+        for (int32_t k = 0; b->in->layer_edge[u] == edge && k < t->n; k++) {
+            if (takes_row(b, t, allowed(b, u + behind), k) && class_of[old[k]] < 0) {
+                class_of[old[k]] = 0;
+            }
+        }
+    }
+    for (int32_t c = 0; c < n; c++) {
+        class_of[c] = class_of[c] < 0 ? -1 : count++;
+    }
+    return count;
+}
+
+/* The old class behind each new one; class 0 where none is left. */
+static int32_t *old_classes(uap_arena *arena, const int32_t *class_of, int32_t n_old,
+                            int32_t n)
+{
+    int32_t *id = uap_arena_alloc(arena, (size_t)n, sizeof *id);
+    for (int32_t c = 0; id != NULL && c < n_old; c++) {
+        if (class_of[c] >= 0) {
+            id[class_of[c]] = c;
+        }
+    }
+    return id;
+}
+
+static int64_t *pick(uap_arena *arena, const uap_chain_link *link, const int64_t *from,
+                     int32_t n_columns)
+{
+    int64_t *to =
+        uap_arena_alloc(arena, (size_t)link->n_out * (size_t)link->n_in, sizeof *to);
+    for (int32_t y = 0; to != NULL && y < link->n_out; y++) {
+        for (int32_t x = 0; x < link->n_in; x++) {
+            to[y * link->n_in + x] = from[(size_t)link->out_id[y] * (size_t)n_columns +
+                                          (size_t)link->in_id[x]];
+        }
+    }
+    return to;
+}
+
+/* The part of an edge that rows of the type have. */
+static bool fill_typed_link(builder *b, int32_t edge, uap_chain_link *link)
+{
+    const uap_edge_table *e = &b->in->edge[edge];
+    uap_arena *arena = b->chain->arena;
+    int32_t *from = uap_arena_alloc(arena, (size_t)e->n_from, sizeof *from);
+    int32_t *to = uap_arena_alloc(arena, (size_t)e->n_to, sizeof *to);
+    if (from == NULL || to == NULL) {
+        return false;
+    }
+    b->from_class[edge] = from;
+    b->to_class[edge] = to;
+    b->n_from[edge] = uap_max_i32(1, renumber(b, edge, 0, from));
+    b->n_to[edge] = uap_max_i32(1, renumber(b, edge, 1, to));
+    link->n_out = b->n_from[edge];
+    link->n_in = b->n_to[edge];
+    link->out_id = old_classes(arena, from, e->n_from, link->n_out);
+    link->in_id = old_classes(arena, to, e->n_to, link->n_in);
+    if (link->out_id == NULL || link->in_id == NULL) {
+        return false;
+    }
+    link->r_fwd = pick(arena, link, e->r_fwd, e->n_to);
+    link->r_bwd = pick(arena, link, e->r_bwd, e->n_to);
+    link->x_fwd = pick(arena, link, e->x_fwd, e->n_to);
+    link->x_bwd = pick(arena, link, e->x_bwd, e->n_to);
+    return link->r_fwd != NULL && link->r_bwd != NULL && link->x_fwd != NULL &&
+           link->x_bwd != NULL;
+}
+
 static bool fill_link(builder *b, int32_t edge_index, int64_t add_fwd, int64_t add_bwd,
                       uap_chain_link *link)
 {
     const uap_edge_table *edge = &b->in->edge[edge_index];
     const size_t n = (size_t)edge->n_from * (size_t)edge->n_to;
+    if (b->type >= 0) {
+        return fill_typed_link(b, edge_index, link);
+    }
+    b->n_from[edge_index] = edge->n_from;
+    b->n_to[edge_index] = edge->n_to;
     link->n_out = edge->n_from;
     link->n_in = edge->n_to;
     link->r_fwd = edge->r_fwd;
@@ -345,6 +450,61 @@ static bool add_live_tensors(builder *b)
     return true;
 }
 
+static bool alloc_extremes(uap_chain *chain)
+{
+    const size_t n = (size_t)chain->n_layers;
+    uap_chain_extremes *e = &chain->least;
+    e->min_time = uap_arena_alloc(chain->arena, n, sizeof *e->min_time);
+    e->min_fwd = uap_arena_alloc(chain->arena, n, sizeof *e->min_fwd);
+    e->min_bwd = uap_arena_alloc(chain->arena, n, sizeof *e->min_bwd);
+    e->max_grad = uap_arena_alloc(chain->arena, n, sizeof *e->max_grad);
+    return e->min_time != NULL && e->min_fwd != NULL && e->min_bwd != NULL &&
+           e->max_grad != NULL;
+}
+
+bool uap_chain_extremes_join(uap_chain *const *chain, int32_t n)
+{
+    for (int32_t t = 0; t < n; t++) {
+        uap_chain_extremes *e = &chain[t]->least;
+        e->first_grad = INT64_MAX;
+        e->time = 0;
+        for (int32_t u = 0; u < chain[t]->n_layers; u++) {
+            e->min_time[u] = e->min_fwd[u] = e->min_bwd[u] = INT64_MAX;
+            e->max_grad[u] = 0;
+            for (int32_t j = 0; j < n; j++) {
+                const uap_kind *kind = uap_kind_of(chain[j], u);
+                if (kind->n == 0) {
+                    continue;
+                }
+                e->min_time[u] = uap_min_i64(e->min_time[u], kind->min_time);
+                e->min_fwd[u] = uap_min_i64(e->min_fwd[u], kind->min_fwd);
+                e->min_bwd[u] = uap_min_i64(e->min_bwd[u], kind->min_bwd);
+                e->max_grad[u] = uap_max_i64(e->max_grad[u], kind->max_grad);
+                e->first_grad =
+                    u == 0 ? uap_min_i64(e->first_grad, kind->min_grad) : e->first_grad;
+            }
+            if (e->min_time[u] == INT64_MAX) {
+                return false;
+            }
+            e->time += (double)e->min_time[u];
+            e->any_grad = e->any_grad || e->max_grad[u] > 0;
+        }
+    }
+    return true;
+}
+
+/* What one type has of its own before its rows are known. */
+static bool start_type(builder *b)
+{
+    const size_t n = (size_t)b->in->n_edges;
+    b->from_class = uap_arena_alloc(b->chain->arena, n, sizeof *b->from_class);
+    b->to_class = uap_arena_alloc(b->chain->arena, n, sizeof *b->to_class);
+    for (int32_t u = 0; u < b->in->n_layers; u++) {
+        b->chain->start_act[u] = uap_typed_start(b->in, b->type, u);
+    }
+    return b->from_class != NULL && b->to_class != NULL;
+}
+
 static bool build_all(builder *b, bool *empty)
 {
     uap_chain *chain = b->chain;
@@ -356,17 +516,28 @@ static bool build_all(builder *b, bool *empty)
     chain->link_of = uap_arena_alloc(arena, n, sizeof *chain->link_of);
     chain->start_act = uap_arena_alloc(arena, n, sizeof *chain->start_act);
     chain->run_end = uap_arena_alloc(arena, n, sizeof *chain->run_end);
+    chain->cap = uap_arena_alloc(arena, (size_t)chain->pp, sizeof *chain->cap);
     b->key = uap_arena_alloc(arena, n, sizeof *b->key);
     b->extra = uap_arena_alloc(arena, n, sizeof *b->extra);
     b->extra_of = uap_arena_alloc(arena, n, sizeof *b->extra_of);
     b->link_add_fwd = uap_arena_alloc(arena, n, sizeof *b->link_add_fwd);
     b->link_add_bwd = uap_arena_alloc(arena, n, sizeof *b->link_add_bwd);
     b->link_key = uap_arena_alloc(arena, n, sizeof *b->link_key);
+    b->n_from = uap_arena_alloc(arena, (size_t)b->in->n_edges, sizeof *b->n_from);
+    b->n_to = uap_arena_alloc(arena, (size_t)b->in->n_edges, sizeof *b->n_to);
     if (chain->kind == NULL || chain->link == NULL || chain->kind_of == NULL ||
         chain->link_of == NULL || chain->start_act == NULL || chain->run_end == NULL ||
         b->key == NULL || b->extra == NULL || b->extra_of == NULL ||
-        b->link_add_fwd == NULL || b->link_add_bwd == NULL || b->link_key == NULL) {
+        b->link_add_fwd == NULL || b->link_add_bwd == NULL || b->link_key == NULL ||
+        chain->cap == NULL || b->n_from == NULL || b->n_to == NULL ||
+        !alloc_extremes(chain)) {
         return false;
+    }
+    if (b->type >= 0 && !start_type(b)) {
+        return false;
+    }
+    for (int32_t i = 0; i < chain->pp; i++) {
+        chain->cap[i] = uap_typed_cap(b->in, i, b->type);
     }
     if (!add_live_tensors(b) || !add_links(b) || !add_kinds(b, empty)) {
         return false;
@@ -376,10 +547,10 @@ static bool build_all(builder *b, bool *empty)
     return true;
 }
 
-uap_status uap_chain_build(const uap_instance *instance,
-                           const uap_restriction *restriction, uap_chain **out,
-                           uap_err *err)
+/* *empty: some layer has no row. */
+static uap_status build_chain(builder *b, bool *empty, uap_chain **out, uap_err *err)
 {
+    const uap_instance *instance = b->in;
     *out = NULL;
     uap_arena *arena = uap_arena_new();
     uap_chain *chain = arena == NULL ? NULL : uap_arena_alloc(arena, 1, sizeof *chain);
@@ -392,18 +563,37 @@ uap_status uap_chain_build(const uap_instance *instance,
     chain->n_layers = instance->n_layers;
     chain->pp = instance->pp;
     chain->c = instance->micro_batches;
-    builder b = {.chain = chain, .in = instance, .restriction = restriction};
-    bool empty = false;
-    if (!build_all(&b, &empty)) {
+    b->chain = chain;
+    *empty = false;
+    if (!build_all(b, empty)) {
         uap_chain_free(chain);
         return UAP_FAIL(err, NO_MEMORY, "out of memory for a chain");
     }
-    if (empty) {
-        uap_chain_free(chain);
-        return UAP_OK;
-    }
     *out = chain;
     return UAP_OK;
+}
+
+uap_status uap_chain_build(const uap_instance *instance,
+                           const uap_restriction *restriction, uap_chain **out,
+                           uap_err *err)
+{
+    builder b = {.in = instance, .restriction = restriction, .type = -1};
+    bool empty = false;
+    const uap_status rc = build_chain(&b, &empty, out, err);
+    if (rc == UAP_OK && (empty || !uap_chain_extremes_join(out, 1))) {
+        uap_chain_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+uap_status uap_chain_of_type(const uap_instance *instance,
+                             const uap_restriction *restriction, int32_t type,
+                             uap_chain **out, uap_err *err)
+{
+    builder b = {.in = instance, .restriction = restriction, .type = type};
+    bool empty = false;
+    return build_chain(&b, &empty, out, err);
 }
 
 void uap_chain_free(uap_chain *chain)

@@ -23,14 +23,25 @@ typedef struct uap_kind {
     int64_t *state, *act, *work; /* bytes */
     int32_t *in, *out;           /* classes towards the layer before and behind */
     int32_t *origin;             /* index into the instance's layer table */
-    int64_t min_time, min_bwd, min_grad, max_grad, min_work;
+    int64_t min_time, min_fwd, min_bwd, min_grad, max_grad, min_work;
 } uap_kind;
 
 /* Costs between two neighbouring layers, [n_out][n_in]. */
 typedef struct uap_chain_link {
     int32_t n_out, n_in;
     int64_t *r_fwd, *r_bwd, *x_fwd, *x_bwd; /* ticks */
+    /* Chains of one stage type: the edge table's class behind each; NULL: the same. */
+    int32_t *out_id, *in_id;
 } uap_chain_link;
+
+/* What layers cost at least and at most in any plan, by which a stage knows what may stand
+ * before and behind it: [L] ticks. */
+typedef struct uap_chain_extremes {
+    int64_t *min_time, *min_fwd, *min_bwd, *max_grad;
+    int64_t first_grad; /* least g of layer 0 */
+    double time;        /* sum of min_time */
+    bool any_grad;
+} uap_chain_extremes;
 
 typedef struct uap_chain {
     uap_arena *arena; /* owns every array */
@@ -44,6 +55,8 @@ typedef struct uap_chain {
     int32_t *kind_of;   /* [L] */
     int32_t *link_of;   /* [L-1] */
     int64_t *start_act; /* [L] bytes x inflight more when a stage starts at this layer */
+    int64_t *cap;       /* [pp] bytes */
+    uap_chain_extremes least; /* of this chain, or of all stage types together */
     int32_t *run_end; /* [L] last layer of the run of equal layers that holds this one */
 } uap_chain;
 
@@ -58,6 +71,17 @@ typedef struct uap_restriction {
 UAP_NODISCARD uap_status uap_chain_build(const uap_instance *instance,
                                          const uap_restriction *restriction,
                                          uap_chain **out, uap_err *err);
+/* The chain of one stage type of a mixed cluster: rows of that type, the classes they have,
+ * the type's caps. Layers may be without a row (n = 0), which no stage of the type holds.
+ * Its extremes are its own until uap_chain_extremes_join. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_chain_of_type(const uap_instance *instance,
+                                           const uap_restriction *restriction,
+                                           int32_t type, uap_chain **out, uap_err *err);
+
+/* Gives the n chains of all types the extremes of all of them together. False where a layer
+ * has no row in any. */
+bool uap_chain_extremes_join(uap_chain *const *chain, int32_t n);
+
 void uap_chain_free(uap_chain *chain); /* NULL is legal */
 
 static inline const uap_kind *uap_kind_of(const uap_chain *chain, int32_t layer)

@@ -3,7 +3,7 @@
 #ifndef UAP_SEARCH_COST_H
 #define UAP_SEARCH_COST_H
 
-#include "configs/cluster.h"
+#include "configs/cluster_groups.h"
 #include "configs/model.h"
 #include "search/objective.h"
 #include "search/solve.h"
@@ -51,8 +51,8 @@ typedef struct uap_configuration {
 typedef struct uap_cost uap_cost;
 
 /* Enumerates the configurations. Errors: BAD_USAGE (an option, e.g. more devices than the
- * cluster has per its groups is allowed only for homogeneous clusters), UNSUPPORTED (mixed
- * device classes), NO_MEMORY. The caller frees *out. */
+ * cluster has), BAD_INPUT (a device class without a peak), TOO_LARGE (mixed: too many stage
+ * types), NO_MEMORY. The caller frees *out. */
 UAP_NODISCARD uap_status uap_cost_new(const uap_model *model, const uap_cluster *cluster,
                                       const uap_cost_options *options, uap_cost **out,
                                       uap_err *err);
@@ -67,6 +67,10 @@ uap_source uap_cost_source(uap_cost *cost);
 
 /* The strategy behind origin number `origin` of configuration `index`. */
 uap_strategy uap_cost_strategy(uap_cost *cost, int32_t index, int32_t origin);
+
+/* The groups of unlike nodes that stages are placed on, one where all are alike: a typed
+ * instance's group g is number g here. Owned by cost. */
+const uap_cluster_groups *uap_cost_groups(const uap_cost *cost);
 
 /* Notes the plan must carry: what was interpolated or assumed. NULL-terminated list, owned
  * by cost. */

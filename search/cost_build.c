@@ -1,48 +1,17 @@
-/* From rows and a micro-batch to an instance: integer tables per kind of layer, edges through
- * layouts, live tensors and ties (docs/cost-model.md, sections 4 to 9). */
-#include "search/cost_internal.h"
+/* From rows and a micro-batch to an instance: integer tables per kind of layer and edges
+ * through layouts (docs/cost-model.md, sections 4 to 9). */
+#include "search/cost_build.h"
+
+#include "common/numbers.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A table under construction, with what edges need to know of it. */
-typedef struct built_table {
-    uap_layer_table *table;
-    int32_t n_classes;
-    int32_t *layout;   /* [n_classes] the stage's layout behind a class */
-    int32_t *class_of; /* [n] class of a strategy */
-} built_table;
-
-/* One configuration while it is built. */
-typedef struct build {
-    uap_cost *cost;
-    const cost_stage *stage;
-    const uap_configuration *configuration;
-    int64_t micro_batch; /* b */
-    uap_instance *instance;
-    built_table *built; /* [n_kinds] */
-} build;
-
 /* The numbers of one strategy, as a table holds them. */
 typedef struct entry {
     int64_t fwd, bwd, grad, state, act, work;
-    int32_t origin, layout;
+    int32_t origin, layout, type; /* origin: in the stage */
 } entry;
-
-static uap_status no_memory(uap_err *err)
-{
-    return UAP_FAIL(err, NO_MEMORY, "no memory for an instance");
-}
-
-static int64_t *alloc_i64(const build *b, size_t n)
-{
-    return uap_arena_alloc(b->instance->arena, n, sizeof(int64_t));
-}
-
-static int32_t *alloc_i32(const build *b, size_t n)
-{
-    return uap_arena_alloc(b->instance->arena, n, sizeof(int32_t));
-}
 
 /* ---- Entries ----------------------------------------------------------------------------- */
 
@@ -55,7 +24,7 @@ static double both(const uap_cluster *cluster, double x, double y)
     return fmin(x + y, together);
 }
 
-static void make_entry(const build *b, const cost_row *row, double samples,
+static void make_entry(const cost_work *b, const cost_row *row, double samples,
                        const double seconds[2], entry *out)
 {
     const uap_cluster *cluster = b->cost->cluster;
@@ -94,10 +63,10 @@ static bool entry_covers(const entry *a, const entry *b)
 }
 
 /* As block_insert of cost_stage.c, on integers; of equal entries the first stays. */
-static int32_t entry_insert(const build *b, const cost_kind *kind, entry *block,
+static int32_t entry_insert(const cost_work *b, const cost_kind *kind, entry *block,
                             int32_t n, const entry *added)
 {
-    const int32_t *tie = b->stage->tie_class;
+    const int32_t *tie = b->type[added->type]->tie_class;
     int32_t kept = 0;
     for (int32_t i = 0; i < n; i++) {
         const bool comparable =
@@ -113,10 +82,10 @@ static int32_t entry_insert(const build *b, const cost_kind *kind, entry *block,
     return kept;
 }
 
-/* All entries of a kind for this micro-batch; returns their number. */
-static int32_t list_entries(const build *b, int32_t k, entry *out)
+/* All entries of a kind for this micro-batch on one type; returns their number. */
+static int32_t list_of_type(const cost_work *b, int32_t k, int32_t type, entry *out)
 {
-    const cost_stage *stage = b->stage;
+    const cost_stage *stage = b->type[type];
     const cost_rows *rows = &stage->rows[k];
     int32_t n = 0;
     for (int32_t l = 0; l < stage->n_layouts; l++) {
@@ -129,7 +98,7 @@ static int32_t list_entries(const build *b, int32_t k, entry *out)
         const double samples = (double)(b->micro_batch / ways);
         cost_time_at(&rows->time[l], samples, &seconds[0], &seconds[1]);
         for (int32_t r = rows->begin[l]; r < rows->begin[l + 1]; r++) {
-            entry added = {.layout = l};
+            entry added = {.layout = l, .type = type};
             make_entry(b, &rows->row[r], samples, seconds, &added);
             length = entry_insert(b, &b->cost->kind[k], &out[n], length, &added);
         }
@@ -138,16 +107,27 @@ static int32_t list_entries(const build *b, int32_t k, entry *out)
     return n;
 }
 
+static int32_t list_entries(const cost_work *b, int32_t k, entry *out)
+{
+    int32_t n = 0;
+    for (int32_t t = 0; t < b->n_types; t++) {
+        n += list_of_type(b, k, t, &out[n]);
+    }
+    return n;
+}
+
 /* ---- Tables ------------------------------------------------------------------------------ */
 
-static bool table_alloc(const build *b, uap_layer_table *table, int32_t n)
+static bool table_alloc(const cost_work *b, uap_layer_table *table, int32_t n)
 {
     const size_t rows = (size_t)n;
-    int64_t *numbers = alloc_i64(b, 6 * rows);
+    int64_t *numbers = cost_alloc_i64(b, 6 * rows);
     table->n = n;
     table->name = uap_arena_alloc(b->instance->arena, rows, sizeof *table->name);
-    table->origin = alloc_i32(b, rows);
-    if (numbers == NULL || table->name == NULL || table->origin == NULL) {
+    table->origin = cost_alloc_i32(b, rows);
+    table->type = b->cost->is_mixed ? cost_alloc_i32(b, rows) : NULL;
+    if (numbers == NULL || table->name == NULL || table->origin == NULL ||
+        (b->cost->is_mixed && table->type == NULL)) {
         return false;
     }
     table->fwd = numbers;
@@ -159,16 +139,19 @@ static bool table_alloc(const build *b, uap_layer_table *table, int32_t n)
     return true;
 }
 
-static uap_status fill_table(const build *b, const entry *entries, int32_t n,
-                             built_table *built, uap_err *err)
+static uap_status fill_table(const cost_work *b, const entry *entries, int32_t n,
+                             cost_built *built, uap_err *err)
 {
     uap_layer_table *table = built->table;
-    built->layout = alloc_i32(b, (size_t)b->stage->n_layouts);
-    built->class_of = alloc_i32(b, (size_t)n);
-    if (!table_alloc(b, table, n) || built->layout == NULL || built->class_of == NULL) {
-        return no_memory(err);
+    built->layout = cost_alloc_i32(b, (size_t)n);
+    built->type = cost_alloc_i32(b, (size_t)n);
+    built->class_of = cost_alloc_i32(b, (size_t)n);
+    if (!table_alloc(b, table, n) || built->layout == NULL || built->type == NULL ||
+        built->class_of == NULL) {
+        return cost_no_memory(err);
     }
     for (int32_t i = 0; i < n; i++) {
+        const cost_stage *stage = b->type[entries[i].type];
         table->fwd[i] = entries[i].fwd;
         table->bwd[i] = entries[i].bwd;
         table->grad[i] = entries[i].grad;
@@ -176,8 +159,14 @@ static uap_status fill_table(const build *b, const entry *entries, int32_t n,
         table->act[i] = entries[i].act;
         table->work[i] = entries[i].work;
         table->origin[i] = entries[i].origin;
-        table->name[i] = b->stage->name[entries[i].origin];
-        if (i == 0 || entries[i].layout != entries[i - 1].layout) {
+        table->name[i] = stage->name[entries[i].origin];
+        if (table->type != NULL) {
+            table->origin[i] += (int32_t)(stage - b->cost->stage) * COST_MAX_STRATEGIES;
+            table->type[i] = entries[i].type;
+        }
+        if (i == 0 || entries[i].layout != entries[i - 1].layout ||
+            entries[i].type != entries[i - 1].type) {
+            built->type[built->n_classes] = entries[i].type;
             built->layout[built->n_classes++] = entries[i].layout;
         }
         built->class_of[i] = built->n_classes - 1;
@@ -186,17 +175,19 @@ static uap_status fill_table(const build *b, const entry *entries, int32_t n,
 }
 
 /* *legal is false where a kind has no strategy. */
-static uap_status build_tables(build *b, bool *legal, uap_err *err)
+static uap_status build_tables(cost_work *b, bool *legal, uap_err *err)
 {
     const uap_cost *cost = b->cost;
-    const cost_stage *stage = b->stage;
     uap_instance *instance = b->instance;
     entry *entries = NULL;
     uap_status rc = UAP_OK;
     int32_t most = 0;
     *legal = true;
     for (int32_t k = 0; k < cost->n_kinds; k++) {
-        const int32_t n = stage->rows[k].begin[stage->n_layouts];
+        int32_t n = 0;
+        for (int32_t t = 0; t < b->n_types; t++) {
+            n += b->type[t]->rows[k].begin[b->type[t]->n_layouts];
+        }
         most = n > most ? n : most;
     }
     entries = uap_calloc((size_t)most, sizeof *entries);
@@ -205,7 +196,7 @@ static uap_status build_tables(build *b, bool *legal, uap_err *err)
         uap_arena_alloc(instance->arena, (size_t)cost->n_kinds, sizeof *instance->table);
     b->built = uap_arena_alloc(instance->arena, (size_t)cost->n_kinds, sizeof *b->built);
     if (entries == NULL || instance->table == NULL || b->built == NULL) {
-        rc = no_memory(err);
+        rc = cost_no_memory(err);
         goto done;
     }
     for (int32_t k = 0; k < cost->n_kinds && *legal; k++) {
@@ -223,9 +214,8 @@ done:
 
 /* ---- Edges ------------------------------------------------------------------------------- */
 
-/* Forward and backward halves; with the paper's model the sum is rounded once. */
-static void set_halves(const build *b, double forward, double backward, int64_t *fwd,
-                       int64_t *bwd)
+void cost_set_halves(const cost_work *b, double forward, double backward, int64_t *fwd,
+                     int64_t *bwd)
 {
     if (b->cost->is_paper) {
         *fwd = cost_ticks(forward + backward);
@@ -236,19 +226,41 @@ static void set_halves(const build *b, double forward, double backward, int64_t 
     *bwd = cost_ticks(backward);
 }
 
-static uap_status fill_edge(const build *b, const cost_edge *kinds, uap_edge_table *edge,
-                            uap_err *err)
+/* One entry of an edge: from class i of one table to class j of the next. */
+static bool fill_pair(const cost_work *b, double bytes, const cost_built *from, int32_t i,
+                      const cost_built *to, int32_t j, uap_edge_table *edge)
+{
+    cost_stage *here = b->type[from->type[i]], *there = b->type[to->type[j]];
+    const int32_t s = from->layout[i], t = to->layout[j];
+    const int32_t at = i * to->n_classes + j;
+    const cost_cross *on = cost_boundary_of(b->cost, here, there);
+    const cost_cross *back = cost_boundary_of(b->cost, there, here);
+    if (on == NULL || back == NULL) {
+        return false;
+    }
+    if (here == there) {
+        cost_set_halves(b, cost_move_s(&here->move[s * here->n_layouts + t], bytes),
+                        cost_move_s(&here->move[t * here->n_layouts + s], bytes),
+                        &edge->r_fwd[at], &edge->r_bwd[at]);
+    }
+    cost_set_halves(b, cost_cross_s(&on[s * there->n_layouts + t], bytes),
+                    cost_cross_s(&back[t * here->n_layouts + s], bytes), &edge->x_fwd[at],
+                    &edge->x_bwd[at]);
+    return true;
+}
+
+static uap_status fill_edge(const cost_work *b, const cost_edge *kinds,
+                            uap_edge_table *edge, uap_err *err)
 {
     const uap_cost *cost = b->cost;
-    const cost_stage *stage = b->stage;
-    const built_table *from = &b->built[kinds->from], *to = &b->built[kinds->to];
+    const cost_built *from = &b->built[kinds->from], *to = &b->built[kinds->to];
     const uap_layer *layer = &cost->model->layer[cost->kind[kinds->from].layer];
-    const double bytes =
-        (double)b->micro_batch * layer->output_elems * (double)stage->scope.elem_bytes;
+    const double bytes = (double)b->micro_batch * layer->output_elems *
+                         (double)b->type[0]->scope.elem_bytes;
     const size_t pairs = (size_t)from->n_classes * (size_t)to->n_classes;
-    int64_t *numbers = alloc_i64(b, 4 * pairs);
+    int64_t *numbers = cost_alloc_i64(b, 4 * pairs);
     if (numbers == NULL) {
-        return no_memory(err);
+        return cost_no_memory(err);
     }
     *edge = (uap_edge_table){
         .n_from = from->n_classes,
@@ -262,22 +274,15 @@ static uap_status fill_edge(const build *b, const cost_edge *kinds, uap_edge_tab
     };
     for (int32_t i = 0; i < from->n_classes; i++) {
         for (int32_t j = 0; j < to->n_classes; j++) {
-            const int32_t s = from->layout[i], t = to->layout[j];
-            const int32_t there = s * stage->n_layouts + t;
-            const int32_t back = t * stage->n_layouts + s;
-            const int32_t at = i * to->n_classes + j;
-            set_halves(b, cost_move_s(&stage->move[there], bytes),
-                       cost_move_s(&stage->move[back], bytes), &edge->r_fwd[at],
-                       &edge->r_bwd[at]);
-            set_halves(b, cost_cross_s(&stage->cross[there], bytes),
-                       cost_cross_s(&stage->cross[back], bytes), &edge->x_fwd[at],
-                       &edge->x_bwd[at]);
+            if (!fill_pair(b, bytes, from, i, to, j, edge)) {
+                return cost_no_memory(err);
+            }
         }
     }
     return UAP_OK;
 }
 
-static uap_status build_edges(const build *b, uap_err *err)
+static uap_status build_edges(const cost_work *b, uap_err *err)
 {
     const uap_cost *cost = b->cost;
     uap_instance *instance = b->instance;
@@ -286,11 +291,11 @@ static uap_status build_edges(const build *b, uap_err *err)
     instance->n_edges = cost->n_edges;
     instance->edge =
         uap_arena_alloc(instance->arena, (size_t)cost->n_edges, sizeof *instance->edge);
-    instance->layer_table = alloc_i32(b, n_layers);
-    instance->layer_edge = alloc_i32(b, n_layers);
+    instance->layer_table = cost_alloc_i32(b, n_layers);
+    instance->layer_edge = cost_alloc_i32(b, n_layers);
     if (instance->edge == NULL || instance->layer_table == NULL ||
         instance->layer_edge == NULL) {
-        return no_memory(err);
+        return cost_no_memory(err);
     }
     memcpy(instance->layer_table, cost->layer_kind, n_layers * sizeof(int32_t));
     memcpy(instance->layer_edge, cost->layer_edge, (n_layers - 1) * sizeof(int32_t));
@@ -303,210 +308,162 @@ static uap_status build_edges(const build *b, uap_err *err)
     return UAP_OK;
 }
 
-/* ---- Live tensors and ties ----------------------------------------------------------------- */
-
-/* Resharding from the producer's strategies to those of one kind of consumer. */
-static uap_status fill_live_reads(const build *b, double bytes, const built_table *from,
-                                  const built_table *to, int64_t *out[2], uap_err *err)
-{
-    const cost_stage *stage = b->stage;
-    const size_t columns = (size_t)to->table->n;
-    const size_t pairs = (size_t)from->table->n * columns;
-    out[0] = alloc_i64(b, pairs);
-    out[1] = alloc_i64(b, pairs);
-    if (out[0] == NULL || out[1] == NULL) {
-        return no_memory(err);
-    }
-    for (int32_t k = 0; k < from->table->n; k++) {
-        for (int32_t m = 0; m < to->table->n; m++) {
-            const int32_t s = from->layout[from->class_of[k]];
-            const int32_t t = to->layout[to->class_of[m]];
-            const size_t at = (size_t)k * columns + (size_t)m;
-            set_halves(b, cost_move_s(&stage->move[s * stage->n_layouts + t], bytes),
-                       cost_move_s(&stage->move[t * stage->n_layouts + s], bytes),
-                       &out[0][at], &out[1][at]);
-        }
-    }
-    return UAP_OK;
-}
-
-/* Consumers of one kind share their matrices. */
-static uap_status fill_consumers(const build *b, const uap_model_live *tensor,
-                                 double bytes, uap_live_tensor *live, uap_err *err)
-{
-    const uap_cost *cost = b->cost;
-    const built_table *from = &b->built[cost->layer_kind[live->from]];
-    for (int32_t n = 0; n < tensor->n_readers; n++) {
-        const int32_t u = tensor->reader[n];
-        int64_t *matrices[2] = {NULL, NULL};
-        for (int32_t i = 0; i < live->n_consumers && matrices[0] == NULL; i++) {
-            if (cost->layer_kind[live->consumer[i]] == cost->layer_kind[u]) {
-                matrices[0] = live->r_fwd[i];
-                matrices[1] = live->r_bwd[i];
-            }
-        }
-        if (matrices[0] == NULL) {
-            const uap_status rc = fill_live_reads(
-                b, bytes, from, &b->built[cost->layer_kind[u]], matrices, err);
-            if (rc != UAP_OK) {
-                return rc;
-            }
-        }
-        live->consumer[live->n_consumers] = u;
-        live->r_fwd[live->n_consumers] = matrices[0];
-        live->r_bwd[live->n_consumers] = matrices[1];
-        live->n_consumers++;
-    }
-    return UAP_OK;
-}
-
-static uap_status fill_live(const build *b, const uap_model_live *tensor,
-                            uap_live_tensor *live, uap_err *err)
-{
-    const cost_stage *stage = b->stage;
-    uap_arena *arena = b->instance->arena;
-    const double bytes =
-        (double)b->micro_batch * tensor->elems * (double)stage->scope.elem_bytes;
-    const built_table *from = &b->built[b->cost->layer_kind[tensor->from]];
-    const size_t most = (size_t)tensor->n_readers;
-    const size_t rows = (size_t)from->table->n;
-    int64_t *numbers = alloc_i64(b, 3 * rows);
-    if (numbers == NULL) {
-        return no_memory(err);
-    }
-    *live = (uap_live_tensor){
-        .from = tensor->from,
-        .consumer = alloc_i32(b, most),
-        .r_fwd = uap_arena_alloc(arena, most, sizeof *live->r_fwd),
-        .r_bwd = uap_arena_alloc(arena, most, sizeof *live->r_bwd),
-        .x_fwd = numbers,
-        .x_bwd = numbers + rows,
-        .bytes = numbers + 2 * rows,
-    };
-    if (live->consumer == NULL || live->r_fwd == NULL || live->r_bwd == NULL) {
-        return no_memory(err);
-    }
-    for (size_t k = 0; k < rows; k++) {
-        const int32_t s = from->layout[from->class_of[k]];
-        const cost_layout *layout = &stage->layout[s];
-        const double cross = cost_cross_s(&stage->cross[s * stage->n_layouts + s], bytes);
-        set_halves(b, cross, cross, &live->x_fwd[k], &live->x_bwd[k]);
-        live->bytes[k] = cost_bytes(bytes * (layout->sp ? 1.0 : (double)layout->tp) /
-                                    (double)stage->scope.stage_devices);
-    }
-    return fill_consumers(b, tensor, bytes, live, err);
-}
-
-static uap_status build_live(const build *b, uap_err *err)
-{
-    const uap_model *model = b->cost->model;
-    uap_instance *instance = b->instance;
-    uap_status rc = UAP_OK;
-    instance->live =
-        uap_arena_alloc(instance->arena, (size_t)model->n_live, sizeof *instance->live);
-    if (instance->live == NULL) {
-        return no_memory(err);
-    }
-    for (int32_t t = 0; t < model->n_live && rc == UAP_OK; t++) {
-        rc = fill_live(b, &model->live[t], &instance->live[instance->n_live++], err);
-    }
-    return rc;
-}
-
-static int32_t *tie_classes(const build *b, int32_t layer)
-{
-    const uap_layer_table *table = b->built[b->cost->layer_kind[layer]].table;
-    int32_t *classes = alloc_i32(b, (size_t)table->n);
-    for (int32_t i = 0; classes != NULL && i < table->n; i++) {
-        classes[i] = b->stage->tie_class[table->origin[i]];
-    }
-    return classes;
-}
-
-static uap_status build_ties(const build *b, uap_err *err)
-{
-    const uap_model *model = b->cost->model;
-    uap_instance *instance = b->instance;
-    instance->tie =
-        uap_arena_alloc(instance->arena, (size_t)model->n_ties, sizeof *instance->tie);
-    if (instance->tie == NULL) {
-        return no_memory(err);
-    }
-    instance->n_ties = model->n_ties;
-    for (int32_t i = 0; i < model->n_ties; i++) {
-        uap_tie *tie = &instance->tie[i];
-        tie->a = model->tie[i][0];
-        tie->b = model->tie[i][1];
-        tie->class_a = tie_classes(b, tie->a);
-        tie->class_b = tie_classes(b, tie->b);
-        if (tie->class_a == NULL || tie->class_b == NULL) {
-            return no_memory(err);
-        }
-    }
-    return UAP_OK;
-}
-
 /* ---- The whole ----------------------------------------------------------------------------- */
 
-static uap_status build_head(const build *b, uap_err *err)
+static uap_status build_head(const cost_work *b, uap_err *err)
 {
     const uap_configuration *configuration = b->configuration;
     uap_instance *instance = b->instance;
     const size_t pp = (size_t)configuration->pp;
+    int64_t cap = 0; /* of the largest devices; types have their own */
     instance->objective = b->cost->is_paper ? UAP_OBJECTIVE_SIMPLE : UAP_OBJECTIVE_FULL;
     instance->schedule = configuration->schedule;
     instance->pp = configuration->pp;
     instance->micro_batches = (int32_t)configuration->micro_batches;
-    instance->cap = alloc_i64(b, pp);
-    instance->inflight = alloc_i64(b, pp);
+    instance->cap = cost_alloc_i64(b, pp);
+    instance->inflight = cost_alloc_i64(b, pp);
     if (instance->cap == NULL || instance->inflight == NULL) {
-        return no_memory(err);
+        return cost_no_memory(err);
+    }
+    for (int32_t g = 0; g < b->cost->n_groups; g++) {
+        cap = uap_max_i64(cap, b->cost->group[g].cap);
     }
     for (int32_t i = 0; i < configuration->pp; i++) {
-        instance->cap[i] = b->cost->cap;
+        instance->cap[i] = cap;
         instance->inflight[i] = uap_schedule_inflight(
             configuration->schedule, configuration->pp, i, configuration->micro_batches);
     }
     return UAP_OK;
 }
 
-/* The stage of that many stages, filled when it is asked for first. */
-static uap_status find_stage(uap_cost *cost, int32_t pp, const cost_stage **out,
-                             uap_err *err)
+/* Fills a stage when it is asked for first. */
+static uap_status ready(uap_cost *cost, cost_stage *stage, uap_err *err)
 {
+    return stage->is_ready ? UAP_OK : cost_stage_fill(cost, stage, err);
+}
+
+/* Whether some layer has a strategy on the stage for this micro-batch. */
+static bool hosts_any(const cost_work *b, const cost_stage *stage)
+{
+    for (int32_t k = 0; k < b->cost->n_kinds; k++) {
+        const cost_rows *rows = &stage->rows[k];
+        for (int32_t l = 0; l < stage->n_layouts; l++) {
+            const int64_t ways = stage->scope.stage_devices / stage->layout[l].tp;
+            if (rows->begin[l] < rows->begin[l + 1] && b->micro_batch % ways == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The types that can host a layer; *fits is false where so many stages find no room. */
+static uap_status find_types(cost_work *b, bool *fits, uap_err *err)
+{
+    uap_cost *cost = b->cost;
+    const bool is_pipelined = b->configuration->pp > 1;
+    int64_t most = 0,
+            least = 0; /* stages of all groups; the smallest of the group at hand */
+    for (int32_t i = 0; i < cost->n_stages; i++) {
+        cost_stage *stage = &cost->stage[i];
+        if (stage->scope.is_pipelined == is_pipelined) {
+            const uap_status rc = ready(cost, stage, err);
+            if (rc != UAP_OK) {
+                return rc;
+            }
+            if (hosts_any(b, stage)) {
+                const int64_t d = stage->scope.stage_devices;
+                b->type[b->n_types++] = stage;
+                least = least == 0 || d < least ? d : least;
+            }
+        }
+        const bool is_last =
+            i + 1 == cost->n_stages || cost->stage[i + 1].group != stage->group;
+        if (is_last && least > 0) {
+            most += stage->scope.devices / least;
+            least = 0;
+        }
+    }
+    *fits = most >= b->configuration->pp;
+    return UAP_OK;
+}
+
+/* The stage of that many stages. */
+static uap_status find_stage(cost_work *b, uap_err *err)
+{
+    uap_cost *cost = b->cost;
+    const int32_t pp = b->configuration->pp;
     for (int32_t i = 0; i < cost->n_stages; i++) {
         cost_stage *stage = &cost->stage[i];
         if (stage->scope.stage_devices * pp == cost->devices) {
-            *out = stage;
-            return stage->is_ready ? UAP_OK : cost_stage_fill(cost, stage, err);
+            b->type[0] = stage;
+            b->n_types = 1;
+            return ready(cost, stage, err);
         }
     }
     return UAP_FAIL(err, INTERNAL, "no stage list for pp %d", pp);
 }
 
+/* What a typed instance holds beyond its rows. */
+static uap_status build_types(const cost_work *b, uap_err *err)
+{
+    const uap_cost *cost = b->cost;
+    uap_instance *instance = b->instance;
+    uap_stage_type *type =
+        uap_arena_alloc(instance->arena, (size_t)b->n_types, sizeof *type);
+    int64_t *devices = cost_alloc_i64(b, (size_t)cost->n_groups);
+    if (type == NULL || devices == NULL) {
+        return cost_no_memory(err);
+    }
+    for (int32_t t = 0; t < b->n_types; t++) {
+        type[t] = (uap_stage_type){.group = b->type[t]->group,
+                                   .devices = b->type[t]->scope.stage_devices,
+                                   .cap = cost->group[b->type[t]->group].cap};
+    }
+    for (int32_t g = 0; g < cost->n_groups; g++) {
+        devices[g] = cost->group[g].devices;
+    }
+    instance->n_types = b->n_types;
+    instance->type = type;
+    instance->n_groups = cost->n_groups;
+    instance->group_devices = devices;
+    return UAP_OK;
+}
+
 uap_status cost_build(uap_cost *cost, const uap_configuration *configuration,
                       uap_instance **out, uap_err *err)
 {
-    build b = {.cost = cost, .configuration = configuration};
+    cost_work b = {.cost = cost, .configuration = configuration};
     bool legal = true;
     uap_status rc = UAP_OK;
     *out = NULL;
     b.micro_batch = cost->options.batch / configuration->micro_batches;
-    UAP_TRY(find_stage(cost, configuration->pp, &b.stage, err));
+    b.type = uap_calloc((size_t)cost->n_stages, sizeof(cost_stage *));
     b.instance = uap_instance_new();
-    if (b.instance == NULL) {
-        return no_memory(err);
+    if (b.type == NULL || b.instance == NULL) {
+        rc = cost_no_memory(err);
+        goto done;
+    }
+    rc = cost->is_mixed ? find_types(&b, &legal, err) : find_stage(&b, err);
+    if (rc != UAP_OK || !legal) {
+        goto done;
     }
     UAP_TRY(build_tables(&b, &legal, err));
     if (legal) {
         UAP_TRY(build_head(&b, err));
         UAP_TRY(build_edges(&b, err));
-        UAP_TRY(build_live(&b, err));
-        UAP_TRY(build_ties(&b, err));
+        if (cost->is_mixed) {
+            UAP_TRY(build_types(&b, err));
+            UAP_TRY(cost_fold_live(&b, err));
+        } else {
+            UAP_TRY(cost_build_live(&b, err));
+        }
+        UAP_TRY(cost_build_ties(&b, err));
         *out = b.instance;
         b.instance = NULL;
     }
 done:
     uap_instance_free(b.instance);
+    uap_free(b.type);
     return rc;
 }

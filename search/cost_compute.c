@@ -13,14 +13,14 @@ static bool is_measured(const uap_layer_time *time, const uap_layer *layer,
            strcmp(time->type, uap_layer_type_name(layer->type)) == 0;
 }
 
-static cost_curve *curve_of(cost_kind *kind, int32_t tp)
+static cost_curve *curve_of(cost_times *times, int32_t tp)
 {
-    for (int32_t i = 0; i < kind->n_curves; i++) {
-        if (kind->curve[i].tp == tp) {
-            return &kind->curve[i];
+    for (int32_t i = 0; i < times->n_curves; i++) {
+        if (times->curve[i].tp == tp) {
+            return &times->curve[i];
         }
     }
-    cost_curve *curve = &kind->curve[kind->n_curves++];
+    cost_curve *curve = &times->curve[times->n_curves++];
     curve->tp = tp;
     return curve;
 }
@@ -45,15 +45,15 @@ static void curve_insert(cost_curve *curve, const uap_layer_time *time)
     curve->n++;
 }
 
-static void sort_curves(cost_kind *kind)
+static void sort_curves(cost_times *times)
 {
-    for (int32_t i = 1; i < kind->n_curves; i++) {
-        const cost_curve moving = kind->curve[i];
+    for (int32_t i = 1; i < times->n_curves; i++) {
+        const cost_curve moving = times->curve[i];
         int32_t at = i;
-        for (; at > 0 && kind->curve[at - 1].tp > moving.tp; at--) {
-            kind->curve[at] = kind->curve[at - 1];
+        for (; at > 0 && times->curve[at - 1].tp > moving.tp; at--) {
+            times->curve[at] = times->curve[at - 1];
         }
-        kind->curve[at] = moving;
+        times->curve[at] = moving;
     }
 }
 
@@ -62,11 +62,12 @@ static uap_status no_memory(uap_err *err)
     return UAP_FAIL(err, NO_MEMORY, "no memory for the measured layer times");
 }
 
-static uap_status check_peak(uap_cost *cost, const uap_layer *layer, uap_err *err)
+static uap_status check_peak(uap_cost *cost, cost_group *group, const uap_layer *layer,
+                             uap_err *err)
 {
-    if (cost->peak_flops > 0.0) {
+    if (group->peak_flops > 0.0) {
         cost_warn(
-            cost, COST_WARN_PEAK,
+            cost, group, COST_WARN_PEAK,
             "layer times come from peak and efficiency for what cluster \"%s\" has not "
             "measured, the first: %s",
             cost->cluster->name, layer->name);
@@ -76,14 +77,15 @@ static uap_status check_peak(uap_cost *cost, const uap_layer *layer, uap_err *er
         err, BAD_INPUT,
         "cluster \"%s\": device class \"%s\" has neither times for layer %s in "
         "%s nor a peak_flops for that precision",
-        cost->cluster->name, cost->device->name, layer->name,
+        cost->cluster->name, group->device->name, layer->name,
         uap_precision_name(cost->options.precision));
 }
 
-uap_status cost_kind_times(uap_cost *cost, cost_kind *kind, uap_err *err)
+uap_status cost_kind_times(uap_cost *cost, cost_group *group, int32_t k, uap_err *err)
 {
-    const uap_layer *layer = &cost->model->layer[kind->layer];
-    const uap_device_class *device = cost->device;
+    const uap_layer *layer = &cost->model->layer[cost->kind[k].layer];
+    const uap_device_class *device = group->device;
+    cost_times *times = &group->times[k];
     char shape[UAP_SHAPE_KEY_BYTES];
     size_t n = 0;
     uap_layer_shape_key(layer, shape);
@@ -91,17 +93,17 @@ uap_status cost_kind_times(uap_cost *cost, cost_kind *kind, uap_err *err)
         n += is_measured(&device->layer[i], layer, shape, cost->options.precision);
     }
     if (n == 0) {
-        return check_peak(cost, layer, err);
+        return check_peak(cost, group, layer, err);
     }
-    kind->curve = uap_arena_alloc(cost->arena, n, sizeof *kind->curve);
-    if (kind->curve == NULL) {
+    times->curve = uap_arena_alloc(cost->arena, n, sizeof *times->curve);
+    if (times->curve == NULL) {
         return no_memory(err);
     }
     for (int32_t i = 0; i < device->n_layers; i++) {
         if (!is_measured(&device->layer[i], layer, shape, cost->options.precision)) {
             continue;
         }
-        cost_curve *curve = curve_of(kind, device->layer[i].tp);
+        cost_curve *curve = curve_of(times, device->layer[i].tp);
         if (curve->batch == NULL) {
             curve->batch = uap_arena_alloc(cost->arena, 3 * n, sizeof *curve->batch);
             if (curve->batch == NULL) {
@@ -112,7 +114,7 @@ uap_status cost_kind_times(uap_cost *cost, cost_kind *kind, uap_err *err)
         }
         curve_insert(curve, &device->layer[i]);
     }
-    sort_curves(kind);
+    sort_curves(times);
     return UAP_OK;
 }
 
@@ -154,20 +156,23 @@ static double work_ratio(const uap_cost *cost, const uap_layer *layer, int32_t t
     return moves > 0.0 ? local_moves(cost, layer, tp, false) / moves : 1.0;
 }
 
-cost_time cost_time_of(uap_cost *cost, const cost_kind *kind, const cost_layout *layout)
+cost_time cost_time_of(uap_cost *cost, cost_group *group, int32_t k,
+                       const cost_layout *layout)
 {
-    const uap_layer *layer = &cost->model->layer[kind->layer];
-    const double bandwidth = cost->device->memory_bandwidth_Bps;
-    if (kind->n_curves > 0) {
+    const uap_layer *layer = &cost->model->layer[cost->kind[k].layer];
+    const cost_times *times = &group->times[k];
+    const double bandwidth = group->device->memory_bandwidth_Bps;
+    if (times->n_curves > 0) {
         /* The greatest measured degree up to tp, else the least above it. */
-        const cost_curve *curve = &kind->curve[0];
-        for (int32_t i = 1; i < kind->n_curves && kind->curve[i].tp <= layout->tp; i++) {
-            curve = &kind->curve[i];
+        const cost_curve *curve = &times->curve[0];
+        for (int32_t i = 1; i < times->n_curves && times->curve[i].tp <= layout->tp;
+             i++) {
+            curve = &times->curve[i];
         }
         double scale = 1.0;
         if (curve->tp != layout->tp) {
             scale = work_ratio(cost, layer, layout->tp, curve->tp);
-            cost_warn(cost, COST_WARN_TP,
+            cost_warn(cost, group, COST_WARN_TP,
                       "some TP degrees were not measured and are scaled from others, the "
                       "first: layer %s at tp %d from tp %d",
                       layer->name, layout->tp, curve->tp);
@@ -175,7 +180,7 @@ cost_time cost_time_of(uap_cost *cost, const cost_kind *kind, const cost_layout 
         return (cost_time){.curve = curve, .fwd = scale, .bwd = scale};
     }
     double seconds =
-        local_flops(layer, layout->tp) / (cost->peak_flops * cost->device->efficiency);
+        local_flops(layer, layout->tp) / (group->peak_flops * group->device->efficiency);
     if (bandwidth > 0.0) {
         seconds += local_moves(cost, layer, layout->tp, layout->sp) / bandwidth;
     }

@@ -22,7 +22,7 @@ static cost_move move_sum(cost_move a, cost_move b)
     return (cost_move){a.fixed + b.fixed, a.per_byte + b.per_byte};
 }
 
-static int64_t common_multiple(int64_t a, int64_t b)
+static int64_t common_divisor(int64_t a, int64_t b)
 {
     int64_t x = a, y = b;
     while (y != 0) {
@@ -30,7 +30,12 @@ static int64_t common_multiple(int64_t a, int64_t b)
         x = y;
         y = rest;
     }
-    return a / x * b;
+    return x;
+}
+
+static int64_t common_multiple(int64_t a, int64_t b)
+{
+    return a / common_divisor(a, b) * b;
 }
 
 static cost_move move_between(const uap_dim_scope *scope, cost_layout s, cost_layout t)
@@ -56,29 +61,91 @@ static cost_move move_between(const uap_dim_scope *scope, cost_layout s, cost_la
                     collective(scope, UAP_ALL_GATHER, t.tp, 1, (double)t.tp / d));
 }
 
-/* To the same device of the next stage, `share` of the tensor from each. */
-static cost_move send(const uap_cost *cost, const uap_dim_scope *scope, double share)
+cost_move cost_gather(const cost_stage *stage, cost_layout layout)
 {
-    const int64_t node = uap_cluster_node_size(scope->cluster);
-    const uap_span span = scope->devices <= node ? UAP_SPAN_NODE : UAP_SPAN_CLUSTER;
-    const uap_link link = uap_cluster_p2p_link(scope->cluster, span,
-                                               uap_min_i64(scope->stage_devices, node));
-    return (cost_move){cost->is_paper ? 0.0 : link.latency_s, share / link.bandwidth_Bps};
+    const cost_layout slices = {.tp = layout.tp, .sp = true};
+    return layout.tp > 1 ? move_between(&stage->scope, slices, layout) : nothing;
 }
 
-static cost_cross cross_between(const uap_cost *cost, const uap_dim_scope *scope,
-                                cost_layout s, cost_layout t)
+/* The link for the devices of one stage that send to, or receive from, the other. */
+static uap_link link_of(const uap_cost *cost, const cost_stage *stage,
+                        const cost_stage *other)
 {
-    const double d = (double)scope->stage_devices;
-    const double held = (s.sp ? 1.0 : (double)s.tp) / d;
-    cost_cross cross;
-    cross.whole = move_sum(send(cost, scope, held), move_between(scope, s, t));
-    cross.sliced = cross.whole;
-    if (!s.sp && s.tp > 1) {
-        const cost_layout slices = {.tp = s.tp, .sp = true};
-        cross.sliced =
-            move_sum(send(cost, scope, 1.0 / d), move_between(scope, slices, t));
+    const uap_cluster *cluster = stage->scope.cluster;
+    const int64_t node = uap_cluster_node_size(cluster);
+    const int64_t pairs = uap_min_i64(stage->scope.stage_devices, node);
+    if (stage->group != other->group) {
+        return uap_cluster_between_link(cost->joined, stage->group, other->group, pairs);
     }
+    const bool is_one_node = stage->scope.devices <= node;
+    return uap_cluster_p2p_link(cluster, is_one_node ? UAP_SPAN_NODE : UAP_SPAN_CLUSTER,
+                                pairs);
+}
+
+cost_move cost_send(uap_cost *cost, const cost_stage *from, const cost_stage *to,
+                    double times)
+{
+    const uap_link out = link_of(cost, from, to), in = link_of(cost, to, from);
+    const double sent = times / (double)from->scope.stage_devices / out.bandwidth_Bps;
+    const double received = times / (double)to->scope.stage_devices / in.bandwidth_Bps;
+    const double latency = uap_max_f64(out.latency_s, in.latency_s);
+    if (from->group != to->group && (out.assumed || in.assumed)) {
+        cost_warn(cost, &cost->group[from->group], COST_WARN_BETWEEN,
+                  "its links to other node groups are not in the profile: the slower "
+                  "group's are taken (docs/clusters.md)");
+    }
+    return (cost_move){cost->is_paper ? 0.0 : latency, uap_max_f64(sent, received)};
+}
+
+/* From layout s of one stage to layout t of the next. */
+static cost_cross cross_between(uap_cost *cost, const cost_stage *from, cost_layout s,
+                                const cost_stage *to, cost_layout t)
+{
+    const uap_dim_scope *scope = &to->scope;
+    const int64_t d = scope->stage_devices;
+    /* As it lies, or as much of it as divides the devices there: the senders cut the rest. */
+    const cost_layout arrives = {.tp = (int32_t)common_divisor(s.tp, d), .sp = s.sp};
+    const double held = s.sp ? 1.0 : (double)arrives.tp;
+    cost_cross cross;
+    cross.way[0] =
+        move_sum(cost_send(cost, from, to, held), move_between(scope, arrives, t));
+    cross.way[1] = cross.way[2] = cross.way[0];
+    if (!s.sp && arrives.tp > 1) {
+        const cost_layout slices = {.tp = arrives.tp, .sp = true};
+        cross.way[1] =
+            move_sum(cost_send(cost, from, to, 1.0), move_between(scope, slices, t));
+    }
+    if (from->scope.stage_devices != d) {
+        /* No device has a partner of its own: the slices may be those that t wants. */
+        const cost_layout slices = {.tp = t.tp, .sp = true};
+        cross.way[2] =
+            move_sum(cost_send(cost, from, to, 1.0), move_between(scope, slices, t));
+    }
+    return cross;
+}
+
+const cost_cross *cost_boundary_of(uap_cost *cost, cost_stage *from, const cost_stage *to)
+{
+    for (const cost_boundary *known = from->boundary; known != NULL;
+         known = known->next) {
+        if (known->to == to) {
+            return known->cross;
+        }
+    }
+    const size_t pairs = (size_t)from->n_layouts * (size_t)to->n_layouts;
+    cost_boundary *boundary = uap_arena_alloc(cost->arena, 1, sizeof *boundary);
+    cost_cross *cross = uap_arena_alloc(cost->arena, pairs, sizeof *cross);
+    if (boundary == NULL || cross == NULL) {
+        return NULL;
+    }
+    for (int32_t s = 0; s < from->n_layouts; s++) {
+        for (int32_t t = 0; t < to->n_layouts; t++) {
+            cross[s * to->n_layouts + t] =
+                cross_between(cost, from, from->layout[s], to, to->layout[t]);
+        }
+    }
+    *boundary = (cost_boundary){.next = from->boundary, .to = to, .cross = cross};
+    from->boundary = boundary;
     return cross;
 }
 
@@ -96,8 +163,7 @@ uap_status cost_layouts_fill(uap_cost *cost, cost_stage *stage, uap_err *err)
     const size_t pairs = (size_t)n * (size_t)n;
     stage->layout = uap_arena_alloc(cost->arena, (size_t)n, sizeof *stage->layout);
     stage->move = uap_arena_alloc(cost->arena, pairs, sizeof *stage->move);
-    stage->cross = uap_arena_alloc(cost->arena, pairs, sizeof *stage->cross);
-    if (stage->layout == NULL || stage->move == NULL || stage->cross == NULL) {
+    if (stage->layout == NULL || stage->move == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "no memory for %d layouts", n);
     }
     for (int32_t i = 0; i < stage->n; i++) {
@@ -112,8 +178,6 @@ uap_status cost_layouts_fill(uap_cost *cost, cost_stage *stage, uap_err *err)
             const size_t at = (size_t)s * (size_t)n + (size_t)t;
             stage->move[at] =
                 move_between(&stage->scope, stage->layout[s], stage->layout[t]);
-            stage->cross[at] =
-                cross_between(cost, &stage->scope, stage->layout[s], stage->layout[t]);
         }
     }
     return UAP_OK;

@@ -14,17 +14,19 @@ typedef struct link_entry {
 
 struct uap_link_cache {
     uap_cost *cost;
+    cost_group *group;
     link_entry *slot[N_SLOTS];
     link_entry spare; /* answers when memory is out; the failure is remembered */
     bool failed;
     int32_t n_assumed;
 };
 
-uap_link_cache *cost_links_new(uap_cost *cost)
+uap_link_cache *cost_links_new(uap_cost *cost, cost_group *group)
 {
     uap_link_cache *cache = uap_arena_alloc(cost->arena, 1, sizeof *cache);
     if (cache != NULL) {
         cache->cost = cost;
+        cache->group = group;
     }
     return cache;
 }
@@ -57,7 +59,7 @@ static void fill(uap_link_cache *cache, const uap_dim_scope *scope, link_entry *
         cache->n_assumed++;
         if (scope->cluster->source == UAP_MEASURED) {
             cost_warn(
-                cache->cost, COST_WARN_LINK,
+                cache->cost, cache->group, COST_WARN_LINK,
                 "some groups were not measured and are interpolated (docs/clusters.md), "
                 "the first: %s over %d ranks, stride %lld",
                 uap_collective_name(entry->kind), entry->size, (long long)entry->stride);

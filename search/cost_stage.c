@@ -8,13 +8,35 @@
 
 /* ---- Rows -------------------------------------------------------------------------------- */
 
+/* The tying all-reduce of two ranks, of which the other may be on any group: the slowest
+ * (docs/cost-model.md, section 13). */
+static double tie_over_groups(const uap_cost *cost, const cost_stage *stage, double bytes)
+{
+    const uap_dim_scope *scope = &stage->scope;
+    const int64_t away = scope->devices - scope->stage_devices;
+    const int64_t pairs =
+        uap_min_i64(scope->stage_devices, uap_cluster_node_size(scope->cluster));
+    double seconds =
+        away > 0 ? uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2, away, bytes) : 0.0;
+    for (int32_t g = 0; g < cost->n_groups; g++) {
+        if (g != stage->group) {
+            uap_link link =
+                uap_cluster_between_link(cost->joined, stage->group, g, pairs);
+            link.latency_s *= 2.0; /* a reduce-scatter and an all-gather */
+            seconds = uap_max_f64(seconds, uap_link_s(&link, bytes));
+        }
+    }
+    return seconds;
+}
+
 /* Seconds for the layer's share of tying all-reduces (docs/cost-model.md, section 7). */
-static double tie_seconds(const uap_cost *cost, const uap_dim_scope *scope, int32_t layer,
+static double tie_seconds(const uap_cost *cost, const cost_stage *stage, int32_t layer,
                           const uap_strategy *strategy)
 {
     const uap_model *model = cost->model;
+    const uap_dim_scope *scope = &stage->scope;
     double seconds = 0.0;
-    if (scope->stage_devices == scope->devices) {
+    if (!scope->is_pipelined) {
         return 0.0;
     }
     for (int32_t i = 0; i < model->n_ties; i++) {
@@ -25,8 +47,11 @@ static double tie_seconds(const uap_cost *cost, const uap_dim_scope *scope, int3
             uap_layer_local_tied(&model->layer[model->tie[i][1]], strategy->tp);
         const double bytes =
             (double)uap_ceil_div(tied, strategy->fsdp) * (double)scope->elem_bytes;
-        seconds += uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2,
-                                          scope->devices - scope->stage_devices, bytes);
+        seconds +=
+            cost->is_mixed
+                ? tie_over_groups(cost, stage, bytes)
+                : uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2,
+                                         scope->devices - scope->stage_devices, bytes);
     }
     return seconds;
 }
@@ -37,7 +62,7 @@ static cost_row make_row(const uap_cost *cost, const cost_stage *stage,
     const uap_strategy *strategy = &stage->strategy[origin];
     const uap_layer *layer = &cost->model->layer[kind->layer];
     const int64_t e = stage->scope.elem_bytes;
-    const double bandwidth = cost->device->memory_bandwidth_Bps;
+    const double bandwidth = cost->group[stage->group].device->memory_bandwidth_Bps;
     const double forward_ops = (double)layer->tp_allreduces;
     const double backward_ops =
         (double)layer->tp_allreduces_bwd + (strategy->recompute ? forward_ops : 0.0);
@@ -62,7 +87,7 @@ static cost_row make_row(const uap_cost *cost, const cost_stage *stage,
     if (!cost->is_paper) {
         row.work = parts.work_bytes;
         row.work_per_sample = parts.work_per_sample;
-        row.once = tie_seconds(cost, &stage->scope, kind->layer, strategy);
+        row.once = tie_seconds(cost, stage, kind->layer, strategy);
         if (bandwidth > 0.0) {
             row.once += (double)parts.moments * cost->optimizer_moves / bandwidth;
         }
@@ -103,10 +128,11 @@ static int32_t block_insert(const cost_stage *stage, const cost_kind *kind,
     return kept;
 }
 
-static uap_status rows_fill(uap_cost *cost, const cost_stage *stage,
-                            const cost_kind *kind, cost_row *scratch, cost_rows *rows,
-                            uap_err *err)
+static uap_status rows_fill(uap_cost *cost, const cost_stage *stage, int32_t k,
+                            cost_row *scratch, uap_err *err)
 {
+    const cost_kind *kind = &cost->kind[k];
+    cost_rows *rows = &stage->rows[k];
     const uap_layer *layer = &cost->model->layer[kind->layer];
     const size_t n_layouts = (size_t)stage->n_layouts;
     int32_t at = 0, n = 0;
@@ -129,7 +155,7 @@ static uap_status rows_fill(uap_cost *cost, const cost_stage *stage,
         n += length;
         rows->begin[l + 1] = n;
         if (length > 0) {
-            rows->time[l] = cost_time_of(cost, kind, layout);
+            rows->time[l] = cost_time_of(cost, &cost->group[stage->group], k, layout);
         }
     }
     rows->row = uap_arena_alloc(cost->arena, (size_t)n, sizeof *rows->row);
@@ -227,10 +253,10 @@ uap_status cost_stage_fill(uap_cost *cost, cost_stage *stage, uap_err *err)
         goto done;
     }
     for (int32_t k = 0; k < cost->n_kinds; k++) {
-        UAP_TRY(rows_fill(cost, stage, &cost->kind[k], scratch, &stage->rows[k], err));
+        UAP_TRY(rows_fill(cost, stage, k, scratch, err));
     }
     UAP_TRY(name_strategies(cost, stage, err));
-    if (cost_links_failed(cost->links)) {
+    if (cost_links_failed(stage->scope.links)) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory for the links");
         goto done;
     }

@@ -19,6 +19,25 @@ static bool kind_has(const uap_cost *cost, const cost_kind *kind,
     return false;
 }
 
+/* Unlike devices: whether every layer has a strategy on some stage type. Out of memory counts as
+ * no. */
+static bool is_legal_on_types(const uap_cost *cost, int64_t batch)
+{
+    bool legal = true;
+    for (int32_t k = 0; k < cost->n_kinds && legal; k++) {
+        legal = false;
+        for (int32_t i = 0; i < cost->n_stages && !legal; i++) {
+            uap_strategy *strategy = NULL;
+            int32_t n = 0;
+            legal = uap_strategies_list(&cost->stage[i].scope, batch, &strategy, &n,
+                                        NULL) == UAP_OK &&
+                    kind_has(cost, &cost->kind[k], strategy, n);
+            uap_free(strategy);
+        }
+    }
+    return legal;
+}
+
 /* Whether some stage count has a strategy for every layer. Out of memory counts as no. */
 static bool is_legal(const uap_cost *cost, int64_t batch, int64_t devices)
 {
@@ -32,6 +51,7 @@ static bool is_legal(const uap_cost *cost, int64_t batch, int64_t devices)
         int32_t n = 0;
         scope.devices = devices;
         scope.stage_devices = devices / stages[i];
+        scope.is_pipelined = stages[i] > 1;
         legal =
             uap_strategies_list(&scope, batch, &strategy, &n, NULL) == UAP_OK && n > 0;
         for (int32_t k = 0; k < cost->n_kinds && legal; k++) {
@@ -55,7 +75,9 @@ static void look_around(const uap_cost *cost, bool is_batch, int64_t limit,
             if (value < 1 || value > limit) {
                 break;
             }
-            if (is_legal(cost, is_batch ? value : batch, is_batch ? devices : value)) {
+            if (cost->is_mixed ? is_legal_on_types(cost, value)
+                               : is_legal(cost, is_batch ? value : batch,
+                                          is_batch ? devices : value)) {
                 found[side] = value;
             }
         }
@@ -82,8 +104,11 @@ void uap_cost_suggest(const uap_cost *cost, char *text, size_t n)
     int64_t found[2];
     look_around(cost, true, INT32_MAX, found);
     const bool has_batches = say(batches, sizeof batches, "a batch of", found) > 0;
-    look_around(cost, false, uap_cluster_devices(cost->cluster), found);
-    const bool has_devices = say(devices, sizeof devices, "a device count of", found) > 0;
+    bool has_devices = false;
+    if (!cost->is_mixed) { /* of unlike devices any number may be left out already */
+        look_around(cost, false, uap_cluster_devices(cost->cluster), found);
+        has_devices = say(devices, sizeof devices, "a device count of", found) > 0;
+    }
     const bool has_any = has_batches || has_devices;
     (void)snprintf(
         text, n, "no strategy splits a batch of %lld over %lld devices; %s%s%s would do",

@@ -45,9 +45,8 @@ static void cost(const uap_dim_scope *scope, const uap_layer *layer,
     const int32_t tp = strategy->tp;
     const int64_t local = uap_layer_local_params(layer, tp);
     const int64_t tied = uap_layer_local_tied(layer, tp);
-    const bool has_own_copy = scope->stage_devices < scope->devices; /* pp > 1 */
     parts->used = local + tied;
-    parts->owned = local + (has_own_copy ? tied : 0);
+    parts->owned = local + (scope->is_pipelined ? tied : 0);
     parts->work_per_sample += logit_bytes(layer, tp);
     if (tp > 1 && layer->tp_elems > 0.0) {
         const uap_link *link = uap_scope_link(scope, UAP_ALL_REDUCE, tp, 1);

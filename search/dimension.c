@@ -16,7 +16,8 @@ static const uap_dimension *const dimensions[] = {
 
 #define N_DIMENSIONS (sizeof dimensions / sizeof dimensions[0])
 
-/* More strategies of one stage than this are refused; 2^20 take 24 MB. */
+/* More strategies of one stage than this are refused; 2^20 take 24 MB, and an origin of a
+ * mixed cluster counts no further (search/cost_internal.h). */
 #define MAX_STRATEGIES (1 << 20)
 
 /* Megatron-LM's default gradient bucket: max(40e6, 1e6 x data-parallel size) parameters. */

@@ -27,8 +27,9 @@ typedef struct uap_link_cache uap_link_cache;
 typedef struct uap_dim_scope {
     const uap_cluster *cluster;
     uap_link_cache *links;
-    int64_t devices;       /* N */
+    int64_t devices;       /* N; of a mixed cluster those of the stage's group */
     int64_t stage_devices; /* d */
+    bool is_pipelined;     /* pp > 1: another stage may hold the other end of a tie */
     int32_t elem_bytes;    /* e */
     bool tp_across_nodes;
     uint32_t space; /* uap_space bits */

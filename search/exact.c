@@ -73,8 +73,10 @@ static uap_status advance(uap_exact *e, uap_node_pool *pool, uap_err *err)
     uap_node node = uap_pool_pop(pool);
     uap_exact_step outcome = UAP_EXACT_CLOSED;
     const int64_t next = pool->n > 0 ? pool->heap[0].bound : UAP_VALUE_LIMIT;
+    e->at_work = &node;
     const uap_status rc =
         uap_exact_advance(e, &node, uap_exact_reach(&node, next), pool, &outcome, err);
+    e->at_work = NULL;
     if (rc == UAP_OK && outcome == UAP_EXACT_OPEN) {
         return push(e, pool, &node, err);
     }

@@ -32,8 +32,19 @@ static bool is_over(void *context)
            s->e->must_stop(s->e->context);
 }
 
+/* Whether the search had to stop before the segments had their bounds. */
+static bool are_cut_short(const uap_chain_search *s)
+{
+    bool any = s->mix == NULL && s->segments->stopped;
+    for (int32_t t = 0; s->mix != NULL && t < s->mix->n_types; t++) {
+        any = any || s->mix->segments[t]->stopped;
+    }
+    return any;
+}
+
 static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *err)
 {
+    uap_status rc = UAP_OK;
     uap_segments_free(s->segments);
     s->segments = NULL;
     s->reach = target;
@@ -48,32 +59,95 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .stop = is_over,
         .context = s,
         .crew = s->e->crew};
-    return uap_segments_new(s->chain, &needs, &s->segments, err);
+    rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
+                        : uap_segments_new(s->chain, &needs, &s->segments, err);
+    s->has_segments = rc == UAP_OK && !are_cut_short(s);
+    return rc;
+}
+
+/* The relaxation over cuts, of the chain or of unlike stages; both NULL: no plan is within
+ * its target. */
+typedef struct cuts {
+    uap_outer *plain;
+    uap_mix_outer *mixed;
+} cuts;
+
+static bool cuts_exist(const cuts *c)
+{
+    return c->plain != NULL || c->mixed != NULL;
+}
+
+static void cuts_free(cuts *c)
+{
+    uap_outer_free(c->plain);
+    uap_mix_outer_free(c->mixed);
+    *c = (cuts){NULL, NULL};
+}
+
+/* Runs of labels may take so much effort from now on. */
+static void set_effort(const uap_chain_search *s, int64_t effort)
+{
+    if (s->mix != NULL) {
+        s->mix->effort = effort;
+    } else {
+        s->segments->effort = effort;
+    }
+}
+
+static bool *stopped_of(const uap_chain_search *s)
+{
+    return s->mix != NULL ? &s->mix->stopped : &s->segments->stopped;
+}
+
+static int64_t labels_of(const uap_chain_search *s)
+{
+    int64_t labels = s->mix == NULL ? s->segments->labels : 0;
+    for (int32_t t = 0; s->mix != NULL && t < s->mix->n_types; t++) {
+        labels += s->mix->segments[t]->labels;
+    }
+    return labels;
+}
+
+static int64_t bytes_of_one(const uap_segments *s)
+{
+    return (int64_t)uap_arena_bytes(s->arena) +
+           s->point_capacity * (int64_t)sizeof *s->point;
+}
+
+static int64_t bytes_of(const uap_chain_search *s)
+{
+    int64_t bytes = s->mix == NULL ? bytes_of_one(s->segments) : 0;
+    for (int32_t t = 0; s->mix != NULL && t < s->mix->n_types; t++) {
+        bytes += bytes_of_one(s->mix->segments[t]);
+    }
+    return bytes;
 }
 
 /* Raises the node's bound by the relaxation over cuts, with segments bounded anew where the
- * target is out of their reach; *outer is NULL where no plan is within the target, or where the
- * search must stop, then without segments too. */
-static uap_status relax_within(uap_chain_search *s, int64_t target, uap_outer **outer,
+ * target is out of their reach; *outer is empty where no plan is within the target, or where
+ * the search must stop, then without segments too. */
+static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
                                uap_err *err)
 {
     uap_status rc = UAP_OK;
     int64_t bound = INT64_MAX;
     const double before = uap_exact_cpu_s();
-    *outer = NULL;
-    if (s->segments == NULL || target > s->reach) {
+    *outer = (cuts){NULL, NULL};
+    if (!s->has_segments || target > s->reach) {
         UAP_TRY(make_segments(s, target, err));
-        if (s->segments->stopped) {
-            uap_segments_free(s->segments);
-            s->segments = NULL;
+        if (!s->has_segments) {
             goto done;
         }
     }
-    UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, outer, &bound, err));
+    if (s->mix != NULL) {
+        UAP_TRY(uap_mix_relax(s->mix, target, &outer->mixed, &bound, err));
+    } else {
+        UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, &outer->plain, &bound,
+                                err));
+    }
     s->node->bound = uap_max_i64(s->node->bound, bound > target ? target + 1 : bound);
     if (bound > target) {
-        uap_outer_free(*outer);
-        *outer = NULL;
+        cuts_free(outer);
     }
 done:
     s->e->stats.bound_s += uap_exact_cpu_s() - before;
@@ -84,19 +158,49 @@ done:
  * They are fit for use again. */
 static bool was_given_up(uap_chain_search *s)
 {
-    const bool given_up = s->segments != NULL && s->segments->stopped && !is_over(s);
+    const bool given_up = s->has_segments && *stopped_of(s) && !is_over(s);
     if (given_up) {
-        s->segments->stopped = false;
+        *stopped_of(s) = false;
     }
     return given_up;
 }
 
 /* Raises the bounds of segments, within the node's effort. */
-static uap_status tighten(uap_chain_search *s, uap_err *err)
+static uap_status tighten(uap_chain_search *s, bool *is_tightened, uap_err *err)
 {
     const double before = uap_exact_cpu_s();
-    const uap_status rc = uap_segments_tighten(s->segments, err);
+    uap_status rc = UAP_OK;
+    *is_tightened = false;
+    if (s->mix != NULL) {
+        rc = uap_mix_tighten(s->mix, is_tightened, err);
+    } else {
+        rc = uap_segments_tighten(s->segments, err);
+        *is_tightened = s->segments->is_tightened;
+    }
     s->e->stats.bound_s += uap_exact_cpu_s() - before;
+    return rc;
+}
+
+/* The exact sets of segments, and the best way to cut. */
+static uap_status solve(uap_chain_search *s, const cuts *outer, bool *found, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (s->mix != NULL) {
+        UAP_TRY(uap_mix_solve(s->mix, err));
+        if (!s->mix->stopped) {
+            UAP_TRY(uap_mix_exact(outer->mixed, &s->value, &s->choice, found, err));
+        }
+        goto done;
+    }
+    if (!uap_segments_mark_idle(&s->segments, 1)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
+        goto done;
+    }
+    UAP_TRY(uap_segments_solve(s->segments, err));
+    if (!s->segments->stopped) {
+        UAP_TRY(uap_outer_exact(outer->plain, &s->value, &s->choice, found, err));
+    }
+done:
     return rc;
 }
 
@@ -106,39 +210,35 @@ static uap_status search_within(uap_chain_search *s, int64_t target, bool *found
                                 uap_err *err)
 {
     uap_search_stats *stats = &s->e->stats;
-    uap_outer *outer = NULL;
+    cuts outer = {NULL, NULL};
     uap_status rc = UAP_OK;
     *found = false;
     UAP_TRY(relax_within(s, target, &outer, err));
-    if (outer != NULL) {
-        s->segments->effort = s->node->effort;
+    if (cuts_exist(&outer)) {
+        set_effort(s, s->node->effort);
     }
-    if (outer != NULL && s->in->pp > 1) {
-        UAP_TRY(tighten(s, err));
-        if (s->segments->is_tightened && !s->segments->stopped) {
-            uap_outer_free(outer);
+    if (cuts_exist(&outer) && s->in->pp > 1) {
+        bool is_tightened = false;
+        UAP_TRY(tighten(s, &is_tightened, err));
+        if (is_tightened && !*stopped_of(s)) {
+            cuts_free(&outer);
             UAP_TRY(relax_within(s, target, &outer, err));
         }
     }
-    if (outer == NULL || s->segments->stopped) {
+    if (!cuts_exist(&outer) || *stopped_of(s)) {
         goto done;
     }
     const double before = uap_exact_cpu_s();
-    const int64_t labels = s->segments->labels;
-    UAP_TRY(uap_segments_solve(s->segments, err));
-    stats->labels += s->segments->labels - labels;
-    if (!s->segments->stopped) {
-        UAP_TRY(uap_outer_exact(outer, &s->value, &s->choice, found, err));
-        if (!*found) {
-            s->node->bound = uap_max_i64(s->node->bound, target + 1);
-        }
+    const int64_t labels = labels_of(s);
+    UAP_TRY(solve(s, &outer, found, err));
+    stats->labels += labels_of(s) - labels;
+    if (!*found && !*stopped_of(s)) {
+        s->node->bound = uap_max_i64(s->node->bound, target + 1);
     }
     stats->label_s += uap_exact_cpu_s() - before;
-    stats->peak_bytes =
-        uap_max_i64(stats->peak_bytes, (int64_t)uap_arena_bytes(s->segments->arena) +
-                                           s->segments->point_capacity * 24);
+    stats->peak_bytes = uap_max_i64(stats->peak_bytes, bytes_of(s));
 done:
-    uap_outer_free(outer);
+    cuts_free(&outer);
     return rc;
 }
 
@@ -155,26 +255,27 @@ static int64_t above(int64_t bound, double share, int64_t most)
 static uap_status find_relaxation(uap_chain_search *s, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_outer *outer = NULL;
+    cuts outer = {NULL, NULL};
     uap_node *node = s->node;
+    bool is_tightened = false;
     node->reach = node->reach > 0 ? node->reach : FIRST_REACH;
-    while (outer == NULL && !is_over(s)) {
+    while (!cuts_exist(&outer) && !is_over(s)) {
         const int64_t target =
             above(node->bound, node->reach, uap_exact_cutoff(s->e, node->config));
         UAP_TRY(relax_within(s, target, &outer, err));
-        if (s->segments == NULL) {
+        if (!s->has_segments) {
             break;
         }
-        if (outer != NULL && s->in->pp == 1) {
-            s->segments->effort = INT64_MAX;
-            UAP_TRY(tighten(s, err));
-            uap_outer_free(outer);
+        if (cuts_exist(&outer) && s->in->pp == 1) {
+            set_effort(s, INT64_MAX);
+            UAP_TRY(tighten(s, &is_tightened, err));
+            cuts_free(&outer);
             UAP_TRY(relax_within(s, target, &outer, err));
         }
-        node->reach = outer != NULL ? FIRST_REACH : node->reach * REACH_FACTOR;
+        node->reach = cuts_exist(&outer) ? FIRST_REACH : node->reach * REACH_FACTOR;
     }
 done:
-    uap_outer_free(outer);
+    cuts_free(&outer);
     return rc;
 }
 
@@ -184,11 +285,20 @@ uap_status uap_chain_search_begin(uap_chain_search *s, uap_exact *e, uap_node *n
     *s = (uap_chain_search){.e = e, .node = node, .in = e->instance[node->config]};
     uap_status rc = UAP_OK;
     const uap_restriction *restriction = node->n_layers > 0 ? &node->restriction : NULL;
-    UAP_TRY(uap_chain_build(s->in, restriction, &s->chain, err));
-    if (s->chain == NULL) {
+    if (s->in->n_types > 0) {
+        UAP_TRY(uap_mix_new(s->in, restriction, &s->mix, err));
+    } else {
+        UAP_TRY(uap_chain_build(s->in, restriction, &s->chain, err));
+    }
+    if (uap_chain_search_is_empty(s)) {
         goto done;
     }
-    UAP_TRY(uap_pipeline_init(&s->pipeline, s->chain, err));
+    if (s->mix != NULL) {
+        int64_t bound = 0; /* for its prices */
+        UAP_TRY(uap_mix_bound(s->mix, UAP_MIX_ROUNDS, INT64_MAX, &bound, err));
+    } else {
+        UAP_TRY(uap_pipeline_init(&s->pipeline, s->chain, err));
+    }
     if (!uap_choice_init(&s->choice, s->in->pp, s->in->n_layers)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
     }
@@ -202,6 +312,7 @@ void uap_chain_search_end(uap_chain_search *s)
     uap_pipeline_free(&s->pipeline);
     uap_choice_free(&s->choice);
     uap_chain_free(s->chain);
+    uap_mix_free(s->mix);
     *s = (uap_chain_search){0};
 }
 
@@ -237,20 +348,22 @@ uap_status uap_chain_search_at(uap_chain_search *s, int64_t target, bool *found,
                                uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_outer *outer = NULL;
+    cuts outer = {NULL, NULL};
+    bool is_tightened = false;
     s->most = target;
     s->node->effort = INT64_MAX;
     *found = false;
     if (s->in->pp == 1) {
         UAP_TRY(relax_within(s, target, &outer, err));
-        if (outer == NULL) {
+        if (!cuts_exist(&outer)) {
             goto done;
         }
-        s->segments->effort = INT64_MAX;
-        UAP_TRY(tighten(s, err));
+        set_effort(s, INT64_MAX);
+        UAP_TRY(tighten(s, &is_tightened, err));
+        cuts_free(&outer);
     }
     UAP_TRY(search_within(s, target, found, err));
 done:
-    uap_outer_free(outer);
+    cuts_free(&outer);
     return rc;
 }

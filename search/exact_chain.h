@@ -3,6 +3,7 @@
 #define UAP_SEARCH_EXACT_CHAIN_H
 
 #include "search/exact_node.h"
+#include "search/mix.h"
 #include "search/outer.h"
 
 #ifdef __cplusplus
@@ -13,13 +14,15 @@ typedef struct uap_chain_search {
     uap_exact *e;
     uap_node *node;
     const uap_instance *in;
-    uap_chain *chain; /* NULL: the restriction leaves some layer no strategy */
+    uap_chain *chain; /* NULL where stages are of unlike types; they have */
+    uap_mix *mix;     /* this. Both NULL: a layer is left without a strategy */
     uap_pipeline pipeline;
-    uap_segments *segments;
-    int64_t most;      /* the node's bound need not rise above it */
-    int64_t reach;     /* the segments are bounded for targets up to this */
-    uap_choice choice; /* the plan found, of the chain */
-    int64_t value;     /* what it costs there */
+    uap_segments *segments; /* of the chain */
+    bool has_segments;      /* either's are made */
+    int64_t most;           /* the node's bound need not rise above it */
+    int64_t reach;          /* the segments are bounded for targets up to this */
+    uap_choice choice;      /* the plan found, of the chain */
+    int64_t value;          /* what it costs there */
 } uap_chain_search;
 
 /* The chain of a node whose instance is there. Ended with uap_chain_search_end, also after
@@ -27,6 +30,11 @@ typedef struct uap_chain_search {
 UAP_NODISCARD uap_status uap_chain_search_begin(uap_chain_search *s, uap_exact *e,
                                                 uap_node *node, uap_err *err);
 void uap_chain_search_end(uap_chain_search *s);
+
+static inline bool uap_chain_search_is_empty(const uap_chain_search *s)
+{
+    return s->chain == NULL && s->mix == NULL;
+}
 
 /* Searches within targets that grow from the node's bound up to `most`, until *found, the
  * chain's best plan, or until the bound is above. Errors: NO_MEMORY, INTERNAL. */

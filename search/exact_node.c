@@ -64,10 +64,6 @@ uap_status uap_exact_need(uap_exact *e, int32_t config, uap_err *err)
         rc = e->source->build(e->source->context, config, &e->instance[config], err);
         e->stats.build_s += uap_exact_cpu_s() - before;
     }
-    if (rc == UAP_OK && e->instance[config] != NULL && e->instance[config]->n_types > 0) {
-        rc = UAP_FAIL(err, UNSUPPORTED,
-                      "found stage types, which the exact engine does not know");
-    }
     return rc;
 }
 
@@ -137,21 +133,30 @@ static uap_status bound_node(uap_exact *e, uap_node *node, uap_err *err)
 {
     const uap_restriction *restriction = node->n_layers > 0 ? &node->restriction : NULL;
     uap_chain *chain = NULL;
+    uap_mix *mix = NULL;
     uap_pipeline pipeline = {0};
     uap_status rc = UAP_OK;
     const double before = uap_exact_cpu_s();
-    UAP_TRY(uap_chain_build(e->instance[node->config], restriction, &chain, err));
-    if (chain == NULL) {
+    const uap_instance *in = e->instance[node->config];
+    const int64_t cutoff = uap_exact_cutoff(e, node->config);
+    if (in->n_types > 0) {
+        UAP_TRY(uap_mix_new(in, restriction, &mix, err));
+    } else {
+        UAP_TRY(uap_chain_build(in, restriction, &chain, err));
+    }
+    if (mix != NULL) {
+        UAP_TRY(uap_mix_bound(mix, UAP_MIX_ROUNDS, cutoff, &node->bound, err));
+    } else if (chain == NULL) {
         node->bound = INT64_MAX;
     } else {
         UAP_TRY(uap_pipeline_init(&pipeline, chain, err));
-        UAP_TRY(uap_chain_bound(&pipeline, BOUND_ROUNDS,
-                                uap_exact_cutoff(e, node->config), &node->bound, err));
+        UAP_TRY(uap_chain_bound(&pipeline, BOUND_ROUNDS, cutoff, &node->bound, err));
     }
     node->is_bounded = true;
 done:
     uap_pipeline_free(&pipeline);
     uap_chain_free(chain);
+    uap_mix_free(mix);
     e->stats.fix_s += uap_exact_cpu_s() - before;
     return rc;
 }
@@ -242,7 +247,7 @@ static uap_status visit(uap_exact *e, uap_node *node, int64_t most,
     bool found = false;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_chain_search_begin(&s, e, node, err));
-    if (s.chain == NULL) {
+    if (uap_chain_search_is_empty(&s)) {
         goto done;
     }
     e->stats.solved += node->is_searched ? 0 : 1;
@@ -325,7 +330,7 @@ static uap_status look_for_plan(uap_exact *e, uap_node *node, uap_node_pool *poo
     uap_status rc = UAP_OK;
     bool found = false;
     UAP_TRY(uap_chain_search_begin(&s, e, node, err));
-    if (s.chain != NULL) {
+    if (!uap_chain_search_is_empty(&s)) {
         UAP_TRY(uap_chain_search_at(&s, result->value, &found, err));
     }
     if (found) {

@@ -36,6 +36,7 @@ typedef struct uap_exact {
     int32_t config;          /* its configuration, -1 without a plan */
     uap_instance **instance; /* [n] made on demand, kept while `users` */
     int32_t *users;          /* [n] open nodes of each configuration here */
+    const uap_node *at_work; /* of uap_exact_drain, as far as it has come, or NULL */
     uap_search_stats stats;
 } uap_exact;
 

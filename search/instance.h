@@ -158,7 +158,8 @@ static inline int64_t uap_typed_cap(const uap_instance *instance, int32_t stage,
                                     int32_t type)
 {
     const int64_t cap = instance->cap[stage];
-    const bool less = instance->n_types > 0 && instance->type[type].cap < cap;
+    const bool less =
+        type >= 0 && type < instance->n_types && instance->type[type].cap < cap;
     return less ? instance->type[type].cap : cap;
 }
 

@@ -411,24 +411,21 @@ static bool prefix_pass(uap_outer *o)
 
 /* --- Set-up ---------------------------------------------------------------------------- */
 
-static void set_terms(uap_outer *o)
+uap_stage_terms uap_stage_terms_of(const uap_pipeline *pipeline, int32_t i)
 {
-    const uap_instance *in = o->chain->instance;
-    const bool round_trips = o->pipeline->round_trips;
-    for (int32_t i = 0; i < o->chain->pp; i++) {
-        uap_stage_terms *t = &o->terms[i];
-        const int64_t k = uap_min_i64(in->inflight[i], o->c);
-        *t =
-            (uap_stage_terms){.kappa = o->pipeline->kappa[i], .round_trips = round_trips};
-        if (round_trips && o->c > k) {
-            const int64_t most = 1 + (o->c - 1) / k;
-            t->n_rounds = 2;
-            t->rounds[0] = 2;
-            t->rest[0] = (double)(o->c - 1 - k);
-            t->rounds[1] = (double)most;
-            t->rest[1] = (double)(o->c - 1 - (most - 1) * k);
-        }
+    const int64_t c = pipeline->chain->c;
+    const int64_t k = uap_min_i64(pipeline->chain->instance->inflight[i], c);
+    uap_stage_terms t = {.kappa = pipeline->kappa[i],
+                         .round_trips = pipeline->round_trips};
+    if (t.round_trips && c > k) {
+        const int64_t most = 1 + (c - 1) / k;
+        t.n_rounds = 2;
+        t.rounds[0] = 2;
+        t.rest[0] = (double)(c - 1 - k);
+        t.rounds[1] = (double)most;
+        t.rest[1] = (double)(c - 1 - (most - 1) * k);
     }
+    return t;
 }
 
 static bool alloc_outer(uap_outer *o)
@@ -486,7 +483,9 @@ uap_status uap_outer_bound(const uap_pipeline *pipeline, uap_segments *segments,
         possible = possible && o->lo[i] <= o->hi[i];
     }
     if (ok && possible) {
-        set_terms(o);
+        for (int32_t i = 0; i < o->chain->pp; i++) {
+            o->terms[i] = uap_stage_terms_of(pipeline, i);
+        }
         least_before(o);
         ok = suffix_pass(o, &least);
         if (ok && !isinf(least)) {

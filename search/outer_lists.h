@@ -24,6 +24,8 @@ typedef struct uap_stage_terms {
     double rounds[2], rest[2]; /* r and c-1-(r-1)k of the two round-trip terms */
 } uap_stage_terms;
 
+uap_stage_terms uap_stage_terms_of(const uap_pipeline *pipeline, int32_t i);
+
 typedef struct uap_cell_bounds {
     double p, s, alone;
     double round; /* value of the most round trips, 0: none */

@@ -158,7 +158,7 @@ static bool make_classes(uap_segments *s, const uap_segment_needs *needs)
     for (int32_t i = 0; i < chain->pp; i++) {
         int32_t j = 0;
         while (j < s->n_classes &&
-               (s->cls[j].inflight != in->inflight[i] || s->cls[j].cap != in->cap[i] ||
+               (s->cls[j].inflight != in->inflight[i] || s->cls[j].cap != chain->cap[i] ||
                 s->cls[j].split != needs->split[i] || s->cls[j].grad != needs->grad[i])) {
             j++;
         }
@@ -169,7 +169,7 @@ static bool make_classes(uap_segments *s, const uap_segment_needs *needs)
         s->n_classes++;
         uap_stage_class *cls = &s->cls[j];
         *cls = (uap_stage_class){.inflight = in->inflight[i],
-                                 .cap = in->cap[i],
+                                 .cap = chain->cap[i],
                                  .split = needs->split[i],
                                  .grad = needs->grad[i],
                                  .scalar = needs->scalar,
@@ -207,17 +207,15 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
         uap_free(memory);
         return false;
     }
-    double total = 0;
     for (int32_t u = 0; u < n_layers; u++) {
         const uap_kind *kind = uap_kind_of(chain, u);
         const uap_row_view *row = &cls->row[chain->kind_of[u]];
         time[u] = kind->min_time;
-        memory[u] = least_of(row->m, kind->n);
-        total += (double)time[u];
+        memory[u] = kind->n == 0 ? 0 : least_of(row->m, kind->n);
     }
     /* One micro-batch waits for no stage: any length will do where the chain is in time. */
     const bool limited = chain->pp > 1 && kappa > 0;
-    const double spare = limited ? ((double)target - total) / kappa : 0;
+    const double spare = limited ? ((double)target - chain->least.time) / kappa : 0;
     const int32_t most = n_layers - chain->pp + 1;
     cls->p_limit = limited ? spare * (1 + RELATIVE_MARGIN) + 1 : HUGE_VAL;
     cls->n_max = 0;
@@ -228,6 +226,10 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
     for (int32_t b = 0; b < n_layers; b++) {
         t += (double)time[b];
         m += (double)memory[b];
+        if (uap_kind_of(chain, b)->n == 0) { /* no stage of this type holds the layer */
+            t = m = 0;
+            a = b + 1;
+        }
         while (a <= b && (b - a + 1 > most || m > (double)cls->cap || t > cls->p_limit)) {
             t -= (double)time[a];
             m -= (double)memory[a];
@@ -240,19 +242,30 @@ static bool limit_length(uap_segments *s, uap_stage_class *cls, double kappa,
     return true;
 }
 
+/* The longest segment of stage i in any of the segments. */
+static int64_t longest_at(uap_segments *const *all, int32_t n, int32_t i)
+{
+    int32_t longest = 0;
+    for (int32_t j = 0; j < n; j++) {
+        longest = uap_max_i32(longest, all[j]->cls[all[j]->class_of[i]].n_max);
+    }
+    return longest;
+}
+
 /* Starts of stage i lie in lo..hi: what the stages before can cover at most, and what the
  * stages from i on must cover. */
-static void limit_starts(uap_segments *s)
+static void limit_starts(uap_segments *s, uap_segments *const *all, int32_t n)
 {
     const uap_chain *chain = s->chain;
     const int32_t pp = chain->pp;
     int64_t reach = 0;
     int64_t rest = 0;
     for (int32_t i = 0; i < pp; i++) {
-        rest += s->cls[s->class_of[i]].n_max;
+        rest += longest_at(all, n, i);
     }
     for (int32_t i = 0; i < pp; i++) {
         uap_stage_class *cls = &s->cls[s->class_of[i]];
+        const int64_t most = longest_at(all, n, i);
         const int64_t hi = i == 0 ? 0 : uap_min_i64(reach, chain->n_layers - (pp - i));
         const int64_t lo = i == 0 ? 0 : uap_max_i64(i, chain->n_layers - rest);
         s->lo[i] = (int32_t)lo;
@@ -261,8 +274,8 @@ static void limit_starts(uap_segments *s)
             cls->lo = (int32_t)uap_min_i64(cls->lo, lo);
             cls->hi = (int32_t)uap_max_i64(cls->hi, hi);
         }
-        reach += cls->n_max;
-        rest -= cls->n_max;
+        reach += most;
+        rest -= most;
     }
 }
 
@@ -282,7 +295,9 @@ static double memory_at(const uap_segments *s, const uap_stage_class *cls,
         const uap_kind *kind = uap_kind_of(chain, u);
         const uap_row_view *row = &cls->row[chain->kind_of[u]];
         for (int32_t y = 0; y < kind->n_out; y++) {
-            out_cost[y] = HUGE_VAL;
+            /* A layer without rows is left out. */
+            out_cost[y] = kind->n > 0 ? HUGE_VAL : in_cost[0];
+            out_memory[y] = kind->n > 0 ? 0 : in_memory[0];
         }
         for (int32_t k = 0; k < kind->n; k++) {
             const int32_t y = kind->out[k];
@@ -453,6 +468,11 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
     if (group->n_len > chain->n_layers - start) {
         group->n_len = chain->n_layers - start;
     }
+    for (int32_t l = 0; l < group->n_len; l++) {
+        if (uap_kind_of(chain, start + l)->n == 0) {
+            group->n_len = l;
+        }
+    }
     group->offset = uap_arena_alloc(s->arena, (size_t)group->n_len + 1, sizeof(int32_t));
     if (group->offset == NULL) {
         return false;
@@ -510,8 +530,7 @@ static bool make_groups(uap_segments *s)
     return true;
 }
 
-/* Everything but the bounds. */
-static bool build_all(uap_segments *s, const uap_segment_needs *needs)
+static bool begin(uap_segments *s, const uap_segment_needs *needs)
 {
     if (!make_classes(s, needs)) {
         return false;
@@ -529,12 +548,11 @@ static bool build_all(uap_segments *s, const uap_segment_needs *needs)
             return false;
         }
     }
-    limit_starts(s);
-    return make_groups(s);
+    return true;
 }
 
-uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *needs,
-                            uap_segments **out, uap_err *err)
+uap_status uap_segments_begin(const uap_chain *chain, const uap_segment_needs *needs,
+                              uap_segments **out, uap_err *err)
 {
     *out = NULL;
     uap_arena *arena = uap_arena_new();
@@ -552,18 +570,41 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     s->rough_work = needs->rough_work == 0 ? ROUGH_WORK : needs->rough_work;
     s->is_round_trip = needs->round_trips;
     s->halves_in_order = halves_in_order(chain);
-    if (!build_all(s, needs)) {
+    if (!begin(s, needs)) {
         uap_segments_free(s);
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
     }
-    const uap_status rc = uap_segments_bound(s, err);
-    if (rc != UAP_OK) {
-        uap_segments_free(s);
-        return rc;
-    }
-    s->peak_bytes = uap_arena_bytes(arena);
     *out = s;
     return UAP_OK;
+}
+
+uap_status uap_segments_finish(uap_segments *const *all, int32_t n, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    for (int32_t j = 0; j < n; j++) {
+        limit_starts(all[j], all, n);
+        if (!make_groups(all[j])) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+        }
+        UAP_TRY(uap_segments_bound(all[j], err));
+        all[j]->peak_bytes = uap_arena_bytes(all[j]->arena);
+    }
+done:
+    return rc;
+}
+
+uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *needs,
+                            uap_segments **out, uap_err *err)
+{
+    uap_status rc = uap_segments_begin(chain, needs, out, err);
+    if (rc == UAP_OK) {
+        rc = uap_segments_finish(out, 1, err);
+    }
+    if (rc != UAP_OK) {
+        uap_segments_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 /* A label looked at costs some ten steps. */

@@ -188,6 +188,16 @@ typedef struct uap_segment_needs {
 UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
                                           const uap_segment_needs *needs,
                                           uap_segments **out, uap_err *err);
+
+/* The same in two parts, for stages of n types: first the classes of each type with their
+ * longest segments, then, of all together, starts, groups and bounds. Errors: NO_MEMORY;
+ * what was begun is the caller's to free. */
+UAP_NODISCARD uap_status uap_segments_begin(const uap_chain *chain,
+                                            const uap_segment_needs *needs,
+                                            uap_segments **out, uap_err *err);
+UAP_NODISCARD uap_status uap_segments_finish(uap_segments *const *all, int32_t n,
+                                             uap_err *err);
+
 void uap_segments_free(uap_segments *segments); /* NULL is legal */
 
 /* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. Errors as
@@ -213,9 +223,10 @@ static inline bool uap_blocks_go_on(const uap_chain *chain, int32_t u)
  * was raised. Errors: NO_MEMORY, those of the crew. */
 UAP_NODISCARD uap_status uap_segments_tighten(uap_segments *segments, uap_err *err);
 
-/* Sets no_grad and no_forward of all groups for plans that use segments with a budget only;
- * uap_segments_solve calls it. False when out of memory. */
-bool uap_segments_mark_idle(uap_segments *segments);
+/* Sets no_grad and no_forward of all groups for plans that use segments with a budget only,
+ * those of n stage types together (n = 1: all stages are alike); before uap_segments_solve.
+ * False when out of memory. */
+bool uap_segments_mark_idle(uap_segments *const *all, int32_t n);
 
 /* Works out the exact Pareto sets of every cell with a budget. A label survives only where
  * it can still reach a wanted end within that end's budget. Once

@@ -194,17 +194,6 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
     }
 }
 
-/* Steps of the sweeps of one functional and band, some per cell and some per link. */
-static int64_t sweep_steps(const uap_segments *s, const uap_group *group, int32_t n_len)
-{
-    int64_t steps = 0;
-    for (int32_t l = 0; l < n_len; l++) {
-        const uap_kind *kind = uap_kind_of(s->chain, group->start + l);
-        steps += 2 * (int64_t)kind->n + (int64_t)kind->n_in * kind->n_out / 16;
-    }
-    return steps * s->cls[group->class_index].n_multipliers;
-}
-
 /* All multipliers of one measure within one band; lengths shrink as they prove too long. */
 static bool sweep_band(bound_sweep *b, int32_t cells)
 {
@@ -223,9 +212,21 @@ static bool sweep_band(bound_sweep *b, int32_t cells)
     return true;
 }
 
+/* Steps of the sweeps of one functional and band, some per cell and some per link. */
+static int64_t band_steps(const uap_segments *s, const uap_group *group, int32_t n_len)
+{
+    int64_t steps = 0;
+    for (int32_t l = 0; l < n_len; l++) {
+        const uap_kind *kind = uap_kind_of(s->chain, group->start + l);
+        steps += 4 * (int64_t)kind->n_out + (int64_t)kind->n_in * kind->n_out / 8;
+    }
+    return steps * s->cls[group->class_index].n_multipliers;
+}
+
 /* All bounds from one start class: the least over bands of the best over multipliers. Cells
  * that are too long for any plan within the target are out of all measures.
- * scratch: 2 x widest class set + cells; late: cells. False when out of memory. */
+ * scratch: 2 x widest class set + cells; late: cells. Incomplete once s->stopped is set. False
+ * when out of memory. */
 static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
                         uap_price_table *table, double *scratch, bool *late)
 {
@@ -260,7 +261,7 @@ static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
                 const double v = late[i] ? HUGE_VAL : b.best[i];
                 bound[i] = v < bound[i] ? v : bound[i];
             }
-            if (uap_segments_breathe(s, sweep_steps(s, group, b.n_len))) {
+            if (uap_segments_breathe(s, band_steps(s, group, b.n_len))) {
                 return true;
             }
         }
@@ -270,17 +271,17 @@ static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
 
 /* ---- All starts, as a job ---- */
 
-typedef struct bound_start_task {
+typedef struct start_task {
     int32_t group, x;
-} bound_start_task;
+} start_task;
 
 typedef struct bound_job {
     uap_segments *s;
-    bound_start_task *task;
-    uap_price_table *table; /* of the class at hand, or NULL */
-    double *scratch;        /* 2 x widest class set + most cells */
-    bool *late;             /* [most cells] */
-    int64_t *integers;      /* 2 x widest class set */
+    start_task *task;
+    uap_price_table **table; /* [n_classes] made when first needed */
+    double *scratch;         /* 2 x widest class set + most cells */
+    int64_t *integers;       /* 2 x widest class set */
+    bool *late;              /* [most cells] */
 } bound_job;
 
 /* The result: of each functional how many cells up to the last that fits, and their
@@ -304,23 +305,26 @@ static bool put_bounds(const uap_group *group, int32_t x, uap_bytes *out)
 static uap_status run_start(void *self, int32_t task, uap_bytes *out, bool *stop,
                             uap_err *err)
 {
-    bound_job *job = self;
-    const bound_start_task *t = &job->task[task];
+    const bound_job *job = self;
+    const start_task *t = &job->task[task];
     uap_segments *s = job->s;
     uap_group *group = &s->group[t->group];
-    bool ok = uap_price_table_for(s, group->class_index, &job->table) &&
-              bound_start(s, group, t->x, job->table, job->scratch, job->late);
-    sweep_memory(s, group, t->x, job->integers, job->integers + s->chain->width);
+    uap_price_table **table = &job->table[group->class_index];
+    const bool ok = uap_price_table_for(s, group->class_index, table) &&
+                    bound_start(s, group, t->x, *table, job->scratch, job->late);
+    if (ok) {
+        sweep_memory(s, group, t->x, job->integers, job->integers + s->chain->width);
+    }
     *stop = s->stopped;
-    ok = ok && put_bounds(group, t->x, out);
-    return ok ? UAP_OK
-              : UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+    return ok && put_bounds(group, t->x, out)
+               ? UAP_OK
+               : UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
 }
 
 static uap_status apply_start(void *self, int32_t task, const char *result, uap_err *err)
 {
     const bound_job *job = self;
-    const bound_start_task *t = &job->task[task];
+    const start_task *t = &job->task[task];
     uap_group *group = &job->s->group[t->group];
     (void)err;
     for (int32_t f = 0; f < group->n_functionals; f++) {
@@ -335,16 +339,14 @@ static uap_status apply_start(void *self, int32_t task, const char *result, uap_
     return UAP_OK;
 }
 
-static int32_t list_starts(const uap_segments *s, bound_start_task *task, int32_t *cells)
+/* How many starts there are; lists them where `task` is not NULL. */
+static int32_t list_starts(const uap_segments *s, start_task *task)
 {
     int32_t n = 0;
-    *cells = 0;
     for (int32_t i = 0; i < s->n_groups; i++) {
-        const uap_group *group = &s->group[i];
-        *cells = uap_max_i32(*cells, group->cells);
-        for (int32_t x = 0; x < group->n_in; x++) {
+        for (int32_t x = 0; x < s->group[i].n_in; x++) {
             if (task != NULL) {
-                task[n] = (bound_start_task){i, x};
+                task[n] = (start_task){i, x};
             }
             n++;
         }
@@ -352,47 +354,66 @@ static int32_t list_starts(const uap_segments *s, bound_start_task *task, int32_
     return n;
 }
 
-/* Steps that all sweeps take together, lengths that turn out too slow included. */
+/* Steps of all sweeps together, lengths that turn out too long included: an eighth. */
 static int64_t all_steps(const uap_segments *s)
 {
     int64_t steps = 0;
     for (int32_t i = 0; i < s->n_groups; i++) {
         const uap_group *group = &s->group[i];
-        const uap_stage_class *cls = &s->cls[group->class_index];
-        steps += (int64_t)group->n_in * group->n_functionals * cls->n_bands *
-                 sweep_steps(s, group, group->n_len);
+        steps += (int64_t)group->n_in * group->n_functionals *
+                 s->cls[group->class_index].n_bands * band_steps(s, group, group->n_len);
     }
-    return steps;
+    return steps / 8;
+}
+
+static bool begin_job(bound_job *job, uap_segments *s)
+{
+    const size_t width = (size_t)s->chain->width;
+    size_t cells = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        const size_t own = (size_t)s->group[i].cells;
+        cells = own > cells ? own : cells;
+    }
+    *job = (bound_job){.s = s};
+    job->task = uap_calloc((size_t)list_starts(s, NULL), sizeof *job->task);
+    job->table = uap_calloc((size_t)s->n_classes, sizeof(uap_price_table *));
+    job->scratch = uap_calloc(2 * width + cells, sizeof *job->scratch);
+    job->integers = uap_calloc(2 * width, sizeof *job->integers);
+    job->late = uap_calloc(cells, sizeof *job->late);
+    return job->task != NULL && job->table != NULL && job->scratch != NULL &&
+           job->integers != NULL && job->late != NULL;
+}
+
+static void end_job(bound_job *job)
+{
+    for (int32_t j = 0; job->table != NULL && j < job->s->n_classes; j++) {
+        uap_price_table_free(job->table[j]);
+    }
+    uap_free((void *)job->table);
+    uap_free(job->task);
+    uap_free(job->scratch);
+    uap_free(job->integers);
+    uap_free(job->late);
 }
 
 uap_status uap_segments_bound(uap_segments *s, uap_err *err)
 {
-    const size_t width = (size_t)s->chain->width;
-    int32_t cells = 0;
-    const int32_t n = list_starts(s, NULL, &cells);
-    bound_job job = {.s = s,
-                     .task = uap_calloc((size_t)n, sizeof *job.task),
-                     .scratch = uap_calloc(2 * width + (size_t)cells, sizeof(double)),
-                     .late = uap_calloc((size_t)cells, sizeof(bool)),
-                     .integers = uap_calloc(2 * width, sizeof(int64_t))};
+    bound_job job;
+    bool stopped = false;
     uap_status rc = UAP_OK;
-    if (job.task == NULL || job.scratch == NULL || job.late == NULL ||
-        job.integers == NULL) {
+    if (!begin_job(&job, s)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
         goto done;
     }
     const uap_crew_job all = {.self = &job,
-                              .n = list_starts(s, job.task, &cells),
+                              .n = list_starts(s, job.task),
                               .work = all_steps(s),
                               .effort = INT64_MAX,
                               .run = run_start,
                               .apply = apply_start};
-    UAP_TRY(uap_crew_do(s->crew, &all, &s->stopped, err));
+    UAP_TRY(uap_crew_do(s->crew, &all, &stopped, err));
+    s->stopped = stopped;
 done:
-    uap_free(job.task);
-    uap_price_table_free(job.table);
-    uap_free(job.scratch);
-    uap_free(job.late);
-    uap_free(job.integers);
+    end_job(&job);
     return rc;
 }

@@ -36,24 +36,20 @@ static bool grad_is_idle(const uap_chain *chain, int32_t start, int32_t n)
     if (chain->instance->objective == UAP_OBJECTIVE_SIMPLE || start == 0) {
         return false;
     }
-    double later = (double)uap_kind_of(chain, 0)->min_grad;
+    double later = (double)chain->least.first_grad;
     double grad = 0;
     for (int32_t u = 0; u < start; u++) {
-        later += (double)uap_kind_of(chain, u)->min_bwd;
+        later += (double)chain->least.min_bwd[u];
     }
     for (int32_t u = start; u < start + n && u < chain->n_layers; u++) {
-        grad += (double)uap_kind_of(chain, u)->max_grad;
+        grad += (double)chain->least.max_grad[u];
     }
     return grad <= later;
 }
 
-/* The wanted segments, seen from the layers and from the groups. */
-typedef struct wanted_segments {
-    int32_t *longest; /* [L] that starts there, 0: none */
-    int32_t *next; /* [groups] least layer that a stage behind one of its own starts at */
-} wanted_segments;
-
-static void find_wanted(const uap_segments *s, wanted_segments *wanted)
+/* Raises longest[L], the longest wanted segment that starts at each layer (0: none), and sets
+ * next[groups], the least layer that a stage behind one of the group's own starts at. */
+static void find_wanted(const uap_segments *s, int32_t *longest, int32_t *next)
 {
     for (int32_t j = 0; j < s->n_classes; j++) {
         const uap_stage_class *cls = &s->cls[j];
@@ -64,35 +60,57 @@ static void find_wanted(const uap_segments *s, wanted_segments *wanted)
             }
             int32_t shortest = 0;
             const int32_t most = longest_wanted(&s->group[i], &shortest);
-            wanted->longest[a] = uap_max_i32(wanted->longest[a], most);
-            wanted->next[i] = wanted->next[i] == 0 ? a + shortest : wanted->next[i];
+            longest[a] = uap_max_i32(longest[a], most);
+            next[i] = next[i] == 0 ? a + shortest : next[i];
         }
     }
 }
 
-bool uap_segments_mark_idle(uap_segments *s)
+/* Sets the marks of one of the segments; idle: [L + 1] no g from there on decides. */
+static bool mark(uap_segments *s, const int32_t *longest, const bool *idle)
 {
-    const int32_t n_layers = s->chain->n_layers;
-    bool *idle = uap_calloc((size_t)n_layers + 1, sizeof *idle); /* from here on */
-    wanted_segments wanted = {
-        .longest = uap_calloc((size_t)n_layers, sizeof *wanted.longest),
-        .next = uap_calloc((size_t)s->n_groups, sizeof *wanted.next)};
-    const bool ok = idle != NULL && wanted.longest != NULL && wanted.next != NULL;
+    int32_t *next = uap_calloc((size_t)s->n_groups, sizeof *next);
+    int32_t *scratch = uap_calloc((size_t)s->chain->n_layers, sizeof *scratch);
+    const bool ok = next != NULL && scratch != NULL;
     if (ok) {
-        find_wanted(s, &wanted);
-        idle[n_layers] = true;
-    }
-    for (int32_t u = n_layers - 1; ok && u >= 0; u--) {
-        idle[u] = idle[u + 1] && grad_is_idle(s->chain, u, wanted.longest[u]);
+        find_wanted(s, scratch, next);
     }
     for (int32_t i = 0; ok && i < s->n_groups; i++) {
         uap_group *group = &s->group[i];
         const int32_t start = group->start;
-        group->no_grad = grad_is_idle(s->chain, start, wanted.longest[start]);
-        group->no_forward = idle[wanted.next[i]];
+        group->no_grad = grad_is_idle(s->chain, start, longest[start]);
+        group->no_forward = idle[next[i]];
+    }
+    uap_free(next);
+    uap_free(scratch);
+    return ok;
+}
+
+bool uap_segments_mark_idle(uap_segments *const *all, int32_t n)
+{
+    const uap_chain *chain = all[0]->chain;
+    const int32_t n_layers = chain->n_layers;
+    bool *idle = uap_calloc((size_t)n_layers + 1, sizeof *idle); /* from here on */
+    int32_t *longest = uap_calloc((size_t)n_layers, sizeof *longest);
+    bool ok = idle != NULL && longest != NULL;
+    for (int32_t j = 0; ok && j < n; j++) {
+        int32_t *next = uap_calloc((size_t)all[j]->n_groups, sizeof *next);
+        ok = next != NULL;
+        if (ok) {
+            find_wanted(all[j], longest, next);
+        }
+        uap_free(next);
+    }
+    if (ok) {
+        idle[n_layers] = true;
+    }
+    for (int32_t u = n_layers - 1; ok && u >= 0; u--) {
+        idle[u] = idle[u + 1] && grad_is_idle(chain, u, longest[u]);
+    }
+    for (int32_t j = 0; ok && j < n; j++) {
+        ok = mark(all[j], longest, idle);
     }
     uap_free(idle);
-    uap_free(wanted.longest);
-    uap_free(wanted.next);
+    uap_free(longest);
     return ok;
 }

@@ -305,10 +305,6 @@ uap_status uap_segments_solve(uap_segments *s, uap_err *err)
     label_job job;
     uap_status rc = UAP_OK;
     UAP_TRY(begin_job(&job, s, err));
-    if (!uap_segments_mark_idle(s)) {
-        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
-        goto done;
-    }
     s->n_points = 0;
     for (int32_t i = 0; i < s->n_groups; i++) {
         uap_group *group = &s->group[i];

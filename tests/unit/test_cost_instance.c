@@ -291,15 +291,6 @@ static void test_what_is_refused(void **state)
     b.options.schedules = 0;
     check_refused(&b, UAP_BAD_USAGE, "schedule");
     b.options.schedules = 1;
-    uap_node_group groups[2] = {{1, 4, 0}, {1, 2, 0}};
-    b.cluster.group = groups;
-    b.cluster.n_groups = 2;
-    check_refused(&b, UAP_UNSUPPORTED, "nodes of 4 and 2");
-    uap_device_class classes[2] = {b.device, b.device};
-    b.cluster.device_class = classes;
-    b.cluster.n_classes = 2;
-    groups[1] = (uap_node_group){1, 4, 1};
-    check_refused(&b, UAP_UNSUPPORTED, "mixes device classes");
 }
 
 /* Every allocation may fail: an error, and nothing leaks. */

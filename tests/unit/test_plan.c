@@ -43,9 +43,10 @@ static uap_plan *example(void)
     plan->micro_batches = 4;
     plan->device_count = 16;
     plan->stage[0] = (uap_plan_stage){
-        0, 1, 0, 7, "A100", 0.0123, 0.0004, 0.0567, (int64_t)3 << 30, (int64_t)39 << 30};
+        0,   1, 0, 7, "A100", 0.0123, 0.0004, 0.0567, (int64_t)3 << 30, (int64_t)39 << 30,
+        NULL};
     plan->stage[1] = (uap_plan_stage){
-        2, 2, 8, 15, "A100", 0.0101, 0, 0.02, (int64_t)7 << 29, (int64_t)39 << 30};
+        2, 2, 8, 15, "A100", 0.0101, 0, 0.02, (int64_t)7 << 29, (int64_t)39 << 30, NULL};
     plan->layer[0] = (uap_plan_layer){
         "embedding", "embedding", 0, true, {.dp = 1, .fsdp = 8, .tp = 1}, NULL};
     plan->layer[1] = (uap_plan_layer){

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define INSTANCES 2000
+
 static uap_instance *typed_instance(uint64_t seed, const uap_generate_range *range)
 {
     uap_instance *in = NULL;
@@ -42,6 +44,59 @@ static void cbc_equals_brute_force(void **state)
     }
     printf("%d of 150 infeasible\n", infeasible);
     assert_in_range(infeasible, 15, 90);
+}
+
+/* What compare_all has seen. */
+typedef struct seen {
+    int infeasible, by_groups, memory, groups, starts, ties;
+} seen;
+
+static void compare(const uap_instance *in, uint64_t seed, seen *s)
+{
+    uap_brute_result truth;
+    uap_err err = {0};
+    assert_ok(uap_brute_solve(in, &truth, &err), &err);
+    const answer a = solve_exactly(in, seed);
+    const int64_t expected = truth.feasible ? truth.value : INT64_MAX;
+    if (a.value != expected) {
+        fail_msg("seed %" PRIu64 " (L %d, pp %d, c %d, objective %d, %s): exact %" PRId64
+                 ", brute force %" PRId64,
+                 seed, in->n_layers, in->pp, in->micro_batches, (int)in->objective,
+                 uap_schedule_name(in->schedule), a.value, expected);
+    }
+    s->infeasible += !truth.feasible;
+    s->by_groups += !truth.feasible && truth.unlimited == INT64_MAX;
+    s->memory += truth.feasible && truth.unlimited < truth.value;
+    s->starts += in->start_act != NULL;
+    s->ties += in->n_ties > 0;
+    uap_instance *free_groups = uap_instance_copy(in);
+    uap_brute_result more;
+    assert_non_null(free_groups);
+    for (int32_t g = 0; g < in->n_groups; g++) {
+        free_groups->group_devices[g] = 1000;
+    }
+    assert_ok(uap_brute_solve(free_groups, &more, &err), &err);
+    s->groups += truth.feasible && more.value < truth.value;
+    uap_instance_free(free_groups);
+}
+
+static const uap_generate_range small = {1, 6, 2, 7, 1, 5};
+
+static void exact_equals_brute_force(void **state)
+{
+    (void)state;
+    seen s = {0};
+    for (uint64_t seed = 1000; seed < 1000 + INSTANCES; seed++) {
+        uap_instance *in = typed_instance(seed, &small);
+        compare(in, seed, &s);
+        uap_instance_free(in);
+    }
+    printf("%d instances: %d infeasible, %d of them by groups or ties alone; memory binds "
+           "in %d, groups in %d; %d keep from the start on, %d with a tie\n",
+           INSTANCES, s.infeasible, s.by_groups, s.memory, s.groups, s.starts, s.ties);
+    assert_in_range(s.infeasible, INSTANCES / 10, INSTANCES * 6 / 10);
+    assert_in_range(s.memory, INSTANCES / 10, INSTANCES);
+    assert_in_range(s.groups, INSTANCES / 10, INSTANCES);
 }
 
 static void files_keep_types(void **state)
@@ -123,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cbc_equals_brute_force),
+        cmocka_unit_test(exact_equals_brute_force),
         cmocka_unit_test(files_keep_types),
         cmocka_unit_test(bad_types_are_refused),
     };

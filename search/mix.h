@@ -1,0 +1,118 @@
+/* A mixed cluster's configuration: a chain and segments for every stage type, and what goes
+ * from a stage of one type to a stage of another. Each stage is of one type, so that a segment
+ * is worked out as for a cluster of that type alone; types meet at the boundaries and in what
+ * they take from their groups.
+ *
+ * Group limits are priced in relaxations: with prices l >= 0 of a device, every plan within a
+ * target T has cost + l used <= T + l devices. Exact labels count devices.
+ *
+ * Letters: t stage type, g group, X in-class and Y out-class among those of all types. */
+#ifndef UAP_SEARCH_MIX_H
+#define UAP_SEARCH_MIX_H
+
+#include "search/outer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Transfers between two neighbouring layers, [n_out][n_in] over the classes of all types. */
+typedef struct uap_mix_link {
+    int32_t n_out, n_in;
+    int64_t *x_fwd, *x_bwd; /* ticks */
+    double *x_both;
+} uap_mix_link;
+
+/* What stages before i can take at most of a group of which so many devices are left: those
+ * that differ in this differ for no plan. */
+typedef struct uap_mix_room {
+    int64_t most;   /* devices worth counting */
+    int32_t *reach; /* [pp + 1][most + 1] by stages still to come and devices left */
+} uap_mix_room;
+
+typedef struct uap_mix {
+    const uap_instance *in;
+    uap_arena *arena; /* owns arrays; not chains, pipelines, segments */
+    int32_t n_layers, pp, n_types, n_groups;
+    int32_t width;           /* widest set of classes of all types together */
+    uap_chain **chain;       /* [n_types] */
+    uap_pipeline *pipeline;  /* [n_types] */
+    uap_segments **segments; /* [n_types] once made, else NULL */
+    int32_t *in_first;       /* [L][n_types + 1] X of each type's first in-class */
+    int32_t *out_first;      /* [L][n_types + 1] */
+    uap_mix_link *link;      /* [n_links] of the chains' links */
+    uap_mix_room *room;      /* [n_groups] */
+    double *price;           /* [n_groups] ticks per device */
+    bool stopped;            /* a run ended early; see uap_segments */
+    int64_t effort;          /* labels that may still be looked at */
+} uap_mix;
+
+/* *out is NULL (and the status OK) where some layer has no allowed row. The instance and the
+ * restriction must outlive it. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_new(const uap_instance *instance,
+                                     const uap_restriction *restriction, uap_mix **out,
+                                     uap_err *err);
+void uap_mix_free(uap_mix *mix); /* NULL is legal */
+
+/* X of in-class x of type t at a layer, and Y of its out-class. */
+static inline int32_t uap_mix_in(const uap_mix *mix, int32_t layer, int32_t t)
+{
+    return mix->in_first[layer * (mix->n_types + 1) + t];
+}
+
+static inline int32_t uap_mix_out(const uap_mix *mix, int32_t layer, int32_t t)
+{
+    return mix->out_first[layer * (mix->n_types + 1) + t];
+}
+
+/* Classes of all types on either side of a layer. */
+static inline int32_t uap_mix_n_in(const uap_mix *mix, int32_t layer)
+{
+    return uap_mix_in(mix, layer, mix->n_types);
+}
+
+static inline int32_t uap_mix_n_out(const uap_mix *mix, int32_t layer)
+{
+    return uap_mix_out(mix, layer, mix->n_types);
+}
+
+static inline const uap_mix_link *uap_mix_link_of(const uap_mix *mix, int32_t layer)
+{
+    return &mix->link[mix->chain[0]->link_of[layer]];
+}
+
+/* What a stage of type t pays for its devices, and all groups' devices together, as far as
+ * pp stages can use them. */
+double uap_mix_toll(const uap_mix *mix, int32_t t);
+double uap_mix_credit(const uap_mix *mix);
+
+#define UAP_MIX_ROUNDS 60 /* of uap_mix_bound, on every node */
+
+/* Raises *bound by at most `rounds` subgradient steps over stage weights, prices of memory and
+ * of devices; keeps the best prices of devices in the mix. Stops early once the bound passes
+ * cutoff. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_bound(uap_mix *mix, int32_t rounds, int64_t cutoff,
+                                       int64_t *bound, uap_err *err);
+
+/* Makes the segments of all types for targets up to needs->target; split, grad, scalar,
+ * round_trips and kappa of needs are the mix's own. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs *needs,
+                                          uap_err *err);
+
+/* uap_segments_tighten and _solve of all types, within mix->effort. */
+UAP_NODISCARD uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err);
+UAP_NODISCARD uap_status uap_mix_solve(uap_mix *mix, uap_err *err);
+
+/* As uap_outer_bound and uap_outer_exact, over cuts and types. Uses what effort is left:
+ * nothing is found, and mix->stopped set, where that is not enough. */
+typedef struct uap_mix_outer uap_mix_outer;
+UAP_NODISCARD uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
+                                       int64_t *bound, uap_err *err);
+void uap_mix_outer_free(uap_mix_outer *outer); /* NULL is legal */
+UAP_NODISCARD uap_status uap_mix_exact(uap_mix_outer *outer, int64_t *value,
+                                       uap_choice *choice, bool *found, uap_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,131 @@
+/* Budgets of segments of all types, as in search/outer_budget.c: the most that each of their
+ * measures may be in a plan within the target, devices at their price. */
+#include "search/mix_lists.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+
+typedef struct cell_slack {
+    double time, sum, alone, round;
+} cell_slack;
+
+/* Widens the slack by what a prefix h and a suffix t leave to a stage. */
+static void pair_slack(const uap_mix_outer *o, const uap_stage_terms *terms, double toll,
+                       const uap_mix_point *h, const uap_mix_point *t, cell_slack *slack)
+{
+    const double room = o->priced - h->s - t->s - toll;
+    const double other = uap_max_f64(h->m, t->m);
+    double p = uap_min_f64(room - other, room / (1 + terms->kappa));
+    if (terms->round_trips) {
+        p = uap_min_f64(p, (o->target - h->t) / (double)o->c);
+        for (int32_t r = 0; r < terms->n_rounds; r++) {
+            const double times = terms->rounds[r];
+            p = uap_min_f64(p, (room - (times - 1) * t->t) / (times + terms->rest[r]));
+        }
+    }
+    slack->time = uap_max_f64(slack->time, p);
+    slack->sum = uap_max_f64(slack->sum, room - other);
+    slack->alone = uap_max_f64(slack->alone, room);
+    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
+    const double round = uap_min_f64(o->target - h->t - rounds * t->t,
+                                     o->priced - h->s - toll - rounds * t->t);
+    slack->round = uap_max_f64(slack->round, round);
+}
+
+/* A cell with the lists in front of and behind it. */
+typedef struct wanted_cell {
+    const uap_stage_terms *terms;
+    double toll;
+    const uap_list *head, *tail;
+    uap_group *group;
+    int32_t cell;
+} wanted_cell;
+
+static void budget_of_cell(uap_mix_outer *o, const wanted_cell *w)
+{
+    uap_group *group = w->group;
+    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    const double least = uap_max_f64(group->bound[0][w->cell], 0) + w->toll;
+    for (int32_t j = 0; j < w->head->count; j++) {
+        const uap_mix_point *h = &o->pool[w->head->first + j];
+        for (int32_t k = 0; k < w->tail->count; k++) {
+            const uap_mix_point *t = &o->pool[w->tail->first + k];
+            if (h->s + t->s + least > o->priced) {
+                break; /* sums only grow along the list */
+            }
+            pair_slack(o, w->terms, w->toll, h, t, &slack);
+        }
+    }
+    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
+    for (int32_t f = 1; f < group->n_functionals; f++) {
+        of[f] = f == group->sum     ? slack.sum
+                : f == group->alone ? slack.alone
+                                    : slack.round;
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        if (of[f] < group->bound[f][w->cell]) {
+            return;
+        }
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        double *budget = &group->budget[f][w->cell];
+        *budget = uap_max_f64(*budget, of[f]);
+    }
+}
+
+/* Budgets of all spans of stage i of type t that start at layer a. */
+static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
+{
+    const uap_mix *mix = o->mix;
+    wanted_cell w = {.terms = uap_mix_terms(o, t, i),
+                     .toll = uap_mix_toll(mix, t),
+                     .group = uap_mix_group(o, t, i, a)};
+    int32_t first;
+    int32_t last;
+    if (w.group == NULL) {
+        return;
+    }
+    uap_mix_lengths(o, i, a, w.group, &first, &last);
+    for (int32_t x = 0; x < w.group->n_in; x++) {
+        w.head = &o->head[uap_mix_at(o, i, a, uap_mix_in(mix, a, t) + x)];
+        for (int32_t l = first; l <= last && w.head->count > 0; l++) {
+            const int32_t b = a + l - 1;
+            const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
+            for (int32_t y = 0; y < n_out; y++) {
+                w.cell = uap_cell(w.group, x, l, y);
+                w.tail = &o->tail[uap_mix_at(o, i, b, uap_mix_out(mix, b, t) + y)];
+                if (w.tail->count > 0 && !isinf(w.group->bound[0][w.cell])) {
+                    budget_of_cell(o, &w);
+                }
+            }
+        }
+    }
+}
+
+static void forget_budgets(const uap_segments *s)
+{
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        const uap_group *group = &s->group[i];
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            for (int32_t j = 0; j < group->n_in * group->cells; j++) {
+                group->budget[f][j] = -HUGE_VAL;
+            }
+        }
+    }
+}
+
+void uap_mix_budget(uap_mix_outer *o)
+{
+    const uap_mix *mix = o->mix;
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        forget_budgets(mix->segments[t]);
+    }
+    for (int32_t i = 0; i < mix->pp; i++) {
+        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+            for (int32_t t = 0; t < mix->n_types; t++) {
+                budget_of_start(o, i, a, t);
+            }
+        }
+    }
+}

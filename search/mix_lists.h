@@ -1,0 +1,62 @@
+/* Inside of search/mix.h: the relaxation's lists over cuts and types, shared by the bound
+ * (mix_outer.c), budgets (mix_budget.c) and the exact recursion (mix_exact.c). Nobody else
+ * includes this. */
+#ifndef UAP_SEARCH_MIX_LISTS_H
+#define UAP_SEARCH_MIX_LISTS_H
+
+#include "search/mix.h"
+#include "search/outer_lists.h"
+
+/* A point of the relaxation: S with the price of devices, M, and a time without prices that
+ * no plan of the point is below. Ticks. */
+typedef struct uap_mix_point {
+    double s, m, t;
+} uap_mix_point;
+
+struct uap_mix_outer {
+    uap_mix *mix;
+    int64_t c;
+    int64_t target_ticks;
+    double target;          /* with a margin for rounding */
+    double priced;          /* the same, and what all devices are worth */
+    const int32_t *lo, *hi; /* [pp] starts of each stage */
+    uap_stage_terms *terms; /* [n_types][pp] */
+    uap_list *head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
+    uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, Y), transfer in */
+    double *before; /* [pp][L][width] least S of head */
+    double *ended;  /* [pp][L][width] least S up to the end of stage i at (b, Y) */
+    uap_mix_point *pool;
+    int64_t n_pool, pool_capacity;
+};
+
+static inline size_t uap_mix_at(const uap_mix_outer *o, int32_t i, int32_t layer,
+                                int32_t class)
+{
+    return ((size_t)i * (size_t)o->mix->n_layers + (size_t)layer) *
+               (size_t)o->mix->width +
+           (size_t) class;
+}
+
+/* The group of starts at layer a of stage i of type t; NULL where it has none. */
+static inline uap_group *uap_mix_group(const uap_mix_outer *o, int32_t t, int32_t i,
+                                       int32_t a)
+{
+    const uap_segments *s = o->mix->segments[t];
+    const uap_stage_class *cls = &s->cls[s->class_of[i]];
+    return cls->group_of[a] < 0 ? NULL : &s->group[cls->group_of[a]];
+}
+
+static inline const uap_stage_terms *uap_mix_terms(const uap_mix_outer *o, int32_t t,
+                                                   int32_t i)
+{
+    return &o->terms[(size_t)t * (size_t)o->mix->pp + (size_t)i];
+}
+
+/* Lengths first..last that a stage i that starts at a may have. */
+void uap_mix_lengths(const uap_mix_outer *o, int32_t i, int32_t a, const uap_group *group,
+                     int32_t *first, int32_t *last);
+
+/* Sets the budgets of all segments from the lists in front of and behind them. */
+void uap_mix_budget(uap_mix_outer *o);
+
+#endif

@@ -1,0 +1,541 @@
+/* The relaxation over cuts and types: what search/outer.c does for stages that are alike,
+ * with devices at a price. Points also keep a time without prices, for round trips. */
+#include "search/mix_lists.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- Staircases: S ascending and M descending ------------------------------------------ */
+
+#define STAIR_MOST 24 /* longer lists are thinned, which only weakens the bound */
+
+typedef struct stair {
+    uap_mix_point at[2 * STAIR_MOST + 1];
+    int32_t n;
+} stair;
+
+/* Two neighbours become the corner below both. */
+static void stair_thin(stair *s)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < s->n; i += 2) {
+        const int32_t last = i + 1 < s->n ? i + 1 : i;
+        s->at[kept++] = (uap_mix_point){s->at[i].s, s->at[last].m,
+                                        uap_min_f64(s->at[i].t, s->at[last].t)};
+    }
+    s->n = kept;
+}
+
+static void stair_add(stair *s, uap_mix_point p)
+{
+    int32_t lo = 0;
+    int32_t hi = s->n; /* first entry with a larger sum */
+    while (lo < hi) {
+        const int32_t mid = (lo + hi) / 2;
+        if (s->at[mid].s <= p.s) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    if (lo > 0 && s->at[lo - 1].m <= p.m) {
+        s->at[lo - 1].t = uap_min_f64(s->at[lo - 1].t, p.t);
+        return;
+    }
+    int32_t first = lo;
+    if (lo > 0 && s->at[lo - 1].s >= p.s) {
+        first = lo - 1;
+    }
+    int32_t end = lo;
+    while (end < s->n && s->at[end].m >= p.m) {
+        end++;
+    }
+    for (int32_t i = first; i < end; i++) {
+        p.t = uap_min_f64(p.t, s->at[i].t);
+    }
+    memmove(&s->at[first + 1], &s->at[end], (size_t)(s->n - end) * sizeof *s->at);
+    s->n += 1 - (end - first);
+    s->at[first] = p;
+    if (s->n > 2 * STAIR_MOST) {
+        stair_thin(s);
+    }
+}
+
+static bool stair_store(uap_mix_outer *o, uap_list *list, const stair *s)
+{
+    if (o->n_pool + s->n > o->pool_capacity) {
+        int64_t capacity = o->pool_capacity < 4096 ? 4096 : 2 * o->pool_capacity;
+        uap_mix_point *pool = uap_realloc(o->pool, (size_t)capacity, sizeof *pool);
+        if (pool == NULL) {
+            return false;
+        }
+        o->pool = pool;
+        o->pool_capacity = capacity;
+    }
+    *list = (uap_list){.first = o->n_pool, .count = s->n};
+    memcpy(o->pool + o->n_pool, s->at, (size_t)s->n * sizeof *s->at);
+    o->n_pool += s->n;
+    return true;
+}
+
+/* --- The terms of M -------------------------------------------------------------------- */
+
+/* As in search/outer.c: what a stage of time p adds to S where what lies behind takes
+ * `behind` or more. */
+static double term_least(const uap_stage_terms *t, double p, double behind)
+{
+    double m = t->kappa * p;
+    for (int32_t r = 0; r < t->n_rounds; r++) {
+        m = uap_max_f64(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
+    }
+    return m;
+}
+
+/* The same of a cell, with S behind known: c p, and for stage 0 the most round trips with g,
+ * less S. These fall as more lies behind, which therefore stands with its price. */
+static double cell_term(const uap_mix_outer *o, const uap_stage_terms *terms,
+                        const uap_cell_bounds *cell, const uap_mix_point *behind)
+{
+    double m = uap_max_f64(term_least(terms, cell->p, behind->t), cell->alone);
+    if (terms->round_trips) {
+        m = uap_max_f64(m, (double)o->c * cell->p - (cell->p + behind->s));
+    }
+    if (cell->round <= 0) {
+        return m;
+    }
+    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
+    const double most = rounds * behind->t + cell->round;
+    return uap_max_f64(m, most - (cell->s + behind->s));
+}
+
+static double boundary_term(const uap_mix_outer *o, double fwd, double bwd)
+{
+    const double c = (double)o->c;
+    return (c - 1) * (o->terms[0].round_trips ? uap_max_f64(fwd, bwd) : fwd + bwd);
+}
+
+void uap_mix_lengths(const uap_mix_outer *o, int32_t i, int32_t a, const uap_group *group,
+                     int32_t *first, int32_t *last)
+{
+    const int32_t room = o->mix->n_layers - a;
+    const int32_t most = group->n_len < room ? group->n_len : room;
+    if (i + 1 == o->mix->pp) {
+        *first = room;
+        *last = room <= most ? room : room - 1;
+        return;
+    }
+    *first = o->lo[i + 1] - a > 1 ? o->lo[i + 1] - a : 1;
+    *last = o->hi[i + 1] - a < most ? o->hi[i + 1] - a : most;
+}
+
+/* --- Least S, forward ------------------------------------------------------------------ */
+
+/* Ends of stage i of type t that starts at layer a. */
+static void end_stages(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
+{
+    const uap_mix *mix = o->mix;
+    const uap_group *group = uap_mix_group(o, t, i, a);
+    const double toll = uap_mix_toll(mix, t);
+    int32_t first;
+    int32_t last;
+    if (group == NULL) {
+        return;
+    }
+    uap_mix_lengths(o, i, a, group, &first, &last);
+    for (int32_t x = 0; x < group->n_in; x++) {
+        const double s = o->before[uap_mix_at(o, i, a, uap_mix_in(mix, a, t) + x)] + toll;
+        for (int32_t l = first; l <= last && s <= o->priced; l++) {
+            const int32_t b = a + l - 1;
+            const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
+            double *end = o->ended + uap_mix_at(o, i, b, uap_mix_out(mix, b, t));
+            const double *bound = group->bound[group->sum] + uap_cell(group, x, l, 0);
+            for (int32_t y = 0; y < n_out; y++) {
+                const double v = s + uap_max_f64(0, bound[y]);
+                end[y] = v < end[y] ? v : end[y];
+            }
+        }
+    }
+}
+
+static void least_before(uap_mix_outer *o)
+{
+    const uap_mix *mix = o->mix;
+    const size_t n = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
+    for (size_t j = 0; j < n; j++) {
+        o->before[j] = o->ended[j] = HUGE_VAL;
+    }
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        o->before[uap_mix_in(mix, 0, t)] = 0;
+    }
+    for (int32_t i = 0; i < mix->pp; i++) {
+        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+            for (int32_t t = 0; t < mix->n_types; t++) {
+                end_stages(o, i, a, t);
+            }
+        }
+        for (int32_t a = i + 1 < mix->pp ? o->lo[i + 1] : 1;
+             i + 1 < mix->pp && a <= o->hi[i + 1]; a++) {
+            const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
+            double *to = o->before + uap_mix_at(o, i + 1, a, 0);
+            for (int32_t y = 0; y < link->n_out; y++) {
+                const double s = o->ended[uap_mix_at(o, i, a - 1, y)];
+                const double *both = link->x_both + (size_t)y * (size_t)link->n_in;
+                for (int32_t x = 0; x < link->n_in && s <= o->priced; x++) {
+                    to[x] = s + both[x] < to[x] ? s + both[x] : to[x];
+                }
+            }
+        }
+    }
+}
+
+/* --- Suffixes -------------------------------------------------------------------------- */
+
+/* A stage of type t from layer a with first class x over l layers to last class y. */
+typedef struct span {
+    int32_t i, t, a, x, l, y;
+} span;
+
+static void suffix_of_span(uap_mix_outer *o, const uap_group *group, const span *s,
+                           double before, stair *acc)
+{
+    const uap_mix *mix = o->mix;
+    const int32_t b = s->a + s->l - 1;
+    const uap_list *tail =
+        &o->tail[uap_mix_at(o, s->i, b, uap_mix_out(mix, b, s->t) + s->y)];
+    uap_cell_bounds cell;
+    if (tail->count == 0 ||
+        !uap_outer_cell(group, uap_cell(group, s->x, s->l, s->y), &cell)) {
+        return;
+    }
+    const uap_stage_terms *terms = uap_mix_terms(o, s->t, s->i);
+    const double own = cell.s + uap_mix_toll(mix, s->t);
+    for (int32_t j = 0; j < tail->count; j++) {
+        const uap_mix_point *t = &o->pool[tail->first + j];
+        const double sum = own + t->s;
+        if (before + sum > o->priced) {
+            break; /* S ascends along the list */
+        }
+        const double m = uap_max_f64(t->m, cell_term(o, terms, &cell, t));
+        if (before + sum + m <= o->priced) {
+            stair_add(acc, (uap_mix_point){sum, m, cell.p + t->t});
+        }
+    }
+}
+
+/* Suffix points of stage i of type t from (a, x) on. */
+static void suffix_of_start(uap_mix_outer *o, const span *start, stair *acc)
+{
+    const uap_mix *mix = o->mix;
+    const uap_group *group = uap_mix_group(o, start->t, start->i, start->a);
+    const int32_t in = uap_mix_in(mix, start->a, start->t) + start->x;
+    const double before = o->before[uap_mix_at(o, start->i, start->a, in)];
+    span s = *start;
+    int32_t first;
+    int32_t last;
+    acc->n = 0;
+    if (group == NULL || before > o->priced) {
+        return;
+    }
+    uap_mix_lengths(o, s.i, s.a, group, &first, &last);
+    for (s.l = first; s.l <= last; s.l++) {
+        const int32_t n_out = uap_kind_of(mix->chain[s.t], s.a + s.l - 1)->n_out;
+        for (s.y = 0; s.y < n_out; s.y++) {
+            suffix_of_span(o, group, &s, before, acc);
+        }
+    }
+}
+
+/* Tail lists behind stage i - 1 from the suffix lists of stage i, [L][width]. */
+static bool cross_back(uap_mix_outer *o, int32_t i, const uap_list *suffix)
+{
+    const uap_mix *mix = o->mix;
+    stair acc;
+    for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+        const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
+        for (int32_t y = 0; y < link->n_out; y++) {
+            const double before = o->ended[uap_mix_at(o, i - 1, a - 1, y)];
+            acc.n = 0;
+            for (int32_t x = 0; x < link->n_in && before <= o->priced; x++) {
+                const uap_list *list = &suffix[a * mix->width + x];
+                const double fwd = (double)link->x_fwd[y * link->n_in + x];
+                const double bwd = (double)link->x_bwd[y * link->n_in + x];
+                const double term = boundary_term(o, fwd, bwd);
+                for (int32_t j = 0; j < list->count; j++) {
+                    const uap_mix_point *p = &o->pool[list->first + j];
+                    const uap_mix_point q = {p->s + fwd + bwd, uap_max_f64(p->m, term),
+                                             p->t + fwd + bwd};
+                    if (before + q.s + q.m <= o->priced) {
+                        stair_add(&acc, q);
+                    }
+                }
+            }
+            if (!stair_store(o, &o->tail[uap_mix_at(o, i - 1, a - 1, y)], &acc)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool start_behind_last(uap_mix_outer *o)
+{
+    const uap_mix *mix = o->mix;
+    const int32_t last = mix->n_layers - 1;
+    const stair nothing = {.n = 1, .at = {{0, 0, 0}}};
+    for (int32_t y = 0; y < uap_mix_n_out(mix, last); y++) {
+        if (!stair_store(o, &o->tail[uap_mix_at(o, mix->pp - 1, last, y)], &nothing)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, double *least)
+{
+    const uap_mix *mix = o->mix;
+    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
+    stair acc;
+    if (!start_behind_last(o)) {
+        return false;
+    }
+    *least = HUGE_VAL;
+    for (int32_t i = mix->pp - 1; i >= 0; i--) {
+        memset(suffix, 0, n * sizeof *suffix);
+        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+            for (int32_t t = 0; t < mix->n_types; t++) {
+                span s = {.i = i, .a = a, .t = t};
+                const int32_t first = uap_mix_in(mix, a, t);
+                for (s.x = 0; first + s.x < uap_mix_in(mix, a, t + 1); s.x++) {
+                    suffix_of_start(o, &s, &acc);
+                    if (!stair_store(o, &suffix[a * mix->width + first + s.x], &acc)) {
+                        return false;
+                    }
+                }
+            }
+        }
+        if (i > 0 && !cross_back(o, i, suffix)) {
+            return false;
+        }
+    }
+    for (int32_t x = 0; x < uap_mix_n_in(mix, 0); x++) {
+        for (int32_t j = 0; j < suffix[x].count; j++) {
+            const uap_mix_point *p = &o->pool[suffix[x].first + j];
+            *least = uap_min_f64(*least, p->s + p->m);
+        }
+    }
+    return true;
+}
+
+/* --- Prefixes -------------------------------------------------------------------------- */
+
+/* The least S and time of a list. */
+static uap_mix_point least_of(const uap_mix_outer *o, const uap_list *list)
+{
+    uap_mix_point least = {HUGE_VAL, 0, HUGE_VAL};
+    for (int32_t j = 0; j < list->count; j++) {
+        least.s = uap_min_f64(least.s, o->pool[list->first + j].s);
+        least.t = uap_min_f64(least.t, o->pool[list->first + j].t);
+    }
+    return least;
+}
+
+/* Adds what the heads in front of one span give at its end. */
+static void prefix_of_span(uap_mix_outer *o, const uap_group *group, const span *s,
+                           const uap_list *head, stair *end)
+{
+    const uap_mix *mix = o->mix;
+    const int32_t b = s->a + s->l - 1;
+    uap_cell_bounds cell;
+    const uap_mix_point behind =
+        least_of(o, &o->tail[uap_mix_at(o, s->i, b, uap_mix_out(mix, b, s->t) + s->y)]);
+    if (isinf(behind.s) ||
+        !uap_outer_cell(group, uap_cell(group, s->x, s->l, s->y), &cell)) {
+        return;
+    }
+    const uap_stage_terms *terms = uap_mix_terms(o, s->t, s->i);
+    const double toll = uap_mix_toll(mix, s->t);
+    const double alone = uap_max_f64(term_least(terms, cell.p, behind.t), cell.alone);
+    const double own = terms->round_trips ? (double)o->c * cell.p : 0;
+    for (int32_t j = 0; j < head->count; j++) {
+        const uap_mix_point *h = &o->pool[head->first + j];
+        const double sum = h->s + cell.s + toll;
+        const double m = uap_max_f64(h->m, alone);
+        if (sum + behind.s + m <= o->priced && h->t + own <= o->target) {
+            stair_add(end, (uap_mix_point){sum, m, h->t + cell.p});
+        }
+    }
+}
+
+/* Ends of stage i: lists at (b, Y), from all its starts, into ends[L][width]. */
+static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
+{
+    const uap_mix *mix = o->mix;
+    for (int32_t j = 0; j < mix->n_layers * mix->width; j++) {
+        ends[j].n = 0;
+    }
+    for (span s = {.i = i, .a = o->lo[i]}; s.a <= o->hi[i]; s.a++) {
+        for (s.t = 0; s.t < mix->n_types; s.t++) {
+            const uap_group *group = uap_mix_group(o, s.t, i, s.a);
+            int32_t first = 1;
+            int32_t last = 0;
+            if (group != NULL) {
+                uap_mix_lengths(o, i, s.a, group, &first, &last);
+            }
+            for (s.x = 0; group != NULL && s.x < group->n_in; s.x++) {
+                const int32_t in = uap_mix_in(mix, s.a, s.t) + s.x;
+                const uap_list *head = &o->head[uap_mix_at(o, i, s.a, in)];
+                for (s.l = first; s.l <= last && head->count > 0; s.l++) {
+                    const int32_t b = s.a + s.l - 1;
+                    stair *end = &ends[b * mix->width + uap_mix_out(mix, b, s.t)];
+                    const int32_t n_out = uap_kind_of(mix->chain[s.t], b)->n_out;
+                    for (s.y = 0; s.y < n_out; s.y++) {
+                        prefix_of_span(o, group, &s, head, &end[s.y]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Heads of stage i + 1 at layer a from the ends of stage i. */
+static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a, const stair *ends)
+{
+    const uap_mix *mix = o->mix;
+    const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
+    stair acc;
+    for (int32_t x = 0; x < link->n_in; x++) {
+        acc.n = 0;
+        for (int32_t y = 0; y < link->n_out; y++) {
+            const stair *end = &ends[(a - 1) * mix->width + y];
+            const double fwd = (double)link->x_fwd[y * link->n_in + x];
+            const double bwd = (double)link->x_bwd[y * link->n_in + x];
+            const double term = boundary_term(o, fwd, bwd);
+            for (int32_t j = 0; j < end->n; j++) {
+                const uap_mix_point *p = &end->at[j];
+                const uap_mix_point q = {p->s + fwd + bwd, uap_max_f64(p->m, term),
+                                         p->t + fwd + bwd};
+                if (q.s + q.m <= o->priced) {
+                    stair_add(&acc, q);
+                }
+            }
+        }
+        if (!stair_store(o, &o->head[uap_mix_at(o, i + 1, a, x)], &acc)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool prefix_pass(uap_mix_outer *o)
+{
+    const uap_mix *mix = o->mix;
+    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
+    const stair nothing = {.n = 1, .at = {{0, 0, 0}}};
+    stair *ends = uap_calloc(n, sizeof *ends);
+    bool ok = ends != NULL;
+    for (int32_t t = 0; ok && t < mix->n_types; t++) {
+        ok = stair_store(o, &o->head[uap_mix_in(mix, 0, t)], &nothing);
+    }
+    for (int32_t i = 0; ok && i + 1 < mix->pp; i++) {
+        prefix_of_stage(o, i, ends);
+        for (int32_t a = o->lo[i + 1]; ok && a <= o->hi[i + 1]; a++) {
+            ok = cross_forward(o, i, a, ends);
+        }
+    }
+    uap_free(ends);
+    return ok;
+}
+
+/* --- Set-up ---------------------------------------------------------------------------- */
+
+static void set_terms(uap_mix_outer *o)
+{
+    const uap_mix *mix = o->mix;
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        const uap_pipeline *pipeline = &mix->pipeline[t];
+        for (int32_t i = 0; i < mix->pp; i++) {
+            uap_stage_terms *terms = &o->terms[(size_t)t * (size_t)mix->pp + (size_t)i];
+            *terms = uap_stage_terms_of(pipeline, i);
+        }
+    }
+}
+
+static bool alloc_outer(uap_mix_outer *o)
+{
+    const uap_mix *mix = o->mix;
+    const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
+    o->head = uap_calloc(all, sizeof *o->head);
+    o->tail = uap_calloc(all, sizeof *o->tail);
+    o->before = uap_calloc(all, sizeof *o->before);
+    o->ended = uap_calloc(all, sizeof *o->ended);
+    o->terms = uap_calloc((size_t)mix->n_types * (size_t)mix->pp, sizeof *o->terms);
+    return o->head != NULL && o->tail != NULL && o->before != NULL && o->ended != NULL &&
+           o->terms != NULL;
+}
+
+void uap_mix_outer_free(uap_mix_outer *outer)
+{
+    if (outer != NULL) {
+        uap_free(outer->head);
+        uap_free(outer->tail);
+        uap_free(outer->before);
+        uap_free(outer->ended);
+        uap_free(outer->terms);
+        uap_free(outer->pool);
+        uap_free(outer);
+    }
+}
+
+static bool run_passes(uap_mix_outer *o, double *least)
+{
+    const uap_mix *mix = o->mix;
+    uap_list *suffix =
+        uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *suffix);
+    bool ok = suffix != NULL;
+    if (ok) {
+        set_terms(o);
+        least_before(o);
+        ok = suffix_pass(o, suffix, least);
+    }
+    if (ok && !isinf(*least)) {
+        ok = prefix_pass(o);
+        uap_mix_budget(o);
+    }
+    uap_free(suffix);
+    return ok;
+}
+
+uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
+                         int64_t *bound, uap_err *err)
+{
+    *out = NULL;
+    *bound = INT64_MAX;
+    uap_mix_outer *o = uap_calloc(1, sizeof *o);
+    if (o == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+    }
+    const double credit = uap_mix_credit(mix);
+    o->mix = mix;
+    o->c = mix->in->micro_batches;
+    o->target_ticks = target;
+    o->target = (double)target * (1 + 1e-11) + 1;
+    o->priced = ((double)target + credit) * (1 + 1e-11) + 1;
+    o->lo = mix->segments[0]->lo;
+    o->hi = mix->segments[0]->hi;
+    double least = HUGE_VAL;
+    bool possible = true;
+    for (int32_t i = 0; i < mix->pp; i++) {
+        possible = possible && o->lo[i] <= o->hi[i];
+    }
+    if (!alloc_outer(o) || (possible && !run_passes(o, &least))) {
+        uap_mix_outer_free(o);
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+    }
+    if (!isinf(least)) {
+        *bound = (int64_t)floor(least - credit - 1e-11 * (least + credit) - 1);
+    }
+    *out = o;
+    return UAP_OK;
+}
