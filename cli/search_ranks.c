@@ -5,6 +5,7 @@
 
 #include "cli/resume.h"
 #include "cli/search_together.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
 #include "mpi/tree_search.h"
@@ -359,6 +360,8 @@ static uap_status search_tree(searcher *s, uap_tree_result *found, bool *broken,
     uap_tree_options options = uap_tree_options_default();
     if (s->limits != NULL) {
         options.stop = s->limits->stop;
+        options.memory_limit_bytes =
+            s->limits->memory_limit_bytes / uap_comm_node_size(s->comm);
         if (s->limits->time_limit_s > 0) {
             const double left_s =
                 s->limits->time_limit_s - (uap_exact_wall_s() - s->start_wall_s);
@@ -483,6 +486,12 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     UAP_TRY(add_stats(s, &s->exact.stats, err));
     UAP_TRY(uap_comm_allreduce_i64(s->comm, &left, 1, UAP_COMM_MIN, err));
     add_exchange(s->comm, found, &s->exact.stats);
+    if (uap_comm_rank(s->comm) == 0 && found->over_memory) {
+        UAP_LOG(WARNING, GLOBAL,
+                "stopped at --memory-limit: even depth first the search needs more than "
+                "%.3g GiB on a machine",
+                (double)s->limits->memory_limit_bytes / (double)((int64_t)1 << 30));
+    }
     if (found->answer != NULL) {
         rc = uap_plan_from_bytes(found->answer, result, err);
         result->value = found->value;

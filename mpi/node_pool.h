@@ -1,5 +1,7 @@
 /* The open nodes of one rank: a heap where the problem compares nodes, a double-ended stack
- * where it does not. It stores nodes inline and calls compare; it never prunes and never
+ * where it does not. A heap that must not grow goes deep: new nodes go on a stack above it,
+ * which is worked on first, best of siblings first, so that a node's whole subtree is done
+ * with before the next of the heap is taken up, and the pool grows by one path's siblings. It stores nodes inline and calls compare; it never prunes and never
  * sends. */
 #ifndef UAP_MPI_NODE_POOL_H
 #define UAP_MPI_NODE_POOL_H
@@ -12,9 +14,12 @@ extern "C" {
 
 typedef struct uap_node_pool {
     const uap_tree_problem *problem;
-    char *slot;            /* [capacity] nodes */
-    char *kept;            /* scratch of split and of the heap's moves */
-    size_t first, end;     /* open nodes are slot[first .. end - 1]; a heap has first 0 */
+    char *slot;        /* [capacity] nodes */
+    char *kept;        /* scratch of split and of the heap's moves */
+    size_t first, end; /* open nodes are slot[first .. end - 1]; a heap has first 0 */
+    size_t heap;       /* nodes of the heap, which come before those of its stack */
+    size_t siblings;   /* where those of the last node taken off it begin */
+    bool is_deep;
     size_t capacity, most; /* most: the largest number of open nodes so far */
 } uap_node_pool;
 
@@ -34,6 +39,10 @@ static inline size_t uap_node_pool_count(const uap_node_pool *pool)
 /* Adds a copy. Errors: NO_MEMORY. O(log n) with compare, else O(1). */
 UAP_NODISCARD uap_status uap_node_pool_push(uap_node_pool *pool, const void *node,
                                             uap_err *err);
+
+/* Goes deep, or comes back: then the stack's nodes join the heap. Nothing changes where nodes
+ * are not compared. */
+void uap_node_pool_go_deep(uap_node_pool *pool, bool deep);
 
 /* Moves the first node of the order to *node; the pool must not be empty. */
 void uap_node_pool_pop(uap_node_pool *pool, void *node);

@@ -332,6 +332,11 @@ int64_t uap_tree_open_bound(const uap_tree *tree)
     return uap_node_pool_bound(&tree->pool);
 }
 
+bool uap_tree_is_over_memory(const uap_tree *tree)
+{
+    return tree->over_memory;
+}
+
 const uap_tree_stats *uap_tree_statistics(const uap_tree *tree)
 {
     return &tree->stats;

@@ -47,9 +47,12 @@ typedef struct uap_tree_options {
     /* A message unanswered for so long ends the search with an error. It must be longer
      * than any callback goes without uap_tree_breathe. */
     int64_t lost_after_ns;
-    size_t steal_bytes;                /* most bytes of nodes in one message */
-    uint64_t seed;                     /* of the choice of victims */
-    int64_t time_limit_ns;             /* 0: none; any rank's clock */
+    size_t steal_bytes;    /* most bytes of nodes in one message */
+    uint64_t seed;         /* of the choice of victims */
+    int64_t time_limit_ns; /* 0: none; any rank's clock */
+    /* Of what this process allocates (uap_mem_bytes), 0: none. From 3/4 of it on the pool goes
+     * deep (node_pool.h), until it is half; beyond it all ranks stop. */
+    int64_t memory_limit_bytes;
     const volatile sig_atomic_t *stop; /* not 0: stop; or NULL; any rank's */
     /* Told every snapshot, on rank 0, from within a step or uap_tree_breathe; or NULL. One
      * begins so long after the one before was whole, 0: never; with nodes in it where so
@@ -108,6 +111,9 @@ const void *uap_tree_answer(const uap_tree *tree, size_t *n);
  * ran to its end there are none. */
 int64_t uap_tree_open_nodes(const uap_tree *tree);
 int64_t uap_tree_open_bound(const uap_tree *tree);
+
+/* Whether this rank stopped the search for want of memory. */
+bool uap_tree_is_over_memory(const uap_tree *tree);
 
 const uap_tree_stats *uap_tree_statistics(const uap_tree *tree);
 

@@ -125,6 +125,7 @@ static uap_status collect(const uap_comm *comm, const uap_tree *tree,
 {
     uap_status rc = UAP_OK;
     int64_t bound = uap_tree_open_bound(tree);
+    int64_t over_memory = uap_tree_is_over_memory(tree) ? 1 : 0;
     const void *answer = uap_tree_answer(tree, &result->answer_bytes);
     result->stats = *uap_tree_statistics(tree);
     result->value = uap_tree_best(tree);
@@ -144,6 +145,8 @@ static uap_status collect(const uap_comm *comm, const uap_tree *tree,
     UAP_TRY(uap_comm_agree(comm, rc, err));
     UAP_TRY(uap_comm_allreduce_i64(comm, &result->open_nodes, 1, UAP_COMM_SUM, err));
     UAP_TRY(uap_comm_allreduce_i64(comm, &bound, 1, UAP_COMM_MIN, err));
+    UAP_TRY(uap_comm_allreduce_i64(comm, &over_memory, 1, UAP_COMM_MAX, err));
+    result->over_memory = over_memory != 0;
     result->finished = result->open_nodes == 0;
     result->bound = bound < result->value ? bound : result->value;
     UAP_TRY(gather_stats(comm, result, err));

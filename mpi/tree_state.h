@@ -31,8 +31,9 @@ struct uap_tree {
     int64_t start_ns, idle_since_ns; /* idle_since -1: busy */
     /* Root: when the next snapshot begins, and when one with nodes does. */
     int64_t next_look_ns, next_keep_ns;
-    bool is_at_work; /* a callback has `node` */
-    bool found;      /* the last look found a message */
+    bool is_at_work;  /* a callback has `node` */
+    bool found;       /* the last look found a message */
+    bool over_memory; /* that is why it stopped */
     bool started, stopped, done, quiet, bye;
     uint32_t children_quiet;
 };

@@ -15,6 +15,7 @@ typedef struct uap_tree_stats {
     int64_t closed;              /* of nodes: solved by `close` */
     int64_t slices;              /* stretches of work between two looks at messages */
     int64_t pool_most;           /* the largest number of open nodes */
+    int64_t went_deep;           /* times the pool did, for want of memory */
     int64_t steals_tried;        /* requests sent */
     int64_t steals_won;          /* answered with work */
     int64_t nodes_taken;         /* that came with it */

@@ -2,6 +2,8 @@
  * out, and the calls that a problem may make. */
 #include "mpi/tree_state.h"
 
+#include "common/mem.h"
+
 #define MESSAGES_A_STEP 256 /* then work goes on before more are taken */
 
 /* ---- Stopping ---- */
@@ -22,9 +24,29 @@ void uap_tree_fail(uap_tree *tree, uap_status rc)
     }
 }
 
+static void check_memory(uap_tree *tree)
+{
+    const int64_t limit = tree->options.memory_limit_bytes;
+    if (limit <= 0) {
+        return;
+    }
+    const int64_t bytes = uap_mem_bytes();
+    if (bytes > limit / 4 * 3 && !tree->pool.is_deep) {
+        uap_node_pool_go_deep(&tree->pool, true);
+        tree->stats.went_deep++;
+    } else if (bytes < limit / 2) {
+        uap_node_pool_go_deep(&tree->pool, false);
+    }
+    if (bytes > limit && !tree->stopped) {
+        tree->over_memory = true;
+        stop_work(tree, -1);
+    }
+}
+
 void uap_tree_check_limits(uap_tree *tree, int64_t now_ns)
 {
     const uap_tree_options *o = &tree->options;
+    check_memory(tree);
     if (tree->failure.code != UAP_OK || (o->stop != NULL && *o->stop != 0) ||
         (o->time_limit_ns > 0 && now_ns - tree->start_ns >= o->time_limit_ns)) {
         stop_work(tree, -1);

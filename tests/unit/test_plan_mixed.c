@@ -19,17 +19,17 @@ typedef struct pair {
 } pair;
 
 static const pair pairs[] = {
-    {"bert-huge", "a100-v100-t4", 32, 0, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, false,
+    {"bert-huge", "mix-a100-v100-t4", 32, 0, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL,
+     false, false},
+    {"llama-7b", "mix-a100-v100-t4", 24, 40, 2048, UAP_FP16, UAP_SGD, UAP_COST_FULL,
+     false, true},
+    {"t5-large", "mix-a100-v100-t4", 16, 0, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, false,
      false},
-    {"llama-7b", "a100-v100-t4", 24, 40, 2048, UAP_FP16, UAP_SGD, UAP_COST_FULL, false,
-     true},
-    {"t5-large", "a100-v100-t4", 16, 0, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, false,
+    {"t5-large-16", "slow-a100-32", 12, 28, 512, UAP_BF16, UAP_ADAM, UAP_COST_PAPER, true,
      false},
-    {"t5-large-16", "a100-32-slow", 12, 28, 512, UAP_BF16, UAP_ADAM, UAP_COST_PAPER, true,
+    {"unet-sd15", "mix-a100-v100-t4", 16, 37, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, false,
      false},
-    {"unet-sd15", "a100-v100-t4", 16, 37, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, false,
-     false},
-    {"swin-huge", "a100-32-slow", 32, 0, 0, UAP_FP32, UAP_ADAM, UAP_COST_FULL, false,
+    {"swin-huge", "slow-a100-32", 32, 0, 0, UAP_FP32, UAP_ADAM, UAP_COST_FULL, false,
      true},
 };
 

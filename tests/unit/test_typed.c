@@ -91,9 +91,10 @@ static void exact_equals_brute_force(void **state)
         compare(in, seed, &s);
         uap_instance_free(in);
     }
-    printf("%d instances: %d infeasible, %d of them by groups or ties alone; memory binds "
-           "in %d, groups in %d; %d keep from the start on, %d with a tie\n",
-           INSTANCES, s.infeasible, s.by_groups, s.memory, s.groups, s.starts, s.ties);
+    printf(
+        "%d instances: %d infeasible, %d of them by groups or ties alone; memory binds "
+        "in %d, groups in %d; %d keep from the start on, %d with a tie\n",
+        INSTANCES, s.infeasible, s.by_groups, s.memory, s.groups, s.starts, s.ties);
     assert_in_range(s.infeasible, INSTANCES / 10, INSTANCES * 6 / 10);
     assert_in_range(s.memory, INSTANCES / 10, INSTANCES);
     assert_in_range(s.groups, INSTANCES / 10, INSTANCES);
