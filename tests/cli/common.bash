@@ -27,7 +27,7 @@ run_ranks() {
     local ranks=$1 expected=$2 status=0
     shift 2
     command_line="mpirun -n $ranks uniap $*"
-    mpirun --oversubscribe --timeout 60 -n "$ranks" "$UNIAP" "$@" >out 2>err || status=$?
+    mpirun --oversubscribe --timeout $((60 * ${UAP_TIME_SCALE:-1})) -n "$ranks" "$UNIAP" "$@" >out 2>err || status=$?
     if [ "$status" -ne "$expected" ]; then
         complain "$command_line: exit status $status, expected $expected"
         sed 's/^/    /' err >&2
