@@ -244,7 +244,7 @@ static void test_memory_limit(void **state)
             options.steal_bytes = 512;
             machine.size = sizes[i];
             assert_ok(uap_virtual_run(&problem, &options, &machine, &wide, &err), &err);
-            options.memory_limit_bytes = most_bytes + most_bytes / 20;
+            options.memory_limit_bytes = most_bytes / 10 * (sizes[i] == 1 ? 8 : 9);
             assert_ok(uap_virtual_run(&problem, &options, &machine, &narrow, &err), &err);
             check_balance(&narrow);
             assert_true(narrow.sum.went_deep > 0);
