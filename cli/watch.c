@@ -175,9 +175,8 @@ static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
     }
 }
 
-static void on_picture(void *context, const uap_tree_snapshot *picture)
+void uap_watch_see(uap_watch *watch, const uap_tree_snapshot *picture)
 {
-    uap_watch *watch = context;
     if (picture->has_nodes) {
         keep(watch, picture);
     }
@@ -188,6 +187,11 @@ static void on_picture(void *context, const uap_tree_snapshot *picture)
     }
     log_progress(watch, picture, &p, "progress");
     print_progress(watch, picture, &p);
+}
+
+static void on_picture(void *context, const uap_tree_snapshot *picture)
+{
+    uap_watch_see(context, picture);
 }
 
 /* ---- Life ---- */

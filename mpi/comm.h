@@ -69,6 +69,16 @@ UAP_NODISCARD uap_status uap_comm_gather(const uap_comm *comm, const void *bytes
                                          size_t n, char **all, size_t **offset,
                                          uap_err *err);
 
+/* Takes in a block of bytes from a rank, the caller's own included; they are lent. */
+typedef uap_status uap_comm_take(void *self, int rank, const char *bytes, size_t n,
+                                 uap_err *err);
+
+/* Gives every rank's block (n bytes, any size, which may differ) to `take` on all ranks, in
+ * the order of ranks, as they come: no more than one block is held. Errors: MPI, NO_MEMORY,
+ * those of take, alike on all ranks. Collective. */
+UAP_NODISCARD uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
+                                           uap_comm_take *take, void *self, uap_err *err);
+
 /* Ends a step that may have failed on some ranks: returns OK everywhere when every `local`
  * is OK, else the code and text of the lowest rank that failed, on every rank (err is
  * overwritten, with "rank R: " in front where R > 0). Collective. */

@@ -28,6 +28,9 @@ typedef struct uap_limits {
                          * ones are made; 0: as many as these cost, < 0: sharp at once */
     int64_t effort; /* exact engine: labels looked at before the first search of a node
                          * is given up for a nearer target; 0: the engine's choice */
+    int64_t
+        share_work; /* search by ranks: steps of a job (search/crew.h) that all of them
+                         * take together; 0: as many as pay; < 0: all, and every node */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
 
