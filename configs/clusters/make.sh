@@ -198,7 +198,7 @@ own() {
 }
 
 {
-    head a100-v100-t4 datasheet
+    head mix-a100-v100-t4 datasheet
     list class ',
 '
     printf '\n  ],\n  "node_groups": ['
@@ -217,11 +217,11 @@ own() {
     rows=0 scope=
     # shellcheck disable=SC2086
     part overlap 2 8 - $t4
-} >a100-v100-t4.json
+} >mix-a100-v100-t4.json
 
 # Four nodes of which one runs at three quarters of its clock: the same links everywhere.
 {
-    head a100-32-slow assumed
+    head slow-a100-32 assumed
     # shellcheck disable=SC2086
     part class 3 8 a100-sxm-80gb $a100
     printf ',\n'
@@ -242,4 +242,4 @@ own() {
     printf '\n  ],\n'
     # shellcheck disable=SC2086
     part overlap 4 8 - $a100
-} >a100-32-slow.json
+} >slow-a100-32.json
