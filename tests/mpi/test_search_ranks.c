@@ -84,20 +84,21 @@ static bool same_result(const listed *list, const uap_result *a, const uap_resul
 }
 
 /* All ranks search, some seeds with every node taken by all of them and every job shared out,
- * and others again; each rank also alone. */
+ * and others again; rank 0 also alone. */
 static void check_same(listed *list, const uap_limits *limits, const char *what,
                        uint64_t seed)
 {
     uap_result alone = {0};
     uap_err err = {0};
     const uap_source source = source_of(list);
-    assert_all(uap_exact_solve(&source, limits, &alone, &err) == UAP_OK);
+    const bool is_first = uap_comm_rank(ranks_comm) == 0;
+    assert_all(!is_first || uap_exact_solve(&source, limits, &alone, &err) == UAP_OK);
     for (int turn = 0; turn < 2; turn++) {
         uap_result together = {0};
         uap_limits own = limits == NULL ? (uap_limits){0} : *limits;
         own.share_work = turn == 1 && seed % 4 == 1 ? -1 : 0;
         assert_all(search(list, &own, &together, &err) == UAP_OK);
-        const bool same = same_result(list, &alone, &together);
+        const bool same = !is_first || same_result(list, &alone, &together);
         if (!same) {
             (void)fprintf(stderr,
                           "%s, seed %" PRIu64 ": outcome %d, configuration %d, %" PRId64
@@ -107,7 +108,7 @@ static void check_same(listed *list, const uap_limits *limits, const char *what,
         }
         assert_all(same);
         assert_all(together.stats.ranks == uap_comm_size(ranks_comm));
-        assert_all(together.stats.illegal == alone.stats.illegal);
+        assert_all(!is_first || together.stats.illegal == alone.stats.illegal);
         uap_result_free(&together);
     }
     uap_result_free(&alone);
@@ -259,7 +260,7 @@ static void nodes_set_aside_have_one_answer(void **state)
         const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
                                          .objective = UAP_OBJECTIVE_FULL,
                                          .schedule = UAP_SCHEDULE_1F1B,
-                                         .n_layers = 48,
+                                         .n_layers = 44,
                                          .n_strategies = 12,
                                          .pp = 4,
                                          .micro_batches = 16,
