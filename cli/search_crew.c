@@ -2,6 +2,8 @@
  * another job, is noticed before anyone waits for it. */
 #include "cli/search_crew.h"
 
+#include "search/exact_node.h"
+
 /* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
 #define LEAST_WORK 3000000
 
@@ -47,8 +49,10 @@ static uap_status run_task(void *self, int32_t task, uap_tasks_run *run, uap_err
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the results of a job");
     }
     crew->run = run;
+    const double start_s = uap_exact_wall_s();
     const uap_status rc =
         crew->job->run(crew->job->self, task, &crew->results, &stop, err);
+    crew->busy_s += uap_exact_wall_s() - start_s;
     crew->run = NULL;
     if (stop) {
         uap_tasks_stop(run);
@@ -71,6 +75,8 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     const uap_tasks tasks = {
         .self = crew, .n = job->n, .effort = job->effort, .run = run_task};
     uap_status rc = UAP_OK;
+    const double start_s = uap_exact_wall_s();
+    crew->busy_s = 0;
     *stopped = true;
     UAP_TRY(meet(crew, job->n, UAP_OK, err));
     if (crew->stopping) {
@@ -84,6 +90,7 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     }
     UAP_TRY(meet(crew, job->n, UAP_OK, err));
 done:
+    crew->idle_s += uap_exact_wall_s() - start_s - crew->busy_s;
     uap_bytes_free(&crew->results);
     crew->failed = crew->failed || rc != UAP_OK;
     return rc;

@@ -24,6 +24,8 @@ typedef struct uap_search_crew {
     uap_tasks_run *run; /* while this rank does a task */
     const uap_crew_job *job;
     uap_bytes results; /* of the tasks done here */
+    double busy_s;     /* wall, in tasks of the job at hand */
+    double idle_s;     /* wall, in jobs but in no task */
 } uap_search_crew;
 
 /* Fills *crew. least_work: of a job that is shared, 0: the usual, < 0: of any job. Nothing

@@ -467,6 +467,16 @@ static uap_status take_all(searcher *s, uap_err *err)
     return UAP_OK;
 }
 
+/* Steals and idle time of all ranks together, on rank 0. */
+static void add_exchange(const uap_comm *comm, const uap_tree_result *found,
+                         uap_search_stats *t)
+{
+    for (int r = 0; found->all != NULL && r < uap_comm_size(comm); r++) {
+        t->steals += found->all[r].steals_won;
+        t->idle_s += (double)found->all[r].idle_ns * 1e-9;
+    }
+}
+
 /* What the tree search found; then all ranks take what it left aside. */
 static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *result,
                          bool *broken, uap_err *err)
@@ -475,6 +485,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     int64_t left = s->left_bound;
     UAP_TRY(add_stats(s, &s->exact.stats, err));
     UAP_TRY(uap_comm_allreduce_i64(s->comm, &left, 1, UAP_COMM_MIN, err));
+    add_exchange(s->comm, found, &s->exact.stats);
     if (found->over_memory && uap_comm_rank(s->comm) == 0) {
         UAP_LOG(WARNING, GLOBAL,
                 "stopped at --memory-limit: even depth first the search needs more than "

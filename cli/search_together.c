@@ -176,10 +176,10 @@ static uap_status add_clocks(const member *m, uap_search_stats *t, uap_err *err)
 {
     const uap_search_stats *before = &m->from->stats;
     double own[] = {t->build_s - before->build_s, t->bound_s - before->bound_s,
-                    t->fix_s - before->fix_s, t->label_s - before->label_s,
-                    t->total_s - before->total_s};
+                    t->fix_s - before->fix_s,     t->label_s - before->label_s,
+                    t->total_s - before->total_s, m->crew.idle_s};
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_comm_allreduce_f64(m->from->comm, own, 5, UAP_COMM_SUM, err));
+    UAP_TRY(uap_comm_allreduce_f64(m->from->comm, own, 6, UAP_COMM_SUM, err));
     UAP_TRY(uap_comm_allreduce_i64(m->from->comm, &t->peak_bytes, 1, UAP_COMM_MAX, err));
     UAP_TRY(uap_comm_bcast(m->from->comm, &t->labels, sizeof t->labels, 0, err));
     t->build_s = before->build_s + own[0];
@@ -187,6 +187,7 @@ static uap_status add_clocks(const member *m, uap_search_stats *t, uap_err *err)
     t->fix_s = before->fix_s + own[2];
     t->label_s = before->label_s + own[3];
     t->total_s = before->total_s + own[4];
+    t->idle_s = before->idle_s + own[5];
 done:
     return rc;
 }

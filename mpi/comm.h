@@ -51,6 +51,10 @@ const char *uap_comm_library(void);
 
 UAP_NODISCARD uap_status uap_comm_barrier(const uap_comm *comm, uap_err *err);
 
+/* A barrier at which ranks sleep instead of polling, for waits of seconds beside others that
+ * work: late by a millisecond or so. */
+UAP_NODISCARD uap_status uap_comm_barrier_asleep(const uap_comm *comm, uap_err *err);
+
 /* Copies n bytes (equal on all ranks, any size) from root to all. Collective. */
 UAP_NODISCARD uap_status uap_comm_bcast(const uap_comm *comm, void *bytes, size_t n,
                                         int root, uap_err *err);

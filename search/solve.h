@@ -50,6 +50,8 @@ typedef struct uap_search_stats {
     int64_t solved;          /* went through the exact phase */
     int64_t nodes, labels;   /* search nodes; labels created */
     int64_t ranks;           /* that searched */
+    int64_t steals;          /* of nodes between them */
+    double idle_s;           /* wall seconds that they had nothing to do, all together */
     int64_t peak_bytes;      /* largest arena use, as far as the engine counts it */
     double build_s, bound_s, fix_s, label_s, total_s; /* where the time went */
     double wall_s;
