@@ -50,10 +50,8 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .context = s};
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
-    if (rc == UAP_OK && s->mix != NULL) {
-        rc = uap_mix_set_prices(s->mix, target, err);
-    }
     s->has_segments = rc == UAP_OK;
+    s->has_prices = s->mix == NULL;
     return rc;
 }
 
@@ -128,6 +126,15 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
         UAP_TRY(make_segments(s, target, err));
     }
     if (s->mix != NULL) {
+        UAP_TRY(uap_mix_rough_bound(s->mix, target, &bound, err));
+        s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, target + 1));
+        if (bound > target || *stopped_of(s)) {
+            goto done;
+        }
+        if (!s->has_prices) {
+            UAP_TRY(uap_mix_set_prices(s->mix, target, err));
+            s->has_prices = true;
+        }
         UAP_TRY(uap_mix_relax(s->mix, target, &outer->mixed, &bound, err));
     } else {
         UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, &outer->plain, &bound,
