@@ -88,7 +88,7 @@ int64_t uap_mix_usable(const uap_mix *mix, int32_t g);
 double uap_mix_toll(const uap_mix *mix, int32_t t);
 double uap_mix_credit(const uap_mix *mix);
 
-#define UAP_MIX_ROUNDS 60 /* of uap_mix_bound, on every node */
+#define UAP_MIX_ROUNDS 30 /* of uap_mix_bound, on every node */
 
 /* Raises *bound by at most `rounds` subgradient steps over stage weights, prices of memory and
  * of devices; keeps the best prices of devices in the mix. Stops early once the bound passes
