@@ -39,6 +39,10 @@ bool uap_watch_resumes(const uap_watch *watch);
 /* Asks for pictures, as many as this watch needs. */
 void uap_watch_ask(uap_watch *watch, uap_tree_options *options);
 
+/* A picture of a search that goes on without a tree search: lines, and a checkpoint where it
+ * has nodes. On rank 0. */
+void uap_watch_see(uap_watch *watch, const uap_tree_snapshot *picture);
+
 /* Writes a checkpoint now, what stood there becoming the older one; `checkpoint` is of this
  * run, and what went before it is added. A failure is a warning: the search is worth more.
  * On rank 0. */

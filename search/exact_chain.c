@@ -32,6 +32,16 @@ static bool is_over(void *context)
            s->e->must_stop(s->e->context);
 }
 
+/* Whether the search had to stop before the segments had their bounds. */
+static bool are_cut_short(const uap_chain_search *s)
+{
+    bool any = s->mix == NULL && s->segments->stopped;
+    for (int32_t t = 0; s->mix != NULL && t < s->mix->n_types; t++) {
+        any = any || s->mix->segments[t]->stopped;
+    }
+    return any;
+}
+
 static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *err)
 {
     uap_status rc = UAP_OK;
@@ -47,10 +57,11 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .target = target,
         .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
         .stop = is_over,
-        .context = s};
+        .context = s,
+        .crew = s->e->crew};
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
-    s->has_segments = rc == UAP_OK;
+    s->has_segments = rc == UAP_OK && !are_cut_short(s);
     s->has_prices = s->mix == NULL;
     return rc;
 }
@@ -114,7 +125,8 @@ static int64_t bytes_of(const uap_chain_search *s)
 }
 
 /* Raises the node's bound by the relaxation over cuts, with segments bounded anew where the
- * target is out of their reach; *outer is empty where no plan is within the target. */
+ * target is out of their reach; *outer is empty where no plan is within the target, or where
+ * the search must stop, then without segments too. */
 static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
                                uap_err *err)
 {
@@ -124,6 +136,9 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
     *outer = (cuts){NULL, NULL};
     if (!s->has_segments || target > s->reach) {
         UAP_TRY(make_segments(s, target, err));
+        if (!s->has_segments) {
+            goto done;
+        }
     }
     if (s->mix != NULL) {
         UAP_TRY(uap_mix_rough_bound(s->mix, target, &bound, err));
@@ -255,6 +270,9 @@ static uap_status try_cutoff(uap_chain_search *s, uap_err *err)
         return UAP_OK;
     }
     UAP_TRY(make_segments(s, cutoff, err));
+    if (!s->has_segments) {
+        goto done;
+    }
     UAP_TRY(uap_mix_rough_bound(s->mix, cutoff, &bound, err));
     s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, cutoff + 1));
 done:
@@ -275,6 +293,9 @@ static uap_status find_relaxation(uap_chain_search *s, uap_err *err)
         const int64_t target =
             above(node->bound, node->reach, uap_exact_cutoff(s->e, node->config));
         UAP_TRY(relax_within(s, target, &outer, err));
+        if (!s->has_segments) {
+            break;
+        }
         if (cuts_exist(&outer) && s->in->pp == 1) {
             set_effort(s, INT64_MAX);
             UAP_TRY(tighten(s, &is_tightened, err));

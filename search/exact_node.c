@@ -409,7 +409,8 @@ static uap_status fix_plan(uap_exact *e, uap_result *result, uap_err *err)
     uap_exact alone = {.source = e->source,
                        .limits = e->limits,
                        .context = e->context,
-                       .must_stop = e->must_stop};
+                       .must_stop = e->must_stop,
+                       .crew = e->crew};
     uap_status rc = UAP_OK;
     UAP_TRY(uap_exact_init(&alone, err));
     UAP_TRY(find_same_plan(&alone, result, err));

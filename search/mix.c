@@ -315,9 +315,15 @@ static void take_back(uap_mix *mix, const uap_segments *s)
     mix->stopped = mix->stopped || s->stopped;
 }
 
+/* In a crew all must end alike: there only the effort counts. */
 bool uap_mix_spend(uap_mix *mix, int64_t work)
 {
     uap_segments *s = mix->segments[0];
+    if (s->crew != NULL) {
+        mix->effort -= work;
+        mix->stopped = mix->stopped || mix->effort < 0;
+        return !mix->stopped;
+    }
     s->effort = mix->effort;
     s->stopped = mix->stopped;
     mix->stopped = uap_segments_poll(s, work);

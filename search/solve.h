@@ -28,6 +28,9 @@ typedef struct uap_limits {
                          * ones are made; 0: as many as these cost, < 0: sharp at once */
     int64_t effort; /* exact engine: labels looked at before the first search of a node
                          * is given up for a nearer target; 0: the engine's choice */
+    int64_t
+        share_work; /* search by ranks: steps of a job (search/crew.h) that all of them
+                         * take together; 0: as many as pay; < 0: all, and every node */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
 
@@ -47,6 +50,8 @@ typedef struct uap_search_stats {
     int64_t solved;          /* went through the exact phase */
     int64_t nodes, labels;   /* search nodes; labels created */
     int64_t ranks;           /* that searched */
+    int64_t steals;          /* of nodes between them */
+    double idle_s;           /* wall seconds that they had nothing to do, all together */
     int64_t peak_bytes;      /* largest arena use, as far as the engine counts it */
     double build_s, bound_s, fix_s, label_s, total_s; /* where the time went */
     double wall_s;
