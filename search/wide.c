@@ -164,6 +164,7 @@ uap_status uap_wide_choose(uap_exact *e, const uap_node *node, uap_wide_plan *pl
     uap_wide *wide = e->wide;
     if (mode != UAP_WIDE_AUTO) {
         choose_forced(node, mode, plan);
+        plan->skip_chain = plan->skip_chain && !e->is_fixed;
         return UAP_OK;
     }
     const double lead = wide->config == node->config ? fmax(wide->lead, node->lead) : 0.0;
