@@ -50,6 +50,7 @@ static const uap_suite_case cases[] = {
     CHAIN("unlike-192x48-pp8", UNLIKE, SIMPLE, F1B1, 192, 48, 8, 16, 0.2, false, 1),
     CHAIN("unlike-128x64-pp8", UNLIKE, SIMPLE, F1B1, 128, 64, 8, 16, 0.15, false, 2),
     CHAIN("unlike-160x48-pp4", UNLIKE, SIMPLE, F1B1, 160, 48, 4, 8, 0.15, false, 2),
+    CHAIN("unlike-192x32-pp4", UNLIKE, SIMPLE, F1B1, 192, 32, 4, 16, 0.15, false, 4),
     CHAIN("unlike-96x32-pp4-1f1b", UNLIKE, FULL, F1B1, 96, 32, 4, 16, 0.3, true, 2),
     CHAIN("unlike-96x32-pp4-gpipe", UNLIKE, FULL, GPIPE, 96, 32, 4, 16, 0.3, true, 2),
     CHAIN("unlike-128x32-pp8-1f1b", UNLIKE, FULL, F1B1, 128, 32, 8, 32, 0.6, true, 2),
@@ -72,6 +73,7 @@ static const uap_suite_case cases[] = {
     MODEL("405b-6144", "llama-3.1-405b", "h100-6144", 8192, false, 2016, ALL_SCHEDULES,
           50),
     /* Live tensors and ties. */
+    MODEL("t5-op-128", "t5-11b", "a100-128", 512, true, 1024, ALL_SCHEDULES, 16),
     MODEL("t5-op-256", "t5-11b", "a100-256", 512, true, 1024, ALL_SCHEDULES, 0),
 
     /* Recorded, with the optimum of another program. */

@@ -17,7 +17,9 @@ static const char about[] =
     "of\n"
     "UniAP's Table 1 (with CBC beside them) and for Llama-3.1-405B on more than ten\n"
     "thousand devices, and hard recorded instances. Prints tables to standard output.\n"
-    "`uniap bench uts` and `uniap bench steal-sim` have options of their own.\n\n"
+    "`uniap bench scaling`, `uniap bench uts` and `uniap bench steal-sim` have options "
+    "of\n"
+    "their own.\n\n"
     "Exit status: 0 done, 1 an engine disagreed or failed, 2 bad usage.";
 
 static const char *const part_name[UAP_BENCH_PART_COUNT] = {
@@ -109,8 +111,7 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
          .max = 1e6},
     };
     const uap_usage usage = {.name = "bench",
-                             .synopsis =
-                                 "search [options] | uts [options] | steal-sim [options]",
+                             .synopsis = "search|scaling|uts|steal-sim [options]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
@@ -125,7 +126,8 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
     if (strcmp(name, "search") != 0) {
         uap_err err = {0};
         (void)UAP_FAIL(&err, BAD_USAGE,
-                       "bench: found '%.80s', expected search, uts or steal-sim", name);
+                       "bench: found '%.80s', expected search, scaling, uts or steal-sim",
+                       name);
         return uap_cli_fail(cli, &err);
     }
     return run_search(cli, &parts, &cases, &bench);
@@ -135,6 +137,9 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "uts") == 0) {
         return uap_cmd_bench_uts(cli, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "scaling") == 0) {
+        return uap_cmd_bench_scaling(cli, argc - 1, argv + 1);
     }
     if (argc > 1 && strcmp(argv[1], "steal-sim") == 0) {
         return uap_cmd_bench_steal_sim(cli, argc - 1, argv + 1);

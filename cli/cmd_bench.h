@@ -8,6 +8,7 @@
 extern "C" {
 #endif
 
+uap_command_fn uap_cmd_bench_scaling;
 uap_command_fn uap_cmd_bench_uts;
 uap_command_fn uap_cmd_bench_steal_sim;
 

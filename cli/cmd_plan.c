@@ -20,7 +20,7 @@
 
 /* What the command line said. */
 typedef struct request {
-    const char *model, *cluster, *output, *space, *dump, *log;
+    const char *model, *cluster, *output, *space, *dump;
     int64_t seq, batch, devices, memory_bytes, reserve_bytes, seed;
     int precision, optimizer, schedule, cost, granularity;
     bool tp_across_nodes;
@@ -82,7 +82,6 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .help = "allow tensor parallel groups that span nodes"},
         {0, "dump-instances", UAP_OPT_STR, &r->dump, "DIR",
          .help = "write every configuration as .json and .lp before the search"},
-        {0, "log-json", UAP_OPT_STR, &r->log, "FILE", .help = "the log as JSON lines"},
         UAP_SEARCH_OPTIONS(&r->search),
         {0, "seed", UAP_OPT_INT, &r->seed, "N",
          "noted in the plan; both engines are deterministic (0)", .min = 0, .max = 9e15},
@@ -188,11 +187,8 @@ static uap_status prepare(const uap_cli *cli, const request *r, work *w, uap_err
 {
     uap_status rc = UAP_OK;
     UAP_TRY(check_request(r, &w->options, err));
-    if (cli->rank == 0 && r->log != NULL) {
-        UAP_TRY(uap_log_json_open(r->log,
-                                  r->search.quiet ? UAP_LOG_WARNING : UAP_LOG_INFO, err));
-    }
     if (cli->rank == 0) {
+        UAP_TRY(uap_search_open(&r->search, err));
         UAP_TRY(uap_file_check_writable(r->output, err));
     }
     UAP_TRY(load_inputs(w, r, err));
@@ -216,13 +212,41 @@ static void note_inputs(const work *w)
             (int)uap_cost_source(w->cost).n, uap_engine_name(w->options.engine));
 }
 
+/* What a checkpoint is of. The gap is not among it: nodes left within one are kept. */
+static void list_inputs(const work *w, const request *r, uap_inputs *inputs)
+{
+    const uap_cost_options *cost = &w->options.cost;
+    char space[UAP_SPACE_TEXT];
+    *inputs = (uap_inputs){0};
+    uap_inputs_note(inputs, "program", "%s", UAP_VERSION);
+    uap_inputs_note(inputs, "model", "%s", w->model->sha256);
+    uap_inputs_note(inputs, "cluster", "%s", w->cluster->sha256);
+    uap_inputs_note(inputs, "batch", "%" PRId64, cost->batch);
+    uap_inputs_note(inputs, "seq", "%" PRId64, w->model->seq);
+    uap_inputs_note(inputs, "precision", "%s", uap_precision_name(cost->precision));
+    uap_inputs_note(inputs, "optimizer", "%s",
+                    cost->optimizer == UAP_ADAM ? "adam" : "sgd");
+    uap_inputs_note(inputs, "schedule", "%s",
+                    r->schedule == UAP_SCHEDULE_COUNT
+                        ? "all"
+                        : uap_schedule_name((uap_schedule)r->schedule));
+    uap_inputs_note(inputs, "cost", "%s", r->cost == 0 ? "full" : "paper");
+    uap_inputs_note(inputs, "space", "%s", uap_space_names(cost->space, space));
+    uap_inputs_note(inputs, "granularity", "%s",
+                    w->options.operator_granularity ? "operator" : "block");
+    uap_inputs_note(inputs, "devices", "%" PRId64, cost->devices);
+    uap_inputs_note(inputs, "memory-bytes", "%" PRId64, cost->memory_bytes);
+    uap_inputs_note(inputs, "reserve-bytes", "%" PRId64, cost->reserve_bytes);
+    uap_inputs_note(inputs, "tp-across-nodes", "%d", cost->tp_across_nodes ? 1 : 0);
+}
+
 static int run(const uap_cli *cli, const request *r, work *w)
 {
     uap_err err = {0};
     int status = UAP_EXIT_OK;
     (void)uap_stop_flag(); /* from here on a signal ends the search, not the program */
     uap_status rc = prepare(cli, r, w, &err);
-    if (uap_search_is_shared(cli, &r->search)) {
+    if (uap_search_is_shared(&r->search)) {
         rc = uap_comm_agree(cli->comm, rc, &err);
     }
     if (rc != UAP_OK) {
@@ -232,7 +256,9 @@ static int run(const uap_cli *cli, const request *r, work *w)
         note_inputs(w);
     }
     const uap_source source = uap_cost_source(w->cost);
-    UAP_TRY(uap_search_run(cli, &r->search, &source, &w->result, &err));
+    uap_inputs inputs;
+    list_inputs(w, r, &inputs);
+    UAP_TRY(uap_search_run(cli, &r->search, &source, &inputs, &w->result, &err));
     if (cli->rank != 0) {
         goto done;
     }
@@ -259,7 +285,7 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
-    if (cli->rank != 0 && !uap_search_is_shared(cli, &r.search)) {
+    if (cli->rank != 0 && !uap_search_is_shared(&r.search)) {
         return UAP_EXIT_OK;
     }
     if (r.search.quiet) {

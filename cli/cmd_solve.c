@@ -1,9 +1,12 @@
 /* `uniap solve`: one instance file in, its best plan out. All ranks search. */
 #include "cli/commands.h"
+#include "cli/log_json.h"
 #include "cli/search_args.h"
 #include "cli/stop.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/mem.h"
+#include "common/sha256.h"
 #include "mpi/comm.h"
 #include "plan/plan_build.h"
 #include "search/instance_json.h"
@@ -38,6 +41,39 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
     return uap_options_parse(cli, &usage, argc, argv, &r->instance, NULL);
 }
 
+/* What a checkpoint is of: the file, byte for byte. */
+static uap_status list_inputs(const request *r, uap_inputs *inputs, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    char *text = NULL;
+    size_t n = 0;
+    char digest[UAP_SHA256_HEX];
+    UAP_TRY(uap_file_read(r->instance, (size_t)1 << 40, &text, &n, err));
+    uap_sha256_hex(text, n, digest);
+    uap_inputs_note(inputs, "program", "%s", UAP_VERSION);
+    uap_inputs_note(inputs, "instance", "%s", digest);
+done:
+    uap_free(text);
+    return rc;
+}
+
+/* Everything up to the search, on each rank that searches. */
+static uap_status prepare(const uap_cli *cli, const request *r, uap_instance **instance,
+                          uap_inputs *inputs, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (cli->rank == 0) {
+        UAP_TRY(uap_search_open(&r->search, err));
+        UAP_TRY(uap_file_check_writable(r->output, err));
+    }
+    UAP_TRY(uap_instance_load(r->instance, instance, err));
+    if (cli->rank == 0 && r->search.checkpoint != NULL) {
+        UAP_TRY(list_inputs(r, inputs, err));
+    }
+done:
+    return rc;
+}
+
 static int run(const uap_cli *cli, const request *r)
 {
     uap_status rc = UAP_OK;
@@ -46,13 +82,11 @@ static int run(const uap_cli *cli, const request *r)
     uap_plan *plan = NULL;
     uap_result result = {0};
     uap_plan_options options = {0};
+    uap_inputs inputs = {0};
     int status = UAP_EXIT_OK;
     (void)uap_stop_flag(); /* from here on a signal ends the search, not the program */
-    rc = cli->rank == 0 ? uap_file_check_writable(r->output, &err) : UAP_OK;
-    if (rc == UAP_OK) {
-        rc = uap_instance_load(r->instance, &instance, &err);
-    }
-    if (uap_search_is_shared(cli, &r->search)) {
+    rc = prepare(cli, r, &instance, &inputs, &err);
+    if (uap_search_is_shared(&r->search)) {
         rc = uap_comm_agree(cli->comm, rc, &err);
     }
     if (rc != UAP_OK) {
@@ -64,7 +98,7 @@ static int run(const uap_cli *cli, const request *r)
                 (int)instance->micro_batches, uap_schedule_name(instance->schedule));
     }
     const uap_source source = uap_source_of_instance(instance);
-    UAP_TRY(uap_search_run(cli, &r->search, &source, &result, &err));
+    UAP_TRY(uap_search_run(cli, &r->search, &source, &inputs, &result, &err));
     if (cli->rank != 0) {
         goto done;
     }
@@ -94,6 +128,14 @@ int uap_cmd_solve(const uap_cli *cli, int argc, char **argv)
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);
     }
-    return cli->rank == 0 || uap_search_is_shared(cli, &r.search) ? run(cli, &r)
-                                                                  : UAP_EXIT_OK;
+    if (cli->rank != 0 && !uap_search_is_shared(&r.search)) {
+        return UAP_EXIT_OK;
+    }
+    int status = run(cli, &r);
+    uap_err err = {0};
+    if (uap_log_json_close(&err) != UAP_OK) {
+        (void)uap_cli_fail(cli, &err);
+        status = status == UAP_EXIT_OK ? UAP_EXIT_FAILURE : status;
+    }
+    return status;
 }

@@ -1,7 +1,6 @@
 /* A log sink that writes JSON lines beside what people read. */
 #include "cli/log_json.h"
 
-#include "common/json_write.h"
 #include "common/mem.h"
 
 #include <errno.h>
@@ -22,23 +21,40 @@ static const char *level_name(uap_log_level level)
     return name[level];
 }
 
-static void write_line(void *context, uap_log_level level, const char *line)
+uap_jout *uap_log_json_event(const char *name)
 {
-    (void)context;
+    if (log_file.file == NULL) {
+        return NULL;
+    }
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     uap_jout *object = uap_jout_object();
-    uap_jset_str(object, "level", level_name(level));
-    uap_jset_str(object, "message", line);
+    uap_jset_str(object, "event", name);
     uap_jset_f64(object, "time_s",
                  (double)(now.tv_sec - log_file.start.tv_sec) +
                      1e-9 * (double)(now.tv_nsec - log_file.start.tv_nsec));
-    char *text = uap_jout_text(object);
-    if (text != NULL) {
-        (void)fprintf(log_file.file, "%s\n", text); /* checked when the file closes */
+    return object;
+}
+
+void uap_log_json_write(uap_jout *event)
+{
+    char *text = uap_jout_text(event);
+    if (text !=
+        NULL) { /* checked when the file closes; a line at once, whatever happens */
+        (void)fprintf(log_file.file, "%s\n", text);
+        (void)fflush(log_file.file);
     }
     uap_free(text);
-    uap_jout_free(object);
+    uap_jout_free(event);
+}
+
+static void write_line(void *context, uap_log_level level, const char *line)
+{
+    (void)context;
+    uap_jout *event = uap_log_json_event("message");
+    uap_jset_str(event, "level", level_name(level));
+    uap_jset_str(event, "message", line);
+    uap_log_json_write(event);
     static const char *const prefix[] = {"uniap: ", "uniap: warning: ", "", "debug: "};
     (void)fprintf(stderr, "%s%s\n", prefix[level], line);
 }

@@ -1,8 +1,10 @@
 /* The shared end of `plan` and `solve`. */
 #include "cli/search_args.h"
 
+#include "cli/log_json.h"
 #include "cli/search_ranks.h"
 #include "cli/stop.h"
+#include "common/file.h"
 #include "plan/plan_table.h"
 
 #include <stdio.h>
@@ -18,7 +20,8 @@ static int64_t machine_bytes(void)
 uap_search_args uap_search_args_default(void)
 {
     return (uap_search_args){.engine = UAP_ENGINE_EXACT,
-                             .memory_limit_bytes = machine_bytes() / 4 * 3};
+                             .memory_limit_bytes = machine_bytes() / 4 * 3,
+                             .checkpoint_interval_s = 30};
 }
 
 void uap_search_args_note(const uap_search_args *args, uap_plan_options *options)
@@ -29,31 +32,89 @@ void uap_search_args_note(const uap_search_args *args, uap_plan_options *options
     options->memory_limit_bytes = args->memory_limit_bytes;
 }
 
-bool uap_search_is_shared(const uap_cli *cli, const uap_search_args *args)
+bool uap_search_is_shared(const uap_search_args *args)
 {
-    return cli->size > 1 && args->engine == UAP_ENGINE_EXACT;
+    return args->engine == UAP_ENGINE_EXACT;
+}
+
+uap_status uap_search_open(const uap_search_args *args, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (args->log != NULL) {
+        UAP_TRY(uap_log_json_open(args->log, args->quiet ? UAP_LOG_WARNING : UAP_LOG_INFO,
+                                  err));
+    }
+    if (args->checkpoint != NULL && !uap_search_is_shared(args)) {
+        return UAP_FAIL(err, BAD_USAGE, "--checkpoint: expected --engine exact");
+    }
+    if (args->checkpoint != NULL) {
+        UAP_TRY(uap_file_check_writable(args->checkpoint, err));
+    }
+done:
+    return rc;
+}
+
+static const char *outcome_name(uap_outcome outcome)
+{
+    static const char *const name[] = {[UAP_OUTCOME_OPTIMAL] = "optimal",
+                                       [UAP_OUTCOME_FEASIBLE] = "feasible",
+                                       [UAP_OUTCOME_INFEASIBLE] = "infeasible",
+                                       [UAP_OUTCOME_UNKNOWN] = "unknown"};
+    return name[outcome];
+}
+
+static void log_end(const uap_result *result)
+{
+    uap_jout *event = uap_log_json_event("end");
+    if (event != NULL) {
+        uap_jset_str(event, "outcome", outcome_name(result->outcome));
+        if (result->config >= 0) {
+            uap_jset_f64(event, "best_s",
+                         (double)result->value / (double)UAP_TICKS_PER_SECOND);
+            uap_jset_f64(event, "bound_s",
+                         (double)result->bound / (double)UAP_TICKS_PER_SECOND);
+        }
+        uap_jset_f64(event, "wall_s", result->stats.wall_s);
+        uap_log_json_write(event);
+    }
+}
+
+static uap_status run_shared(const uap_cli *cli, const uap_search_args *args,
+                             const uap_limits *limits, const uap_source *source,
+                             const uap_inputs *inputs, uap_result *result, uap_err *err)
+{
+    bool broken = false;
+    uap_watch watch = {.checkpoint = args->checkpoint,
+                       .interval_s = args->checkpoint_interval_s,
+                       .quiet = args->quiet,
+                       .inputs = *inputs};
+    const uap_status rc =
+        uap_search_ranks(cli->comm, source, limits, &watch, result, &broken, err);
+    uap_watch_end(&watch);
+    if (broken) {
+        (void)fprintf(stderr, "uniap: rank %d: %s\n", cli->rank,
+                      err->msg[0] != '\0' ? err->msg : uap_status_text(rc));
+        uap_comm_abort(cli->comm, UAP_EXIT_FAILURE);
+    }
+    return rc;
 }
 
 uap_status uap_search_run(const uap_cli *cli, const uap_search_args *args,
-                          const uap_source *source, uap_result *result, uap_err *err)
+                          const uap_source *source, const uap_inputs *inputs,
+                          uap_result *result, uap_err *err)
 {
     const uap_limits limits = {.time_limit_s = args->time_limit_s,
                                .gap = args->gap,
                                .memory_limit_bytes = args->memory_limit_bytes,
                                .stop = uap_stop_flag()};
-    if (uap_search_is_shared(cli, args)) {
-        bool broken = false;
-        const uap_status rc =
-            uap_search_ranks(cli->comm, source, &limits, result, &broken, err);
-        if (broken) {
-            (void)fprintf(stderr, "uniap: rank %d: %s\n", cli->rank,
-                          err->msg[0] != '\0' ? err->msg : uap_status_text(rc));
-            uap_comm_abort(cli->comm, UAP_EXIT_FAILURE);
-        }
-        return rc;
+    const uap_status rc =
+        uap_search_is_shared(args)
+            ? run_shared(cli, args, &limits, source, inputs, result, err)
+            : uap_cbc_solve(source, &limits, result, err);
+    if (rc == UAP_OK && cli->rank == 0) {
+        log_end(result);
     }
-    return args->engine == UAP_ENGINE_CBC ? uap_cbc_solve(source, &limits, result, err)
-                                          : uap_exact_solve(source, &limits, result, err);
+    return rc;
 }
 
 static int exit_of_outcome(uap_outcome outcome)

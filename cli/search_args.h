@@ -2,6 +2,7 @@
 #ifndef UAP_CLI_SEARCH_ARGS_H
 #define UAP_CLI_SEARCH_ARGS_H
 
+#include "cli/checkpoint.h"
 #include "cli/options.h"
 #include "plan/plan.h"
 #include "search/solve.h"
@@ -14,10 +15,13 @@ typedef struct uap_search_args {
     int engine; /* uap_engine */
     double time_limit_s, gap;
     int64_t memory_limit_bytes;
+    const char *checkpoint, *log;
+    double checkpoint_interval_s;
     bool quiet;
 } uap_search_args;
 
-/* Defaults: exact, no time limit, proof, 3/4 of the machine's memory. */
+/* Defaults: exact, no time limit, proof, 3/4 of the machine's memory, no checkpoint but one
+ * in 30 s. */
 uap_search_args uap_search_args_default(void);
 
 /* The rows of the option table that fill an uap_search_args `*a`. */
@@ -43,6 +47,22 @@ uap_search_args uap_search_args_default(void);
          "memory of the search itself (3/4 of the machine)",                               \
          .min = 0.001,                                                                     \
          .max = 1048576.0},                                                                \
+        {0,                                                                                \
+         "checkpoint",                                                                     \
+         UAP_OPT_STR,                                                                      \
+         &(a)->checkpoint,                                                                 \
+         "FILE",                                                                           \
+         .help = "keep the state of the search in FILE, and go on from what is there"},    \
+        {0,                                                                                \
+         "checkpoint-interval",                                                            \
+         UAP_OPT_REAL,                                                                     \
+         &(a)->checkpoint_interval_s,                                                      \
+         "S",                                                                              \
+         "seconds from one checkpoint to the next (30)",                                   \
+         .min = 0.001,                                                                     \
+         .max = 1e9},                                                                      \
+        {0,         "log-json", UAP_OPT_STR,                                               \
+         &(a)->log, "FILE",     .help = "the log and the search's events as JSON lines"},  \
     {                                                                                      \
         0, "quiet", UAP_OPT_FLAG, &(a)->quiet, NULL, .help = "no table and no progress"    \
     }
@@ -50,14 +70,20 @@ uap_search_args uap_search_args_default(void);
 /* Copies what shaped the answer. */
 void uap_search_args_note(const uap_search_args *args, uap_plan_options *options);
 
-/* Whether all ranks search together: the exact engine on more than one rank. Otherwise
- * rank 0 searches alone and the others have nothing to do. */
-bool uap_search_is_shared(const uap_cli *cli, const uap_search_args *args);
+/* Whether all ranks search together: those of the exact engine. Otherwise rank 0 searches
+ * alone and the others have nothing to do. */
+bool uap_search_is_shared(const uap_search_args *args);
 
-/* Runs the engine until proof, a limit, or a signal. *result is rank 0's, freed by the
- * caller. Ends the job where the ranks can no longer agree. Collective where shared. */
+/* On rank 0, before the inputs are read: opens --log-json, and sees whether --checkpoint can
+ * be written. Errors: IO, BAD_USAGE (not with this engine). */
+UAP_NODISCARD uap_status uap_search_open(const uap_search_args *args, uap_err *err);
+
+/* Runs the engine until proof, a limit, or a signal. inputs: rank 0's, what a checkpoint is
+ * of. *result is rank 0's, freed by the caller. Ends the job where the ranks can no longer
+ * agree. Collective where shared. */
 UAP_NODISCARD uap_status uap_search_run(const uap_cli *cli, const uap_search_args *args,
-                                        const uap_source *source, uap_result *result,
+                                        const uap_source *source,
+                                        const uap_inputs *inputs, uap_result *result,
                                         uap_err *err);
 
 /* Writes the plan to `output` ("-": standard output), prints the table or why nothing

@@ -1,6 +1,7 @@
 /* Counted allocation and arenas. The counters are plain: uniap runs one thread a rank. */
 #include "common/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@
 #define ARENA_ALIGN       16u
 #define ARENA_CHUNK_BYTES ((size_t)64 * 1024)
 
-static int64_t outstanding;
+static int64_t outstanding, in_use;
 static int64_t fail_after = -1;
 
 static int fault_is_due(void)
@@ -33,6 +34,7 @@ void *uap_calloc(size_t n, size_t size)
     }
     if (block != NULL) {
         outstanding++;
+        in_use += (int64_t)malloc_usable_size(block);
     }
     return block;
 }
@@ -43,9 +45,11 @@ void *uap_realloc(void *block, size_t n, size_t size)
     if (fault_is_due() || __builtin_mul_overflow(n, size, &bytes)) {
         return NULL;
     }
+    const int64_t before = block == NULL ? 0 : (int64_t)malloc_usable_size(block);
     void *moved = realloc(block, bytes == 0 ? 1 : bytes);
-    if (moved != NULL && block == NULL) {
-        outstanding++;
+    if (moved != NULL) {
+        outstanding += block == NULL;
+        in_use += (int64_t)malloc_usable_size(moved) - before;
     }
     return moved;
 }
@@ -64,6 +68,7 @@ void uap_free(void *block)
 {
     if (block != NULL) {
         outstanding--;
+        in_use -= (int64_t)malloc_usable_size(block);
         free(block);
     }
 }
@@ -71,6 +76,11 @@ void uap_free(void *block)
 int64_t uap_mem_outstanding(void)
 {
     return outstanding;
+}
+
+int64_t uap_mem_bytes(void)
+{
+    return in_use;
 }
 
 void uap_mem_fail_after(int64_t count)

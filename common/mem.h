@@ -28,6 +28,9 @@ void uap_free(void *block);
 /* Blocks allocated and not yet freed in this process. */
 int64_t uap_mem_outstanding(void);
 
+/* Their bytes, as the allocator rounds them. */
+int64_t uap_mem_bytes(void);
+
 /* For tests: the allocation after `count` more successful ones fails, once; a negative
  * count switches the fault off. */
 void uap_mem_fail_after(int64_t count);

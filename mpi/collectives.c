@@ -1,4 +1,5 @@
-/* The collective operations of comm.h: barrier, broadcast, reductions, gather, agreement. */
+/* The collective operations of comm.h: barrier, broadcast, reductions, gather, exchange,
+ * agreement. */
 #include "mpi/comm_impl.h"
 
 #include "common/mem.h"
@@ -128,6 +129,38 @@ done:
     uap_free(data);
     uap_free(start);
     uap_free(tables);
+    uap_free(n_of);
+    return rc;
+}
+
+uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
+                             uap_comm_take *take, void *self, uap_err *err)
+{
+    uap_status rc = UAP_OK, local = UAP_OK;
+    int64_t *n_of = uap_calloc((size_t)comm->size, sizeof *n_of);
+    char *theirs = NULL;
+    size_t most = 0;
+    local = n_of != NULL ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "no memory for an exchange");
+    UAP_TRY(uap_comm_agree(comm, local, err));
+    n_of[comm->rank] = (int64_t)n;
+    UAP_TRY(uap_comm_allreduce_i64(comm, n_of, (size_t)comm->size, UAP_COMM_SUM, err));
+    for (int r = 0; r < comm->size; r++) {
+        most = r != comm->rank && (size_t)n_of[r] > most ? (size_t)n_of[r] : most;
+    }
+    theirs = uap_calloc(most, 1);
+    local = theirs != NULL ? UAP_OK
+                           : UAP_FAIL(err, NO_MEMORY, "no memory for %zu bytes", most);
+    UAP_TRY(uap_comm_agree(comm, local, err));
+    for (int r = 0; r < comm->size; r++) {
+        char *const at = r == comm->rank ? bytes : theirs;
+        UAP_TRY(uap_comm_bcast(comm, at, (size_t)n_of[r], r, err));
+        if (local == UAP_OK) {
+            local = take(self, r, at, (size_t)n_of[r], err);
+        }
+    }
+    UAP_TRY(uap_comm_agree(comm, local, err));
+done:
+    uap_free(theirs);
     uap_free(n_of);
     return rc;
 }

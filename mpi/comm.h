@@ -51,6 +51,10 @@ const char *uap_comm_library(void);
 
 UAP_NODISCARD uap_status uap_comm_barrier(const uap_comm *comm, uap_err *err);
 
+/* A barrier at which ranks sleep instead of polling, for waits of seconds beside others that
+ * work: late by a millisecond or so. */
+UAP_NODISCARD uap_status uap_comm_barrier_asleep(const uap_comm *comm, uap_err *err);
+
 /* Copies n bytes (equal on all ranks, any size) from root to all. Collective. */
 UAP_NODISCARD uap_status uap_comm_bcast(const uap_comm *comm, void *bytes, size_t n,
                                         int root, uap_err *err);
@@ -68,6 +72,16 @@ UAP_NODISCARD uap_status uap_comm_allreduce_i64(const uap_comm *comm, int64_t *v
 UAP_NODISCARD uap_status uap_comm_gather(const uap_comm *comm, const void *bytes,
                                          size_t n, char **all, size_t **offset,
                                          uap_err *err);
+
+/* Takes in a block of bytes from a rank, the caller's own included; they are lent. */
+typedef uap_status uap_comm_take(void *self, int rank, const char *bytes, size_t n,
+                                 uap_err *err);
+
+/* Gives every rank's block (n bytes, any size, which may differ) to `take` on all ranks, in
+ * the order of ranks, as they come: no more than one block is held. Errors: MPI, NO_MEMORY,
+ * those of take, alike on all ranks. Collective. */
+UAP_NODISCARD uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
+                                           uap_comm_take *take, void *self, uap_err *err);
 
 /* Ends a step that may have failed on some ranks: returns OK everywhere when every `local`
  * is OK, else the code and text of the lowest rank that failed, on every rank (err is

@@ -103,14 +103,28 @@ static void sift_down(uap_node_pool *pool, size_t n, const void *node)
     memcpy(node_at(pool, i), node, bytes);
 }
 
+/* Onto the stack above a heap: of siblings the best is on top. */
+static void stack_up(uap_node_pool *pool, size_t i, const void *node)
+{
+    const size_t bytes = pool->problem->node_bytes;
+    while (i > pool->siblings && !goes_before(pool, node, node_at(pool, i - 1))) {
+        memcpy(node_at(pool, i), node_at(pool, i - 1), bytes);
+        i--;
+    }
+    memcpy(node_at(pool, i), node, bytes);
+}
+
 /* There is room. */
 static void insert(uap_node_pool *pool, const void *node)
 {
     const size_t i = pool->end++;
-    if (pool->problem->compare != NULL) {
-        sift_up(pool, i, node);
-    } else {
+    if (pool->problem->compare == NULL) {
         memcpy(node_at(pool, i), node, pool->problem->node_bytes);
+    } else if (pool->is_deep) {
+        stack_up(pool, i, node);
+    } else {
+        pool->heap++;
+        sift_up(pool, i, node);
     }
     if (uap_node_pool_count(pool) > pool->most) {
         pool->most = uap_node_pool_count(pool);
@@ -128,23 +142,51 @@ done:
     return rc;
 }
 
-void uap_node_pool_pop(uap_node_pool *pool, void *node)
+void uap_node_pool_go_deep(uap_node_pool *pool, bool deep)
 {
-    const size_t bytes = pool->problem->node_bytes;
-    assert(uap_node_pool_count(pool) > 0);
-    const size_t last = --pool->end;
-    if (pool->problem->compare == NULL) {
-        memcpy(node, node_at(pool, last), bytes);
-        if (pool->first == pool->end) {
-            pool->first = pool->end = 0;
-        }
+    if (pool->problem->compare == NULL || pool->is_deep == deep) {
         return;
     }
+    pool->is_deep = deep;
+    pool->siblings = pool->end;
+    char *moved = pool->kept + BEST_SHARED * pool->problem->node_bytes;
+    while (!deep && pool->heap < pool->end) {
+        memcpy(moved, node_at(pool, pool->heap), pool->problem->node_bytes);
+        sift_up(pool, pool->heap++, moved);
+    }
+}
+
+static void pop_heap(uap_node_pool *pool, void *node)
+{
+    const size_t bytes = pool->problem->node_bytes;
+    const size_t last = --pool->heap;
     memcpy(node, node_at(pool, 0), bytes);
     if (last > 0) {
         char *moved = pool->kept + BEST_SHARED * bytes;
         memcpy(moved, node_at(pool, last), bytes);
         sift_down(pool, last, moved);
+    }
+}
+
+void uap_node_pool_pop(uap_node_pool *pool, void *node)
+{
+    assert(uap_node_pool_count(pool) > 0);
+    const size_t last = --pool->end;
+    if (pool->problem->compare != NULL && pool->heap > last) {
+        pop_heap(pool, node); /* nothing is on top of it */
+    } else {
+        memcpy(node, node_at(pool, last), pool->problem->node_bytes);
+    }
+    pool->siblings = pool->end;
+    if (pool->problem->compare == NULL && pool->first == pool->end) {
+        pool->first = pool->end = 0;
+    }
+}
+
+void uap_node_pool_each(const uap_node_pool *pool, uap_node_taker *take, void *context)
+{
+    for (size_t i = pool->first; i < pool->end; i++) {
+        take(context, node_at(pool, i));
     }
 }
 
@@ -181,11 +223,34 @@ static void split_heap(uap_node_pool *pool, size_t n, uap_node_taker *take, void
         give(pool, second, take, context);
     }
     for (size_t i = shared; i < n; i++) {
+        pool->heap--;
         give(pool, node_at(pool, --pool->end), take, context);
     }
     for (size_t i = 0; i < shared; i++) {
         insert(pool, pool->kept + i * bytes);
     }
+}
+
+/* Of a heap with a stack on it: from the heap's far end; where that is not enough, every
+ * second of the oldest on the stack, which are then the only ones. */
+static void split_deep(uap_node_pool *pool, size_t n, uap_node_taker *take, void *context)
+{
+    const size_t bytes = pool->problem->node_bytes;
+    const size_t from_heap = n < pool->heap ? n : pool->heap;
+    for (size_t i = 0; i < from_heap; i++) {
+        give(pool, node_at(pool, --pool->heap), take, context);
+    }
+    memmove(node_at(pool, pool->heap), node_at(pool, pool->heap + from_heap),
+            (pool->end - pool->heap - from_heap) * bytes);
+    pool->end -= from_heap;
+    n -= from_heap;
+    for (size_t i = 0; i < n; i++) {
+        give(pool, node_at(pool, 2 * i), take, context);
+        memcpy(node_at(pool, i), node_at(pool, 2 * i + 1), bytes);
+    }
+    memmove(node_at(pool, n), node_at(pool, 2 * n), (pool->end - 2 * n) * bytes);
+    pool->end -= n;
+    pool->siblings = pool->end;
 }
 
 void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,
@@ -194,6 +259,8 @@ void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,
     assert(2 * n <= uap_node_pool_count(pool));
     if (pool->problem->compare == NULL) {
         split_stack(pool, n, take, context);
+    } else if (pool->is_deep) {
+        split_deep(pool, n, take, context);
     } else {
         split_heap(pool, n, take, context);
     }
@@ -217,6 +284,7 @@ int64_t uap_node_pool_next_bound(const uap_node_pool *pool)
     if (pool->problem->bound == NULL || uap_node_pool_count(pool) == 0) {
         return UAP_TREE_NO_ANSWER;
     }
-    const size_t next = pool->problem->compare == NULL ? pool->end - 1 : 0;
+    const bool from_stack = pool->problem->compare == NULL || pool->heap < pool->end;
+    const size_t next = from_stack ? pool->end - 1 : 0;
     return pool->problem->bound(pool->problem->self, node_at(pool, next));
 }

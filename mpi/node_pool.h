@@ -1,5 +1,7 @@
 /* The open nodes of one rank: a heap where the problem compares nodes, a double-ended stack
- * where it does not. It stores nodes inline and calls compare; it never prunes and never
+ * where it does not. A heap that must not grow goes deep: new nodes go on a stack above it,
+ * which is worked on first, best of siblings first, so that a node's whole subtree is done
+ * with before the next of the heap is taken up, and the pool grows by one path's siblings. It stores nodes inline and calls compare; it never prunes and never
  * sends. */
 #ifndef UAP_MPI_NODE_POOL_H
 #define UAP_MPI_NODE_POOL_H
@@ -12,9 +14,12 @@ extern "C" {
 
 typedef struct uap_node_pool {
     const uap_tree_problem *problem;
-    char *slot;            /* [capacity] nodes */
-    char *kept;            /* scratch of split and of the heap's moves */
-    size_t first, end;     /* open nodes are slot[first .. end - 1]; a heap has first 0 */
+    char *slot;        /* [capacity] nodes */
+    char *kept;        /* scratch of split and of the heap's moves */
+    size_t first, end; /* open nodes are slot[first .. end - 1]; a heap has first 0 */
+    size_t heap;       /* nodes of the heap, which come before those of its stack */
+    size_t siblings;   /* where those of the last node taken off it begin */
+    bool is_deep;
     size_t capacity, most; /* most: the largest number of open nodes so far */
 } uap_node_pool;
 
@@ -35,13 +40,17 @@ static inline size_t uap_node_pool_count(const uap_node_pool *pool)
 UAP_NODISCARD uap_status uap_node_pool_push(uap_node_pool *pool, const void *node,
                                             uap_err *err);
 
+/* Goes deep, or comes back: then the stack's nodes join the heap. Nothing changes where nodes
+ * are not compared. */
+void uap_node_pool_go_deep(uap_node_pool *pool, bool deep);
+
 /* Moves the first node of the order to *node; the pool must not be empty. */
 void uap_node_pool_pop(uap_node_pool *pool, void *node);
 
-/* Takes a node that the pool gives away. The node stays the pool's: it drops it after. */
-typedef void uap_node_taker(void *context, const void *node);
+/* Calls `take` for every open node. */
+void uap_node_pool_each(const uap_node_pool *pool, uap_node_taker *take, void *context);
 
-/* Gives n <= count / 2 nodes away. A stack gives every second of its oldest, a heap every
+/* Gives n <= count / 2 nodes away, which it drops after `take`. A stack gives every second of its oldest, a heap every
  * second of its best and the rest from its far end, so that giver and taker both go on with
  * large or good nodes. O(n) for a stack, O(min(n, 32) log n + n) for a heap. */
 void uap_node_pool_split(uap_node_pool *pool, size_t n, uap_node_taker *take,

@@ -27,13 +27,12 @@
 typedef struct steal_header {
     uint32_t number;
     uint32_t n_nodes;
+    uap_snapshot_id cut; /* WORK and ACK: the sender's last */
 } steal_header;
-
-typedef uint32_t node_length;
 
 size_t uap_steal_message_min(const uap_tree_problem *problem)
 {
-    return sizeof(steal_header) + sizeof(node_length) + problem->packed_max;
+    return sizeof(steal_header) + sizeof(uap_node_length) + problem->packed_max;
 }
 
 uap_status uap_steal_init(uap_steal *steal, const uap_steal_parts *parts,
@@ -44,6 +43,7 @@ uap_status uap_steal_init(uap_steal *steal, const uap_steal_parts *parts,
                          .pool = parts->pool,
                          .counted = parts->counted,
                          .stats = parts->stats,
+                         .snapshot = parts->snapshot,
                          .failure = parts->failure,
                          .bytes_max = bytes_max};
     uap_victims_init(&steal->victims, parts->net, seed);
@@ -77,7 +77,7 @@ static uap_status send(uap_steal *steal, int to, uap_tag tag, const void *bytes,
 static uap_status send_short(uap_steal *steal, int to, uap_tag tag, uint32_t number,
                              uap_err *err)
 {
-    const steal_header header = {.number = number};
+    const steal_header header = {.number = number, .cut = steal->snapshot->id};
     return send(steal, to, tag, &header, sizeof header, err);
 }
 
@@ -137,19 +137,27 @@ typedef struct packer {
     uap_gift *gift;
 } packer;
 
+/* Of problems without bounds nothing is known. */
+static int64_t bound_of(const uap_tree_problem *problem, const void *node)
+{
+    return problem->bound == NULL ? INT64_MIN : problem->bound(problem->self, node);
+}
+
 static void pack_node(void *context, const void *node)
 {
     const packer *to = context;
+    const int64_t bound = bound_of(to->problem, node);
     char *at = to->gift->bytes + to->gift->n_bytes;
-    node_length length = (node_length)to->problem->node_bytes;
+    uap_node_length length = (uap_node_length)to->problem->node_bytes;
     if (to->problem->pack != NULL) {
-        length =
-            (node_length)to->problem->pack(to->problem->self, node, at + sizeof length);
+        length = (uap_node_length)to->problem->pack(to->problem->self, node,
+                                                    at + sizeof length);
     } else {
         memcpy(at + sizeof length, node, length);
     }
     memcpy(at, &length, sizeof length);
     to->gift->n_bytes += sizeof length + length;
+    to->gift->bound = bound < to->gift->bound ? bound : to->gift->bound;
 }
 
 /* Half of the open nodes or as many as a message holds; 0 when there is nothing to spare. */
@@ -157,7 +165,7 @@ static size_t nodes_to_give(const uap_steal *steal)
 {
     const size_t half = uap_node_pool_count(steal->pool) / 2;
     const size_t room = (steal->bytes_max - sizeof(steal_header)) /
-                        (sizeof(node_length) + steal->problem->packed_max);
+                        (sizeof(uap_node_length) + steal->problem->packed_max);
     return half < room ? half : room;
 }
 
@@ -166,8 +174,9 @@ static uap_gift *make_gift(uap_steal *steal, size_t n, int to, uint32_t number,
                            int64_t now_ns)
 {
     const size_t most =
-        sizeof(steal_header) + n * (sizeof(node_length) + steal->problem->packed_max);
-    const steal_header header = {.number = number, .n_nodes = (uint32_t)n};
+        sizeof(steal_header) + n * (sizeof(uap_node_length) + steal->problem->packed_max);
+    const steal_header header = {
+        .number = number, .n_nodes = (uint32_t)n, .cut = steal->snapshot->id};
     packer target = {.problem = steal->problem,
                      .gift = uap_calloc(sizeof(uap_gift) + most, 1)};
     uap_gift *gift = target.gift;
@@ -179,6 +188,7 @@ static uap_gift *make_gift(uap_steal *steal, size_t n, int to, uint32_t number,
                        .number = number,
                        .n_nodes = (uint32_t)n,
                        .sent_at_ns = now_ns,
+                       .bound = UAP_TREE_NO_ANSWER,
                        .n_bytes = sizeof header};
     memcpy(gift->bytes, &header, sizeof header);
     uap_node_pool_split(steal->pool, n, pack_node, &target);
@@ -209,12 +219,27 @@ static uap_status on_steal(uap_steal *steal, int thief, uint32_t number, bool ma
     return send(steal, thief, UAP_TAG_WORK, gift->bytes, gift->n_bytes, err);
 }
 
-static void on_ack(uap_steal *steal, int thief, uint32_t number)
+/* The thief has taken the gift; now it is known on which side of its cut. */
+static void settle_doubt(uap_snapshot *snapshot, const uap_gift *gift,
+                         uap_snapshot_id cut_of_thief)
+{
+    snapshot->waiting--;
+    if (cut_of_thief >= snapshot->id) {
+        uap_snapshot_packed(snapshot, gift->bytes + sizeof(steal_header),
+                            gift->n_bytes - sizeof(steal_header), gift->n_nodes,
+                            gift->bound);
+    }
+}
+
+static void on_ack(uap_steal *steal, int thief, const steal_header *header)
 {
     for (uap_gift **at = &steal->gifts; *at != NULL; at = &(*at)->next) {
         uap_gift *gift = *at;
-        if (gift->to == thief && gift->number == number) {
+        if (gift->to == thief && gift->number == header->number) {
             *at = gift->next;
+            if (gift->is_in_doubt) {
+                settle_doubt(steal->snapshot, gift, header->cut);
+            }
             uap_free(gift);
             return;
         }
@@ -274,7 +299,7 @@ static bool is_whole(const uap_message *message, uint32_t n_nodes, size_t node_b
 {
     size_t at = sizeof(steal_header);
     for (uint32_t i = 0; i < n_nodes; i++) {
-        node_length length = 0;
+        uap_node_length length = 0;
         if (message->n - at < sizeof length) {
             return false;
         }
@@ -305,7 +330,7 @@ static uap_status on_work(uap_steal *steal, const uap_message *message, uint32_t
     steal->stats->nodes_taken += n_nodes;
     uap_victims_gave(&steal->victims, message->from);
     for (uint32_t i = 0; i < n_nodes; i++) {
-        node_length length = 0;
+        uap_node_length length = 0;
         memcpy(&length, at, sizeof length);
         at += sizeof length;
         const uap_status rc = take_node(steal, at, length);
@@ -343,7 +368,7 @@ uap_status uap_steal_receive(uap_steal *steal, const uap_message *message, bool 
         }
         return UAP_OK;
     case UAP_TAG_ACK:
-        on_ack(steal, message->from, header.number);
+        on_ack(steal, message->from, &header);
         return UAP_OK;
     case UAP_TAG_EDGE:
     case UAP_TAG_EDGE_ACK:
@@ -352,6 +377,24 @@ uap_status uap_steal_receive(uap_steal *steal, const uap_message *message, bool 
     }
     return UAP_FAIL(err, INTERNAL, "a message of unknown kind %d from rank %d",
                     (int)message->tag, message->from);
+}
+
+uap_snapshot_id uap_steal_cut_of(const uap_message *message)
+{
+    steal_header header = {0};
+    if ((message->tag == UAP_TAG_WORK || message->tag == UAP_TAG_ACK) &&
+        message->n >= sizeof header) {
+        memcpy(&header, message->bytes, sizeof header);
+    }
+    return header.cut;
+}
+
+void uap_steal_cut(uap_steal *steal)
+{
+    for (uap_gift *gift = steal->gifts; gift != NULL; gift = gift->next) {
+        gift->is_in_doubt = true;
+        steal->snapshot->waiting++;
+    }
 }
 
 bool uap_steal_settled(const uap_steal *steal)

@@ -4,6 +4,7 @@
 #define UAP_MPI_STEAL_H
 
 #include "mpi/node_pool.h"
+#include "mpi/snapshot.h"
 #include "mpi/termination.h"
 #include "mpi/tree_stats.h"
 #include "mpi/victim.h"
@@ -19,6 +20,8 @@ typedef struct uap_gift {
     uint32_t number; /* of the thief's request */
     uint32_t n_nodes;
     int64_t sent_at_ns;
+    int64_t bound;    /* the least of its nodes' */
+    bool is_in_doubt; /* the open snapshot waits for its ACK */
     size_t n_bytes;
     char bytes[]; /* [n_bytes] the message */
 } uap_gift;
@@ -35,6 +38,7 @@ typedef struct uap_steal {
     uap_node_pool *pool;
     uap_counters *counted; /* of the termination detection */
     uap_tree_stats *stats;
+    uap_snapshot *snapshot;
     uap_err *failure; /* of the problem's callbacks */
     size_t bytes_max; /* of a gift */
     void *node;       /* scratch */
@@ -57,6 +61,7 @@ typedef struct uap_steal_parts {
     uap_node_pool *pool;
     uap_counters *counted;
     uap_tree_stats *stats;
+    uap_snapshot *snapshot;
     uap_err *failure;
 } uap_steal_parts;
 
@@ -78,6 +83,13 @@ UAP_NODISCARD uap_status uap_steal_ask(uap_steal *steal, int64_t now_ns, uap_err
 UAP_NODISCARD uap_status uap_steal_receive(uap_steal *steal, const uap_message *message,
                                            bool may_give, int64_t now_ns, int64_t idle_ns,
                                            uap_err *err);
+
+/* The last cut of the sender of a WORK or an ACK, which this rank must have made too before
+ * it receives the message; 0 for others. */
+uap_snapshot_id uap_steal_cut_of(const uap_message *message);
+
+/* This rank cuts: the snapshot waits for the gifts that are not acknowledged. */
+void uap_steal_cut(uap_steal *steal);
 
 /* Whether no request and no gift of this rank waits for an answer. */
 bool uap_steal_settled(const uap_steal *steal);

@@ -1,23 +1,12 @@
-/* One rank of a tree search: its pool, its share of stealing, of spreading answers and of
- * the end.
- *
- * Passive, in the sense of termination.c, is a rank without an open node, or one that was
- * told to stop, that has no answer left to send. Counted messages are WORK and answers.
- *
- * The end has three rounds over the tree of ranks. DONE, down: nobody asks for work any
- * more. QUIET, up: a rank whose own request is answered, whose gifts are acknowledged and
- * whose children are quiet says so; when the root is quiet, no STEAL, NONE, WORK or ACK is
- * on its way anywhere. BYE, down: a rank leaves when its children have acknowledged it. */
-#include "mpi/tree.h"
+/* One rank of a tree search as a state machine: messages in, messages out, a slice of work
+ * in between. tree_talk.c has the messages, tree_end.c the end. */
+#include "mpi/tree_state.h"
 
 #include "common/mem.h"
-#include "mpi/steal.h"
-#include "mpi/tree_edges.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define MESSAGES_A_STEP 256 /* then work goes on before more are taken */
 #define FIRST_BATCH     4
 #define BATCHES_A_SLICE 2
 #define SLICE_GROWTH    8  /* a slice nobody asked in makes the next longer by 1 / this */
@@ -29,29 +18,6 @@
 #define NAP_MIN_NS 50000
 #define NAP_MAX_NS 500000
 
-struct uap_tree {
-    const uap_tree_problem *problem;
-    const uap_transport *net;
-    uap_tree_options options;
-    uap_node_pool pool;
-    uap_steal steal;
-    uap_edges edges;
-    uap_termination term;
-    uap_counters counted;
-    uap_incumbent best;
-    uap_tree_stats stats;
-    uap_err failure; /* of callbacks */
-    uap_status broken;
-    void *node;    /* the one that is worked on */
-    int64_t batch; /* nodes between two looks at the clock */
-    int64_t slice_ns, slice_start_ns, asked_before;
-    int64_t look_ns;                 /* what a look that finds nothing takes, averaged */
-    int64_t start_ns, idle_since_ns; /* idle_since -1: busy */
-    bool found;                      /* the last look found a message */
-    bool started, stopped, done, quiet, bye;
-    uint32_t children_quiet;
-};
-
 uap_tree_options uap_tree_options_default(void)
 {
     return (uap_tree_options){.slice_min_ns = 5000,
@@ -61,192 +27,22 @@ uap_tree_options uap_tree_options_default(void)
                               .seed = 1};
 }
 
+/* Bytes of a snapshot's nodes in one message. */
+static size_t nodes_max(const uap_tree_problem *problem, const uap_tree_options *options)
+{
+    const size_t one = sizeof(uap_node_length) + problem->packed_max;
+    return options->steal_bytes > one ? options->steal_bytes : one;
+}
+
 size_t uap_tree_message_max(const uap_tree_problem *problem,
                             const uap_tree_options *options)
 {
-    const size_t edge = uap_edges_message_max(problem->answer_max);
+    const size_t edge =
+        uap_edges_message_max(problem->answer_max, nodes_max(problem, options));
     const size_t gift = uap_steal_message_min(problem);
     size_t most = options->steal_bytes;
     most = edge > most ? edge : most;
     return gift > most ? gift : most;
-}
-
-/* ---- Stopping ---- */
-
-static void stop_work(uap_tree *tree, int heard_from)
-{
-    if (!tree->stopped) {
-        tree->stopped = true;
-        uap_edges_tell_others(&tree->edges, heard_from, UAP_EDGE_STOP);
-    }
-}
-
-/* A callback failed: everybody stops, and the caller finds the error afterwards. */
-static void fail(uap_tree *tree, uap_status rc)
-{
-    if (tree->failure.code == UAP_OK) {
-        (void)uap_fail(&tree->failure, rc, __FILE__, __LINE__, "%s", uap_status_text(rc));
-    }
-}
-
-static void check_limits(uap_tree *tree, int64_t now_ns)
-{
-    const uap_tree_options *o = &tree->options;
-    if (tree->failure.code != UAP_OK || (o->stop != NULL && *o->stop != 0) ||
-        (o->time_limit_ns > 0 && now_ns - tree->start_ns >= o->time_limit_ns)) {
-        stop_work(tree, -1);
-    }
-}
-
-/* ---- What callbacks call ---- */
-
-uap_status uap_tree_add(uap_tree *tree, const void *node, uap_err *err)
-{
-    return uap_node_pool_push(&tree->pool, node, err);
-}
-
-uap_status uap_tree_improve(uap_tree *tree, int64_t value, const void *answer, size_t n,
-                            uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    bool better = false;
-    if (n > tree->problem->answer_max || value == UAP_TREE_NO_ANSWER) {
-        return UAP_FAIL(err, INTERNAL, "an answer of %zu bytes, at most %zu, value %lld",
-                        n, tree->problem->answer_max, (long long)value);
-    }
-    UAP_TRY(uap_incumbent_offer(&tree->best, value, answer, n, &better, err));
-    if (better) {
-        tree->stats.improved++;
-        uap_edges_tell_others(&tree->edges, -1, UAP_EDGE_ANSWER);
-    }
-done:
-    return rc;
-}
-
-int64_t uap_tree_best(const uap_tree *tree)
-{
-    return tree->best.value;
-}
-
-int64_t uap_tree_next_bound(const uap_tree *tree)
-{
-    return uap_node_pool_next_bound(&tree->pool);
-}
-
-bool uap_tree_stopping(const uap_tree *tree)
-{
-    return tree->stopped;
-}
-
-/* ---- Messages ---- */
-
-static uap_status on_answer(uap_tree *tree, const uap_edge_news *news)
-{
-    uap_status rc = UAP_OK;
-    bool better = false;
-    tree->counted.received++;
-    UAP_TRY(uap_incumbent_offer(&tree->best, news->value, news->answer,
-                                news->answer_bytes, &better, &tree->failure));
-    if (!better) {
-        goto done; /* the sender hears of the better one that is known here */
-    }
-    tree->stats.learned++;
-    uap_edges_tell_others(&tree->edges, news->from, UAP_EDGE_ANSWER);
-    if (tree->problem->learn != NULL) {
-        UAP_TRY(tree->problem->learn(tree->problem->self, tree->best.value,
-                                     tree->best.bytes, tree->best.n, &tree->failure));
-    }
-done:
-    return rc;
-}
-
-static uap_status on_edge(uap_tree *tree, const uap_message *message, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    uap_edge_news news;
-    UAP_TRY(uap_edges_receive(&tree->edges, message, &news, err));
-    const int child = news.from - (tree->edges.has_parent ? 1 : 0);
-    if ((news.flags & UAP_EDGE_ANSWER) != 0) {
-        const uap_status learned = on_answer(tree, &news);
-        if (learned != UAP_OK) {
-            fail(tree, learned);
-        }
-    }
-    if ((news.flags & UAP_EDGE_STOP) != 0) {
-        stop_work(tree, news.from);
-    }
-    if ((news.flags & UAP_EDGE_WAVE) != 0 &&
-        uap_termination_wave(&tree->term, news.wave)) {
-        uap_edges_tell_children(&tree->edges, UAP_EDGE_WAVE);
-    }
-    if ((news.flags & UAP_EDGE_REPORT) != 0) {
-        uap_termination_heard(&tree->term, child, news.wave, news.report);
-    }
-    if ((news.flags & UAP_EDGE_DONE) != 0) {
-        tree->done = true;
-        uap_edges_tell_children(&tree->edges, UAP_EDGE_DONE);
-    }
-    if ((news.flags & UAP_EDGE_QUIET) != 0) {
-        tree->children_quiet |= 1u << child;
-    }
-    if ((news.flags & UAP_EDGE_BYE) != 0) {
-        tree->bye = true;
-        uap_edges_tell_children(&tree->edges, UAP_EDGE_BYE);
-    }
-done:
-    return rc;
-}
-
-static int64_t idle_time(const uap_tree *tree, int64_t now_ns)
-{
-    return tree->idle_since_ns < 0 ? 0 : now_ns - tree->idle_since_ns;
-}
-
-static uap_status receive_all(uap_tree *tree, int64_t now_ns, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    tree->found = false;
-    for (int i = 0; i < MESSAGES_A_STEP; i++) {
-        uap_message message;
-        bool got = false;
-        UAP_TRY(tree->net->poll(tree->net->self, &message, &got, err));
-        if (!got) {
-            break;
-        }
-        tree->found = true;
-        if (message.tag == UAP_TAG_EDGE || message.tag == UAP_TAG_EDGE_ACK) {
-            UAP_TRY(on_edge(tree, &message, err));
-        } else {
-            UAP_TRY(uap_steal_receive(&tree->steal, &message, !tree->stopped, now_ns,
-                                      idle_time(tree, now_ns), err));
-        }
-    }
-done:
-    return rc;
-}
-
-static uap_status flush(uap_tree *tree, int64_t now_ns, uap_err *err)
-{
-    return uap_edges_flush(&tree->edges, tree->net, &tree->term, &tree->best, now_ns,
-                           &tree->counted, &tree->stats, err);
-}
-
-uap_status uap_tree_breathe(uap_tree *tree, uap_err *err)
-{
-    uap_status rc = tree->broken;
-    if (rc != UAP_OK) {
-        return rc;
-    }
-    const int64_t now_ns = tree->net->now_ns(tree->net->self);
-    if (now_ns - tree->slice_start_ns >= tree->options.slice_min_ns) {
-        tree->slice_start_ns = now_ns;
-        check_limits(tree, now_ns);
-        UAP_TRY(receive_all(tree, now_ns, err));
-        UAP_TRY(flush(tree, now_ns, err));
-    }
-done:
-    tree->broken = rc;
-    return rc;
 }
 
 /* ---- Work ---- */
@@ -268,18 +64,21 @@ static uap_status expand(uap_tree *tree)
     const uap_tree_problem *p = tree->problem;
     bool closed = false;
     tree->stats.nodes++;
+    tree->is_at_work = true;
     if (p->close != NULL) {
         UAP_TRY(p->close(p->self, tree->node, tree, &closed, &tree->failure));
         tree->stats.closed += closed;
     }
     if (!closed && tree->stopped && p->close != NULL) {
         UAP_TRY(uap_tree_add(tree, tree->node, &tree->failure));
+        tree->is_at_work = false;
         return UAP_OK; /* it stays open */
     }
     if (!closed) {
         UAP_TRY(p->branch(p->self, tree->node, tree, &tree->failure));
     }
 done:
+    tree->is_at_work = false;
     if (p->drop != NULL) {
         p->drop(p->self, tree->node);
     }
@@ -298,11 +97,11 @@ static void work_one(uap_tree *tree)
     }
     const uap_status rc = expand(tree);
     if (rc != UAP_OK) {
-        fail(tree, rc);
+        uap_tree_fail(tree, rc);
     }
 }
 
-static bool has_work(const uap_tree *tree)
+bool uap_tree_has_work(const uap_tree *tree)
 {
     return !tree->stopped && tree->failure.code == UAP_OK &&
            uap_node_pool_count(&tree->pool) > 0;
@@ -324,10 +123,10 @@ static void work(uap_tree *tree, int64_t now_ns)
     const int64_t end_ns = now_ns + tree->slice_ns;
     tree->stats.slices++;
     tree->slice_start_ns = now_ns;
-    while (now_ns < end_ns && has_work(tree)) {
+    while (now_ns < end_ns && uap_tree_has_work(tree)) {
         const int64_t before = tree->stats.nodes + tree->stats.pruned;
         const int64_t before_ns = now_ns;
-        for (int64_t i = 0; i < tree->batch && has_work(tree); i++) {
+        for (int64_t i = 0; i < tree->batch && uap_tree_has_work(tree); i++) {
             work_one(tree);
         }
         const int64_t n = tree->stats.nodes + tree->stats.pruned - before;
@@ -357,66 +156,11 @@ static void set_slice(uap_tree *tree)
     tree->slice_ns = tree->slice_ns > least ? tree->slice_ns : least;
 }
 
-/* ---- The end ---- */
-
-static bool is_passive(const uap_tree *tree)
-{
-    return !has_work(tree) && !uap_edges_wants(&tree->edges, UAP_EDGE_ANSWER);
-}
-
-static void look_for_end(uap_tree *tree)
-{
-    const bool root = tree->term.is_root;
-    while (!tree->done && is_passive(tree)) {
-        if (root && !tree->term.open) {
-            uap_termination_start(&tree->term);
-            uap_edges_tell_children(&tree->edges, UAP_EDGE_WAVE);
-            tree->stats.waves++;
-        }
-        const uap_visit visit = uap_termination_visit(&tree->term, tree->counted);
-        if (visit == UAP_VISIT_REPORT) {
-            tree->stats.waves++;
-            uap_edges_tell_parent(&tree->edges, UAP_EDGE_REPORT);
-        }
-        if (visit == UAP_VISIT_FINISHED) {
-            tree->done = true;
-            uap_edges_tell_children(&tree->edges, UAP_EDGE_DONE);
-        }
-        if (visit != UAP_VISIT_AGAIN) {
-            break;
-        }
-    }
-    if (tree->done && !tree->quiet && uap_steal_settled(&tree->steal) &&
-        tree->children_quiet == (1u << tree->edges.n_children) - 1) {
-        tree->quiet = true;
-        uap_edges_tell_parent(&tree->edges, UAP_EDGE_QUIET);
-        if (root) {
-            tree->bye = true;
-            uap_edges_tell_children(&tree->edges, UAP_EDGE_BYE);
-        }
-    }
-}
-
-static uap_status check_lost(const uap_tree *tree, int64_t now_ns, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    const int64_t before_ns = now_ns - tree->options.lost_after_ns;
-    const uap_edge *edge = uap_edges_overdue(&tree->edges, before_ns);
-    if (edge != NULL) {
-        return UAP_FAIL(
-            err, INTERNAL, "rank %d has not acknowledged a message of rank %d for %.2f s",
-            edge->peer, tree->net->rank, (double)(now_ns - edge->sent_at_ns) * 1e-9);
-    }
-    UAP_TRY(uap_steal_overdue(&tree->steal, before_ns, now_ns, err));
-done:
-    return rc;
-}
-
 /* ---- The step ---- */
 
 static void note_idle(uap_tree *tree, int64_t now_ns)
 {
-    const bool busy = has_work(tree);
+    const bool busy = uap_tree_has_work(tree);
     if (busy && tree->idle_since_ns >= 0) {
         tree->stats.idle_ns += now_ns - tree->idle_since_ns;
         tree->idle_since_ns = -1;
@@ -433,7 +177,7 @@ static void note_idle(uap_tree *tree, int64_t now_ns)
 static uap_tree_next wait_idle(const uap_tree *tree, int64_t now_ns)
 {
     int64_t until_ns = now_ns + tree->options.lost_after_ns + 1;
-    int64_t nap_ns = idle_time(tree, now_ns) / NAP_SHARE;
+    int64_t nap_ns = uap_tree_idle_time(tree, now_ns) / NAP_SHARE;
     if (!tree->done && !tree->stopped && tree->net->size > 1 && !tree->steal.asking) {
         until_ns = tree->steal.ask_again_ns;
     }
@@ -451,26 +195,29 @@ uap_status uap_tree_step(uap_tree *tree, uap_tree_next *next, uap_err *err)
     if (!tree->started) {
         tree->started = true;
         tree->start_ns = tree->idle_since_ns = now_ns;
+        tree->next_look_ns = now_ns + tree->options.look_every_ns;
+        tree->next_keep_ns = now_ns + tree->options.keep_every_ns;
     }
-    UAP_TRY(receive_all(tree, now_ns, err));
-    check_limits(tree, now_ns);
+    UAP_TRY(uap_tree_receive(tree, now_ns, err));
+    uap_tree_check_limits(tree, now_ns);
     note_idle(tree, now_ns);
-    if (!has_work(tree)) {
+    uap_tree_look_after_snapshot(tree, now_ns);
+    if (!uap_tree_has_work(tree)) {
         if (!tree->done && !tree->stopped && tree->net->size > 1) {
             UAP_TRY(uap_steal_ask(&tree->steal, now_ns, err));
         }
-        look_for_end(tree);
+        uap_tree_look_for_end(tree);
     }
-    UAP_TRY(flush(tree, now_ns, err));
-    UAP_TRY(check_lost(tree, now_ns, err));
+    UAP_TRY(uap_tree_flush(tree, now_ns, err));
+    UAP_TRY(uap_tree_check_lost(tree, now_ns, err));
     if (tree->bye && uap_edges_settled(&tree->edges)) {
-        tree->stats.idle_ns += idle_time(tree, now_ns);
+        tree->stats.idle_ns += uap_tree_idle_time(tree, now_ns);
         tree->stats.elapsed_ns = now_ns - tree->start_ns;
         tree->stats.pool_most = (int64_t)tree->pool.most;
         *next = (uap_tree_next){UAP_TREE_END, now_ns};
         goto done;
     }
-    if (has_work(tree)) {
+    if (uap_tree_has_work(tree)) {
         const int64_t looked_ns = tree->net->now_ns(tree->net->self);
         if (!tree->found) {
             tree->look_ns = (7 * tree->look_ns + looked_ns - now_ns) / 8;
@@ -498,6 +245,7 @@ static uap_status init(uap_tree *tree, uap_err *err)
                                    .pool = &tree->pool,
                                    .counted = &tree->counted,
                                    .stats = &tree->stats,
+                                   .snapshot = &tree->snapshot,
                                    .failure = &tree->failure};
     uap_incumbent_init(&tree->best);
     UAP_TRY(uap_node_pool_init(&tree->pool, tree->problem, err));
@@ -505,7 +253,8 @@ static uap_status init(uap_tree *tree, uap_err *err)
                            o->steal_bytes > least ? o->steal_bytes : least, o->seed,
                            err));
     UAP_TRY(uap_edges_init(&tree->edges, tree->net->rank, tree->net->size,
-                           tree->problem->answer_max, err));
+                           tree->problem->answer_max, nodes_max(tree->problem, o), err));
+    uap_snapshot_init(&tree->snapshot, tree->problem, tree->edges.n_children);
     uap_termination_init(&tree->term, tree->net->rank == 0, tree->edges.n_children);
     tree->node = uap_calloc(1, tree->problem->node_bytes);
     if (tree->node == NULL) {
@@ -537,7 +286,7 @@ uap_status uap_tree_new(const uap_tree_problem *problem, const uap_transport *ne
     if (net->rank == 0) {
         const uap_status rooted = problem->root(problem->self, tree, &tree->failure);
         if (rooted != UAP_OK) {
-            fail(tree, rooted);
+            uap_tree_fail(tree, rooted);
         }
     }
     *out = tree;
@@ -555,6 +304,7 @@ void uap_tree_free(uap_tree *tree)
         }
         uap_steal_free(&tree->steal);
         uap_edges_free(&tree->edges);
+        uap_snapshot_free(&tree->snapshot);
         uap_incumbent_free(&tree->best);
         uap_free(tree->node);
         uap_free(tree);
@@ -580,6 +330,11 @@ int64_t uap_tree_open_nodes(const uap_tree *tree)
 int64_t uap_tree_open_bound(const uap_tree *tree)
 {
     return uap_node_pool_bound(&tree->pool);
+}
+
+bool uap_tree_is_over_memory(const uap_tree *tree)
+{
+    return tree->over_memory;
 }
 
 const uap_tree_stats *uap_tree_statistics(const uap_tree *tree)

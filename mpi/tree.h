@@ -14,6 +14,31 @@
 extern "C" {
 #endif
 
+/* Sums over ranks, each at its moment of a snapshot. Every field is an int64_t. */
+typedef struct uap_tree_figures {
+    int64_t ranks;
+    int64_t nodes;  /* worked on and done with */
+    int64_t open;   /* nodes in the picture */
+    int64_t bound;  /* the least of theirs; UAP_TREE_NO_ANSWER without any */
+    int64_t steals; /* won */
+    int64_t idle_ns, elapsed_ns;
+    int64_t failed; /* not 0: memory ran out, and nodes are missing from the picture */
+} uap_tree_figures;
+
+/* A picture of the search: every node that was open on some rank at its moment, so that what
+ * is below these and what was done before is the whole tree; and an answer that is as good
+ * as any found before. The pointers are the engine's, for the time of the call. */
+typedef struct uap_tree_snapshot {
+    uap_tree_figures sum;
+    bool has_nodes;    /* else figures and answer alone */
+    bool is_last;      /* the search is over; open nodes are what was left */
+    const char *nodes; /* packed ones, each behind its length as a uint32_t */
+    size_t node_bytes;
+    int64_t value; /* UAP_TREE_NO_ANSWER: no answer */
+    const char *answer;
+    size_t answer_bytes;
+} uap_tree_snapshot;
+
 typedef struct uap_tree_options {
     /* Nodes are worked on for so long between two looks at messages: the least while this
      * rank is being asked for work, an eighth longer after every look without a request; and
@@ -22,10 +47,19 @@ typedef struct uap_tree_options {
     /* A message unanswered for so long ends the search with an error. It must be longer
      * than any callback goes without uap_tree_breathe. */
     int64_t lost_after_ns;
-    size_t steal_bytes;                /* most bytes of nodes in one message */
-    uint64_t seed;                     /* of the choice of victims */
-    int64_t time_limit_ns;             /* 0: none; any rank's clock */
+    size_t steal_bytes;    /* most bytes of nodes in one message */
+    uint64_t seed;         /* of the choice of victims */
+    int64_t time_limit_ns; /* 0: none; any rank's clock */
+    /* Of what this process allocates (uap_mem_bytes), 0: none. From 3/4 of it on the pool goes
+     * deep (node_pool.h), until it is half; beyond it all ranks stop. */
+    int64_t memory_limit_bytes;
     const volatile sig_atomic_t *stop; /* not 0: stop; or NULL; any rank's */
+    /* Told every snapshot, on rank 0, from within a step or uap_tree_breathe; or NULL. One
+     * begins so long after the one before was whole, 0: never; with nodes in it where so
+     * much time has passed since the last that had, 0: never. All ranks give the same. */
+    void (*snapshot)(void *context, const uap_tree_snapshot *snapshot);
+    void *snapshot_context;
+    int64_t look_every_ns, keep_every_ns;
 } uap_tree_options;
 
 /* 5 to 40 us, 300 s, 64 KiB, seed 1, no limit. */
@@ -77,6 +111,9 @@ const void *uap_tree_answer(const uap_tree *tree, size_t *n);
  * ran to its end there are none. */
 int64_t uap_tree_open_nodes(const uap_tree *tree);
 int64_t uap_tree_open_bound(const uap_tree *tree);
+
+/* Whether this rank stopped the search for want of memory. */
+bool uap_tree_is_over_memory(const uap_tree *tree);
 
 const uap_tree_stats *uap_tree_statistics(const uap_tree *tree);
 

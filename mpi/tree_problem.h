@@ -17,6 +17,9 @@ extern "C" {
 /* The search as one rank sees it. */
 typedef struct uap_tree uap_tree;
 
+/* Takes note of an open node, which stays whose it is. */
+typedef void uap_node_taker(void *context, const void *node);
+
 /* The value while no answer is known; every answer must be below it. */
 #define UAP_TREE_NO_ANSWER INT64_MAX
 
@@ -60,6 +63,11 @@ typedef struct uap_tree_problem {
     /* (opt) Another rank found this better answer. The bytes are the engine's. */
     uap_status (*learn)(void *self, int64_t value, const void *answer, size_t n,
                         uap_err *err);
+    /* (opt) While close or branch runs: its node as far as it has come, for a snapshot; or
+     * NULL, as without this callback: it counts as it was given. */
+    const void *(*at_work)(void *self);
+    /* (opt) Calls `take` for every open node of this rank that the problem keeps by itself. */
+    void (*kept)(void *self, uap_node_taker *take, void *context);
 } uap_tree_problem;
 
 /* ---- What callbacks may call ---- */
@@ -87,7 +95,8 @@ bool uap_tree_stopping(const uap_tree *tree);
 
 /* Lets messages through when a slice of time has passed, so that a long callback does not
  * keep thieves waiting: this rank's open nodes may become fewer. Call it at least once per
- * millisecond of work where possible. Errors: the transport's. Local. */
+ * millisecond of work where possible, and before uap_tree_add: a snapshot taken between has
+ * the node and its children too, which costs work but no answer. Errors: the transport's. Local. */
 UAP_NODISCARD uap_status uap_tree_breathe(uap_tree *tree, uap_err *err);
 
 #ifdef __cplusplus

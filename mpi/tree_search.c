@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "mpi/transport_mpi.h"
+#include "mpi/tree_state.h"
 
 #include <string.h>
 #include <time.h>
@@ -78,12 +79,53 @@ done:
     return rc;
 }
 
+/* The last snapshot: what is left open on all ranks, told on rank 0. */
+static uap_status tell_last(const uap_comm *comm, const uap_tree *tree,
+                            const uap_tree_options *options,
+                            const uap_tree_result *result, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_tree_snapshot last = {.has_nodes = options->keep_every_ns > 0,
+                              .is_last = true,
+                              .value = result->value,
+                              .answer = result->answer,
+                              .answer_bytes = result->answer_bytes};
+    uap_packed_nodes own;
+    char *all = NULL;
+    size_t *offset = NULL;
+    uap_tree_last_part(tree, &last.sum, &own);
+    int64_t *sum = (int64_t *)&last.sum;
+    int64_t bound = last.sum.bound;
+    UAP_TRY(uap_comm_allreduce_i64(comm, &bound, 1, UAP_COMM_MIN, err));
+    last.sum.bound = 0; /* it must not overflow in the sum */
+    UAP_TRY(uap_comm_allreduce_i64(comm, sum, sizeof last.sum / sizeof *sum, UAP_COMM_SUM,
+                                   err));
+    last.sum.bound = bound;
+    if (last.has_nodes) {
+        /* Too many to gather: the answer stands all the same. */
+        const uap_status gathered =
+            uap_comm_gather(comm, own.bytes, own.end, &all, &offset, NULL);
+        last.sum.failed += gathered != UAP_OK;
+        last.nodes = all;
+        last.node_bytes = all != NULL ? offset[uap_comm_size(comm)] : 0;
+    }
+    if (uap_comm_rank(comm) == 0) {
+        options->snapshot(options->snapshot_context, &last);
+    }
+done:
+    uap_packed_free(&own);
+    uap_free(all);
+    uap_free(offset);
+    return rc;
+}
+
 /* What this rank knows at the end; then what all of them know together. */
 static uap_status collect(const uap_comm *comm, const uap_tree *tree,
                           uap_tree_result *result, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int64_t bound = uap_tree_open_bound(tree);
+    int64_t over_memory = uap_tree_is_over_memory(tree) ? 1 : 0;
     const void *answer = uap_tree_answer(tree, &result->answer_bytes);
     result->stats = *uap_tree_statistics(tree);
     result->value = uap_tree_best(tree);
@@ -103,6 +145,8 @@ static uap_status collect(const uap_comm *comm, const uap_tree *tree,
     UAP_TRY(uap_comm_agree(comm, rc, err));
     UAP_TRY(uap_comm_allreduce_i64(comm, &result->open_nodes, 1, UAP_COMM_SUM, err));
     UAP_TRY(uap_comm_allreduce_i64(comm, &bound, 1, UAP_COMM_MIN, err));
+    UAP_TRY(uap_comm_allreduce_i64(comm, &over_memory, 1, UAP_COMM_MAX, err));
+    result->over_memory = over_memory != 0;
     result->finished = result->open_nodes == 0;
     result->bound = bound < result->value ? bound : result->value;
     UAP_TRY(gather_stats(comm, result, err));
@@ -135,6 +179,9 @@ uap_status uap_tree_search(const uap_comm *comm, const uap_tree_problem *problem
         goto done;
     }
     UAP_TRY(collect(comm, tree, result, err));
+    if (own.snapshot != NULL) {
+        UAP_TRY(tell_last(comm, tree, &own, result, err));
+    }
 done:
     uap_tree_free(tree);
     if (!*broken) { /* else its receives can neither be matched nor cancelled in order */

@@ -11,7 +11,8 @@ extern "C" {
 #endif
 
 typedef struct uap_tree_result {
-    bool finished; /* the whole tree was searched; false: stopped with open nodes */
+    bool finished;    /* the whole tree was searched; false: stopped with open nodes */
+    bool over_memory; /* some rank stopped it for want of memory */
     int64_t value; /* of the best answer, the same on all ranks; or UAP_TREE_NO_ANSWER */
     char *answer;  /* its bytes, the same on all ranks; freed by uap_tree_result_free */
     size_t answer_bytes;

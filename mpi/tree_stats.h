@@ -15,6 +15,7 @@ typedef struct uap_tree_stats {
     int64_t closed;              /* of nodes: solved by `close` */
     int64_t slices;              /* stretches of work between two looks at messages */
     int64_t pool_most;           /* the largest number of open nodes */
+    int64_t went_deep;           /* times the pool did, for want of memory */
     int64_t steals_tried;        /* requests sent */
     int64_t steals_won;          /* answered with work */
     int64_t nodes_taken;         /* that came with it */
@@ -26,6 +27,7 @@ typedef struct uap_tree_stats {
     int64_t improved;            /* better answers found here */
     int64_t learned;             /* better answers heard of */
     int64_t answers_sent;        /* messages that carried an answer */
+    int64_t snapshots;           /* taken part in */
     int64_t waves;               /* of the termination detection */
     int64_t elapsed_ns, idle_ns; /* idle: without an open node, start and end included */
     int64_t first_work_ns;       /* from the start to this rank's first node */

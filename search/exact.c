@@ -1,5 +1,5 @@
-/* The exact engine in one process: one pool of nodes over all configurations, lowest bound
- * first. What is done with a node is exact_node.c's. The first node whose plan is at or
+/* One pool of nodes over all configurations, lowest bound first, and the exact engine in one
+ * process, which does with it. What is done with a node is exact_node.c's. The first node whose plan is at or
  * below every other node's bound ends the search with a proof, ties apart. */
 #include "search/solve.h"
 
@@ -43,12 +43,12 @@ static uap_status take_plan(void *context, const uap_instance *in,
 }
 
 /* Moves a held node into the pool. */
-static uap_status push(engine *e, uap_node *node, uap_err *err)
+static uap_status push(uap_exact *e, uap_node_pool *pool, uap_node *node, uap_err *err)
 {
-    if (uap_pool_push(&e->pool, node)) {
+    if (uap_pool_push(pool, node)) {
         return UAP_OK;
     }
-    uap_exact_drop(&e->exact, node);
+    uap_exact_drop(e, node);
     return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
 }
 
@@ -60,7 +60,7 @@ static uap_status open_configurations(engine *e, uap_err *err)
         bool legal = false;
         UAP_TRY(uap_exact_open(&e->exact, i, &node, &legal, err));
         if (legal) {
-            UAP_TRY(push(e, &node, err));
+            UAP_TRY(push(&e->exact, &e->pool, &node, err));
         }
     }
 done:
@@ -68,38 +68,65 @@ done:
 }
 
 /* Takes the first node of the pool one step further. */
-static uap_status advance(engine *e, uap_err *err)
+static uap_status advance(uap_exact *e, uap_node_pool *pool, uap_err *err)
 {
-    uap_node node = uap_pool_pop(&e->pool);
+    uap_node node = uap_pool_pop(pool);
     uap_exact_step outcome = UAP_EXACT_CLOSED;
-    const int64_t next = e->pool.n > 0 ? e->pool.heap[0].bound : UAP_VALUE_LIMIT;
-    const uap_status rc = uap_exact_advance(
-        &e->exact, &node, uap_exact_reach(&node, next), &e->pool, &outcome, err);
+    const int64_t next = pool->n > 0 ? pool->heap[0].bound : UAP_VALUE_LIMIT;
+    e->at_work = &node;
+    const uap_status rc =
+        uap_exact_advance(e, &node, uap_exact_reach(&node, next), pool, &outcome, err);
+    e->at_work = NULL;
     if (rc == UAP_OK && outcome == UAP_EXACT_OPEN) {
-        return push(e, &node, err);
+        return push(e, pool, &node, err);
     }
-    uap_exact_drop(&e->exact, &node);
+    uap_exact_drop(e, &node);
     return rc;
 }
 
 /* Whether the first node of the pool, and so every other, is as good as closed. */
-static bool is_done(const engine *e)
+static bool is_done(const uap_exact *e, const uap_node_pool *pool)
 {
-    const uap_node *first = &e->pool.heap[0];
+    const uap_node *first = &pool->heap[0];
     const bool gap = e->limits != NULL && e->limits->gap > 0;
-    return first->bound > uap_exact_cutoff(&e->exact, first->config) ||
-           (gap && uap_exact_is_enough(&e->exact, first->bound));
+    return first->bound > uap_exact_cutoff(e, first->config) ||
+           (gap && uap_exact_is_enough(e, first->bound));
+}
+
+/* One step, with a crew after all of it has agreed to take it. */
+static uap_status step(uap_exact *e, uap_node_pool *pool, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (e->crew != NULL) {
+        UAP_TRY(e->crew->meet(e->crew->context, pool->heap[0].bound, UAP_OK, err));
+    }
+    if (!e->must_stop(e->context)) {
+        UAP_TRY(advance(e, pool, err));
+    }
+done:
+    return rc;
+}
+
+uap_status uap_exact_drain(uap_exact *e, uap_node_pool *pool, int64_t *bound,
+                           bool *closed, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    while (pool->n > 0 && !is_done(e, pool) && !e->must_stop(e->context)) {
+        UAP_TRY(step(e, pool, err));
+    }
+    *bound = pool->n > 0 ? pool->heap[0].bound : UAP_VALUE_LIMIT;
+    *closed = pool->n > 0 ? is_done(e, pool) : !e->must_stop(e->context);
+done:
+    return rc;
 }
 
 static uap_status run_search(engine *e, uap_err *err)
 {
     uap_status rc = UAP_OK;
+    int64_t bound = UAP_VALUE_LIMIT;
+    bool closed = false;
     UAP_TRY(open_configurations(e, err));
-    while (e->pool.n > 0 && !is_done(e) && !must_stop(e)) {
-        UAP_TRY(advance(e, err));
-    }
-    const int64_t bound = e->pool.n > 0 ? e->pool.heap[0].bound : UAP_VALUE_LIMIT;
-    const bool closed = e->pool.n > 0 ? is_done(e) : !e->stopped;
+    UAP_TRY(uap_exact_drain(&e->exact, &e->pool, &bound, &closed, err));
     UAP_TRY(uap_exact_conclude(&e->exact, bound, closed, e->result, err));
 done:
     return rc;

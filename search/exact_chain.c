@@ -32,6 +32,16 @@ static bool is_over(void *context)
            s->e->must_stop(s->e->context);
 }
 
+/* Whether the search had to stop before the segments had their bounds. */
+static bool are_cut_short(const uap_chain_search *s)
+{
+    bool any = s->mix == NULL && s->segments->stopped;
+    for (int32_t t = 0; s->mix != NULL && t < s->mix->n_types; t++) {
+        any = any || s->mix->segments[t]->stopped;
+    }
+    return any;
+}
+
 static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *err)
 {
     uap_status rc = UAP_OK;
@@ -47,10 +57,14 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .target = target,
         .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
         .stop = is_over,
-        .context = s};
+        .context = s,
+        .crew = s->e->crew};
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
-    s->has_segments = rc == UAP_OK;
+    if (rc == UAP_OK && s->mix != NULL && !are_cut_short(s)) {
+        rc = uap_mix_set_prices(s->mix, target, err);
+    }
+    s->has_segments = rc == UAP_OK && !are_cut_short(s);
     return rc;
 }
 
@@ -113,7 +127,8 @@ static int64_t bytes_of(const uap_chain_search *s)
 }
 
 /* Raises the node's bound by the relaxation over cuts, with segments bounded anew where the
- * target is out of their reach; *outer is empty where no plan is within the target. */
+ * target is out of their reach; *outer is empty where no plan is within the target, or where
+ * the search must stop, then without segments too. */
 static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
                                uap_err *err)
 {
@@ -123,6 +138,9 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
     *outer = (cuts){NULL, NULL};
     if (!s->has_segments || target > s->reach) {
         UAP_TRY(make_segments(s, target, err));
+        if (!s->has_segments) {
+            goto done;
+        }
     }
     if (s->mix != NULL) {
         UAP_TRY(uap_mix_relax(s->mix, target, &outer->mixed, &bound, err));
@@ -248,6 +266,9 @@ static uap_status find_relaxation(uap_chain_search *s, uap_err *err)
         const int64_t target =
             above(node->bound, node->reach, uap_exact_cutoff(s->e, node->config));
         UAP_TRY(relax_within(s, target, &outer, err));
+        if (!s->has_segments) {
+            break;
+        }
         if (cuts_exist(&outer) && s->in->pp == 1) {
             set_effort(s, INT64_MAX);
             UAP_TRY(tighten(s, &is_tightened, err));

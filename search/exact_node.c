@@ -394,7 +394,7 @@ static uap_status explain_infeasible(uap_exact *e, uap_result *result, uap_err *
             rc = uap_frugal_plan(in, &shortage, &overshoot, err);
             if (rc == UAP_OK && overshoot < least) {
                 least = overshoot;
-                shortage.is_bound = in->n_ties > 0 || in->n_live > 0;
+                shortage.is_bound = in->n_ties > 0 || in->n_live > 0 || in->n_types > 0;
                 result->shortage = shortage;
             }
         }
@@ -491,7 +491,8 @@ static uap_status fix_plan(uap_exact *e, uap_result *result, uap_err *err)
     uap_exact alone = {.source = e->source,
                        .limits = e->limits,
                        .context = e->context,
-                       .must_stop = e->must_stop};
+                       .must_stop = e->must_stop,
+                       .crew = e->crew};
     uap_status rc = UAP_OK;
     UAP_TRY(uap_exact_init(&alone, err));
     /* As if a configuration behind all had this value: plans within it are looked for. */

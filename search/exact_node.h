@@ -5,10 +5,15 @@
  * The best plan is the one of the least value and, of these, of the lowest configuration:
  * a node of a lower configuration than the best plan's is searched for ties too. So every
  * order of work ends with the same value and configuration, and uap_exact_conclude makes
- * the plan itself the same. */
+ * the plan itself the same.
+ *
+ * A crew goes through uap_exact_drain and uap_exact_conclude together: with the same nodes,
+ * the same best plan and must_stop alike for all, every member's search is that of one
+ * process. */
 #ifndef UAP_SEARCH_EXACT_NODE_H
 #define UAP_SEARCH_EXACT_NODE_H
 
+#include "search/crew.h"
 #include "search/node.h"
 #include "search/solve.h"
 
@@ -28,14 +33,16 @@ typedef struct uap_exact {
     /* (value, config) below is now this plan's; `choice` is borrowed. NULL: not told. */
     uap_status (*improved)(void *context, const uap_instance *instance,
                            const uap_choice *choice, uap_err *err);
+    const uap_crew *crew;    /* that runs this search side by side, or NULL */
     int64_t value;           /* ticks, of the best plan known to anyone */
     int32_t config;          /* its configuration, -1 without a plan */
     uap_instance **instance; /* [n] made on demand, kept while `users` */
     int32_t *users;          /* [n] open nodes of each configuration here */
-    bool
-        is_fixed; /* looks for the plan of a known value: nothing that depends on clocks may
-                    * change the order of work, only leave some out */
-    uap_wide *wide; /* made when a wide graph needs it */
+    /* Looks for the plan of a known value: what is tried beyond chains may leave nodes out,
+     * not change their order. */
+    bool is_fixed;
+    uap_wide *wide;          /* made when a wide graph needs it */
+    const uap_node *at_work; /* of uap_exact_drain, as far as it has come, or NULL */
     uap_search_stats stats;
 } uap_exact;
 
@@ -84,6 +91,12 @@ int64_t uap_exact_reach(const uap_node *node, int64_t next);
 UAP_NODISCARD uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
                                            uap_node_pool *children,
                                            uap_exact_step *outcome, uap_err *err);
+
+/* Takes the first of the pool's held nodes a step further, again and again, until that is a
+ * proof or the search must stop. *bound: the least of the nodes left; *closed: that they are
+ * as good as closed. Errors as above, and those of the crew. */
+UAP_NODISCARD uap_status uap_exact_drain(uap_exact *e, uap_node_pool *pool,
+                                         int64_t *bound, bool *closed, uap_err *err);
 
 /* The end: outcome, bound and why nothing fits. bound: the least of open nodes. closed: none
  * is open. result: value, config and choice of the best plan are in; after a proof the

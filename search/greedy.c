@@ -2,6 +2,7 @@
 #include "search/greedy.h"
 
 #include "common/numbers.h"
+#include "search/mix_greedy.h"
 #include "search/objective.h"
 
 #include <math.h>
@@ -21,6 +22,10 @@ typedef struct greedy {
     const uap_instance *in;
     uap_arena *arena;
     uap_stage_cost *stage;  /* [pp] scratch */
+    uap_stage_cost *now;    /* [pp] of the plan at hand, while it is changed */
+    double *class_least;    /* [classes] scratch, and */
+    int32_t *class_best;    /* [classes] */
+    bool *is_plain;         /* [L] no tie and no live tensor looks at its strategy */
     double *weight;         /* [L] time of each layer in the plan at hand */
     double **best;          /* [L][S_u] shortest path to here */
     int32_t **from;         /* [L][S_u] strategy of the layer before on it */
@@ -36,18 +41,23 @@ static bool better(score a, score b)
     return a.over != b.over ? a.over < b.over : a.value < b.value;
 }
 
+/* Bytes that the stages have too few of, on average. */
+static int64_t over_of(const greedy *g, const uap_stage_cost *stage)
+{
+    int64_t sum = 0;
+    for (int32_t i = 0; i < g->in->pp; i++) {
+        const int64_t over = stage[i].memory - g->in->cap[i];
+        sum += over > 0 ? over / g->in->pp + 1 : 0;
+    }
+    return sum;
+}
+
 static score score_of(const greedy *g, const uap_choice *choice)
 {
     score s = {INT64_MAX, -1};
     const bool fits = uap_choice_value(g->in, choice, g->stage, &s.value);
-    if (fits) {
-        s.over = 0;
-    } else if (s.value >= 0) {
-        s.over = 0;
-        for (int32_t i = 0; i < g->in->pp; i++) {
-            const int64_t over = g->stage[i].memory - g->in->cap[i];
-            s.over += over > 0 ? over / g->in->pp + 1 : 0;
-        }
+    if (fits || s.value >= 0) {
+        s.over = fits ? 0 : over_of(g, g->stage);
     }
     return s;
 }
@@ -60,8 +70,18 @@ static bool make(greedy *g)
     g->best = uap_arena_alloc(g->arena, layers, sizeof *g->best);
     g->from = uap_arena_alloc(g->arena, layers, sizeof *g->from);
     g->allowed = uap_arena_alloc(g->arena, layers, sizeof *g->allowed);
+    g->now = uap_arena_alloc(g->arena, (size_t)g->in->pp, sizeof *g->now);
+    g->is_plain = uap_arena_alloc(g->arena, layers, sizeof *g->is_plain);
+    size_t classes = 1;
+    for (int32_t e = 0; e < g->in->n_edges; e++) {
+        const size_t n = (size_t)uap_max_i32(g->in->edge[e].n_from, g->in->edge[e].n_to);
+        classes = n > classes ? n : classes;
+    }
+    g->class_least = uap_arena_alloc(g->arena, 2 * classes, sizeof *g->class_least);
+    g->class_best = uap_arena_alloc(g->arena, 2 * classes, sizeof *g->class_best);
     if (g->stage == NULL || g->weight == NULL || g->best == NULL || g->from == NULL ||
-        g->allowed == NULL) {
+        g->allowed == NULL || g->now == NULL || g->is_plain == NULL ||
+        g->class_least == NULL || g->class_best == NULL) {
         return false;
     }
     for (size_t u = 0; u < layers; u++) {
@@ -89,23 +109,51 @@ static double price_of(const greedy *g, int32_t u, int32_t k, double price)
     return time + price * bytes;
 }
 
+/* The cheapest way to each class in front of layer u > 0, and the strategy of the layer before
+ * that it comes from: in class_least and class_best, behind the room for the classes that
+ * layer u - 1 leaves in. Returns where they are. */
+static int32_t reach_classes(greedy *g, int32_t u)
+{
+    const uap_edge_table *edge = uap_edge_of(g->in, u - 1);
+    const int32_t at = edge->n_from;
+    for (int32_t f = 0; f < edge->n_from + edge->n_to; f++) {
+        g->class_least[f] = HUGE_VAL;
+        g->class_best[f] = 0;
+    }
+    for (int32_t m = 0; m < uap_table_of(g->in, u - 1)->n; m++) {
+        const int32_t f = edge->from_class[m];
+        if (g->best[u - 1][m] < g->class_least[f]) {
+            g->class_least[f] = g->best[u - 1][m];
+            g->class_best[f] = m;
+        }
+    }
+    for (int32_t f = 0; f < edge->n_from; f++) {
+        for (int32_t t = 0; t < edge->n_to; t++) {
+            const int32_t e = f * edge->n_to + t;
+            const double via =
+                g->class_least[f] +
+                ((double)edge->r_fwd[e] + (double)edge->r_bwd[e]) * g->time_scale;
+            if (via < g->class_least[at + t]) {
+                g->class_least[at + t] = via;
+                g->class_best[at + t] = g->class_best[f];
+            }
+        }
+    }
+    return at;
+}
+
 /* Strategies of least time + price x memory along the chain, as if in one stage. */
 static void shortest_path(greedy *g, double price)
 {
     const int32_t layers = g->in->n_layers;
     for (int32_t u = 0; u < layers; u++) {
+        const int32_t at = u == 0 ? 0 : reach_classes(g, u);
         for (int32_t k = 0; k < uap_table_of(g->in, u)->n; k++) {
-            double least = u == 0 ? 0.0 : HUGE_VAL;
-            for (int32_t m = 0; u > 0 && m < uap_table_of(g->in, u - 1)->n; m++) {
-                const uap_edge_table *edge = uap_edge_of(g->in, u - 1);
-                const int32_t at = uap_edge_index(edge, m, k);
-                const double via =
-                    g->best[u - 1][m] +
-                    ((double)edge->r_fwd[at] + (double)edge->r_bwd[at]) * g->time_scale;
-                if (via < least) {
-                    least = via;
-                    g->from[u][k] = m;
-                }
+            double least = 0.0;
+            if (u > 0) {
+                const int32_t to = at + uap_edge_of(g->in, u - 1)->to_class[k];
+                least = g->class_least[to];
+                g->from[u][k] = g->class_best[to];
             }
             g->best[u][k] = least + price_of(g, u, k, price);
         }
@@ -159,23 +207,161 @@ static bool try_change(greedy *g, int32_t *entry, int32_t value, score *now)
     return false;
 }
 
+/* Moves the start of stage i, which changes this stage and the one before. */
+static bool try_cut(greedy *g, int32_t i, int32_t value, score *now)
+{
+    int32_t *first = g->trial.first;
+    const int32_t end = i + 1 < g->in->pp ? first[i + 1] : g->in->n_layers;
+    if (g->in->n_live > 0 || now->over == INT64_MAX) {
+        return try_change(g, &first[i], value, now);
+    }
+    if (value <= first[i - 1] || value >= end) {
+        return false;
+    }
+    const int32_t old = first[i];
+    first[i] = value;
+    memcpy(g->stage, g->now, (size_t)g->in->pp * sizeof *g->stage);
+    g->stage[i - 1] = uap_choice_stage(g->in, &g->trial, i - 1);
+    g->stage[i] = uap_choice_stage(g->in, &g->trial, i);
+    const score s = {over_of(g, g->stage), uap_stages_value(g->in, g->stage)};
+    if (!better(s, *now)) {
+        first[i] = old;
+        return false;
+    }
+    *now = s;
+    g->now[i - 1] = g->stage[i - 1];
+    g->now[i] = g->stage[i];
+    return true;
+}
+
 static bool move_cuts(greedy *g, score *now)
 {
     bool moved = false;
+    uap_choice_stages(g->in, &g->trial, g->now);
     for (int32_t i = 1; i < g->in->pp; i++) {
-        moved |= try_change(g, &g->trial.first[i], g->trial.first[i] - 1, now);
-        moved |= try_change(g, &g->trial.first[i], g->trial.first[i] + 1, now);
+        moved |= try_cut(g, i, g->trial.first[i] - 1, now);
+        moved |= try_cut(g, i, g->trial.first[i] + 1, now);
     }
     return moved;
+}
+
+/* What of the edge behind layer u strategies k and m of its ends add to its stages (or with
+ * sign -1 take away): stage i has layer u, and layer u + 1 too unless it is the stage's last. */
+static void add_edge(const greedy *g, int32_t u, int32_t i, int32_t k, int32_t m,
+                     int64_t sign)
+{
+    const uap_edge_table *edge = uap_edge_of(g->in, u);
+    const int32_t at = uap_edge_index(edge, k, m);
+    uap_stage_cost *s = &g->stage[i];
+    if (i + 1 < g->in->pp && g->trial.first[i + 1] == u + 1) {
+        s->send_fwd += sign * edge->x_fwd[at];
+        s->send_bwd += sign * edge->x_bwd[at];
+    } else {
+        s->fwd += sign * edge->r_fwd[at];
+        s->bwd += sign * edge->r_bwd[at];
+    }
+}
+
+/* Adds (sign 1) or takes away what strategy k of layer u in stage i costs, workspace apart. */
+static void add_strategy(const greedy *g, int32_t u, int32_t i, int32_t k, int64_t sign)
+{
+    const uap_layer_table *t = uap_table_of(g->in, u);
+    const int32_t *strategy = g->trial.strategy;
+    uap_stage_cost *s = &g->stage[i];
+    s->fwd += sign * t->fwd[k];
+    s->bwd += sign * t->bwd[k];
+    s->grad += sign * t->grad[k];
+    s->memory += sign * (t->state[k] + g->in->inflight[i] * t->act[k]);
+    if (u > 0) {
+        const int32_t before = g->trial.first[i] == u ? i - 1 : i;
+        add_edge(g, u - 1, before, strategy[u - 1], k, sign);
+    }
+    if (u + 1 < g->in->n_layers) {
+        add_edge(g, u, i, k, strategy[u + 1], sign);
+    }
+}
+
+/* The largest workspace of a stage, layer u set aside. */
+static int64_t work_beside(const greedy *g, int32_t i, int32_t u)
+{
+    const int32_t end = i + 1 < g->in->pp ? g->trial.first[i + 1] : g->in->n_layers;
+    int64_t work = 0;
+    for (int32_t v = g->trial.first[i]; v < end; v++) {
+        if (v != u) {
+            work = uap_max_i64(work, uap_table_of(g->in, v)->work[g->trial.strategy[v]]);
+        }
+    }
+    return work;
+}
+
+static bool is_shorter(const uap_stage_cost *a, const uap_stage_cost *b)
+{
+    return a->fwd < b->fwd || a->bwd < b->bwd || a->grad < b->grad ||
+           a->send_fwd < b->send_fwd || a->send_bwd < b->send_bwd;
+}
+
+/* The score of the plan in g->stage, which differs from the one in g->now in stages first ..
+ * last; *now itself where it cannot be better, as no time became shorter. */
+static score score_of_change(const greedy *g, int32_t first, int32_t last,
+                             const score *now)
+{
+    score s = {over_of(g, g->stage), INT64_MAX};
+    bool promises = s.over < now->over;
+    for (int32_t i = first; i <= last && s.over == now->over; i++) {
+        promises = promises || is_shorter(&g->stage[i], &g->now[i]);
+    }
+    if (promises) {
+        s.value = uap_stages_value(g->in, g->stage);
+    }
+    return promises ? s : *now;
+}
+
+/* Every strategy of a plain layer u of stage i, its plan costed by what changes: only the stage and
+ * its neighbours' boundaries do. */
+static bool change_plain(greedy *g, int32_t u, int32_t i, score *now)
+{
+    const uap_layer_table *t = uap_table_of(g->in, u);
+    const size_t bytes = (size_t)g->in->pp * sizeof *g->stage;
+    const int64_t beside = work_beside(g, i, u);
+    bool changed = false;
+    for (int32_t k = 0; k < t->n; k++) {
+        const int32_t old = g->trial.strategy[u];
+        if (k == old) {
+            continue;
+        }
+        memcpy(g->stage, g->now, bytes);
+        add_strategy(g, u, i, old, -1);
+        add_strategy(g, u, i, k, 1);
+        g->stage[i].memory +=
+            uap_max_i64(beside, t->work[k]) - uap_max_i64(beside, t->work[old]);
+        const score s = score_of_change(g, i > 0 ? i - 1 : 0, i, now);
+        if (better(s, *now)) {
+            *now = s;
+            g->trial.strategy[u] = k;
+            memcpy(g->now, g->stage, bytes);
+            changed = true;
+        }
+    }
+    return changed;
 }
 
 static bool change_strategies(greedy *g, score *now)
 {
     bool changed = false;
+    int32_t i = 0;
+    uap_choice_stages(g->in, &g->trial, g->now);
     for (int32_t u = 0; u < g->in->n_layers; u++) {
+        if (i + 1 < g->in->pp && g->trial.first[i + 1] == u) {
+            i++;
+        }
+        if (g->is_plain[u]) {
+            changed |= change_plain(g, u, i, now);
+            continue;
+        }
         for (int32_t k = 0; k < uap_table_of(g->in, u)->n; k++) {
             changed |= try_change(g, &g->trial.strategy[u], k, now);
         }
+        uap_choice_stages(g->in, &g->trial, g->now);
     }
     return changed;
 }
@@ -257,6 +443,24 @@ static double lowest_price(const greedy *g)
     return (time + 1.0) / bytes / 1000.0;
 }
 
+static void mark_plain(greedy *g)
+{
+    const uap_instance *in = g->in;
+    for (int32_t u = 0; u < in->n_layers; u++) {
+        g->is_plain[u] = true;
+    }
+    for (int32_t t = 0; t < in->n_ties; t++) {
+        g->is_plain[in->tie[t].a] = g->is_plain[in->tie[t].b] = false;
+    }
+    for (int32_t t = 0; t < in->n_live; t++) {
+        const uap_live_tensor *live = &in->live[t];
+        g->is_plain[live->from] = false;
+        for (int32_t e = 0; e < live->n_consumers; e++) {
+            g->is_plain[live->consumer[e]] = false;
+        }
+    }
+}
+
 static void search(greedy *g)
 {
     const uap_instance *in = g->in;
@@ -266,6 +470,7 @@ static void search(greedy *g)
     for (int32_t i = 0; i < in->pp; i++) {
         g->held += (double)in->inflight[i] / in->pp;
     }
+    mark_plain(g);
     const int64_t ties = tie_combinations(in);
     for (int64_t number = 0; number < ties; number++) {
         allow(g, number);
@@ -286,7 +491,7 @@ uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
     greedy g = {.in = instance};
     *found = false;
     if (instance->n_types > 0) {
-        return UAP_OK;
+        return uap_mix_greedy_plan(instance, choice, value, found, err);
     }
     g.arena = uap_arena_new();
     const bool made = g.arena != NULL && make(&g);

@@ -19,6 +19,12 @@ typedef struct uap_run_band {
     double p[UAP_MAX_TESTS], f[UAP_MAX_TESTS], g[UAP_MAX_TESTS], m[UAP_MAX_TESTS];
 } uap_run_band;
 
+/* No plan that uses this cell of the run, within its budgets, has less of a functional. */
+typedef struct uap_raised {
+    int32_t functional, cell;
+    double bound;
+} uap_raised;
+
 /* Working memory of one run. What may follow a label depends on the row it ends with: inside
  * a run of equal layers it may go on with rows of the same block from that row on, or leave
  * the block (into another one, over a link, or by ending the stage). Each layer therefore has
@@ -56,6 +62,7 @@ typedef struct uap_label_run {
     uap_label_list *blocks, *next_blocks; /* [n_rows] labels that leave */
     uap_label_list *in;                   /* [width] in front of a layer */
     uap_label_list carry, shifted, merged, leaving;
+    uap_bytes *raised;     /* uap_raised found by a run of one functional */
     uap_label_list *saved; /* [slots] labels by their last row, kept for paths, or NULL */
     /* What can still follow a label, by functional, [slots] lists each: p = -budget left,
      * m = -memory left, w = largest workspace to come. Full labels only. */
@@ -111,8 +118,8 @@ void uap_label_run_free(uap_label_run *run);
 void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
                          const double *const *budget);
 
-/* Walks the labels through the group's layers: Pareto sets into the group, or bounds (only
- * >= 0), or the lists themselves (saved). False when out of memory. */
+/* Walks the labels through the group's layers: Pareto sets into the group, or bounds into
+ * `raised` (only >= 0), or the lists themselves (saved). False when out of memory. */
 bool uap_label_run_labels(uap_label_run *run);
 
 /* What row k of a kind adds to a label. */

@@ -222,40 +222,44 @@ int64_t uap_choice_cap(const uap_instance *instance, const uap_choice *choice,
     return uap_typed_cap(instance, stage, uap_choice_type(instance, choice, stage));
 }
 
+uap_stage_cost uap_choice_stage(const uap_instance *instance, const uap_choice *choice,
+                                int32_t i)
+{
+    uap_stage_cost s = {0};
+    const int32_t end = i + 1 < instance->pp ? choice->first[i + 1] : instance->n_layers;
+    int64_t work = 0;
+    for (int32_t u = choice->first[i]; u < end; u++) {
+        const uap_layer_table *t = uap_table_of(instance, u);
+        const int32_t k = choice->strategy[u];
+        s.fwd += t->fwd[k];
+        s.bwd += t->bwd[k];
+        s.grad += t->grad[k];
+        s.memory += t->state[k] + instance->inflight[i] * t->act[k];
+        work = uap_max_i64(work, t->work[k]);
+        if (u + 1 == instance->n_layers) {
+            continue;
+        }
+        const uap_edge_table *edge = uap_edge_of(instance, u);
+        const int32_t at = uap_edge_index(edge, k, choice->strategy[u + 1]);
+        if (u + 1 < end) {
+            s.fwd += edge->r_fwd[at];
+            s.bwd += edge->r_bwd[at];
+        } else {
+            s.send_fwd += edge->x_fwd[at];
+            s.send_bwd += edge->x_bwd[at];
+        }
+    }
+    const int32_t type = uap_choice_type(instance, choice, i);
+    s.memory +=
+        work + instance->inflight[i] * uap_typed_start(instance, type, choice->first[i]);
+    return s;
+}
+
 void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,
                        uap_stage_cost *stage)
 {
-    memset(stage, 0, (size_t)instance->pp * sizeof *stage);
     for (int32_t i = 0; i < instance->pp; i++) {
-        uap_stage_cost *s = &stage[i];
-        const int32_t end =
-            i + 1 < instance->pp ? choice->first[i + 1] : instance->n_layers;
-        int64_t work = 0;
-        for (int32_t u = choice->first[i]; u < end; u++) {
-            const uap_layer_table *t = uap_table_of(instance, u);
-            const int32_t k = choice->strategy[u];
-            s->fwd += t->fwd[k];
-            s->bwd += t->bwd[k];
-            s->grad += t->grad[k];
-            s->memory += t->state[k] + instance->inflight[i] * t->act[k];
-            work = uap_max_i64(work, t->work[k]);
-            if (u + 1 == instance->n_layers) {
-                continue;
-            }
-            const uap_edge_table *edge = uap_edge_of(instance, u);
-            const int32_t at = uap_edge_index(edge, k, choice->strategy[u + 1]);
-            if (u + 1 < end) {
-                s->fwd += edge->r_fwd[at];
-                s->bwd += edge->r_bwd[at];
-            } else {
-                s->send_fwd += edge->x_fwd[at];
-                s->send_bwd += edge->x_bwd[at];
-            }
-        }
-        s->memory +=
-            work + instance->inflight[i] *
-                       uap_typed_start(instance, uap_choice_type(instance, choice, i),
-                                       choice->first[i]);
+        stage[i] = uap_choice_stage(instance, choice, i);
     }
     for (int32_t t = 0; t < instance->n_live; t++) {
         add_live(instance, choice, &instance->live[t], stage);

@@ -35,6 +35,10 @@ int64_t uap_schedule_span(uap_schedule schedule, int32_t pp, int64_t c,
 int64_t uap_schedule_total(uap_schedule schedule, int32_t pp, int64_t c,
                            const uap_stage_cost *stage, const int64_t *inflight);
 
+/* Cost of stage i of a choice, live tensors set aside. O(layers of the stage). */
+uap_stage_cost uap_choice_stage(const uap_instance *instance, const uap_choice *choice,
+                                int32_t i);
+
 /* Costs of every stage of a choice. stage: [pp], out. Local, O(L + live tensors). */
 void uap_choice_stages(const uap_instance *instance, const uap_choice *choice,
                        uap_stage_cost *stage);

@@ -565,6 +565,7 @@ uap_status uap_segments_begin(const uap_chain *chain, const uap_segment_needs *n
     s->arena = arena;
     s->stop = needs->stop;
     s->context = needs->context;
+    s->crew = needs->crew;
     s->effort = INT64_MAX;
     s->rough_work = needs->rough_work == 0 ? ROUGH_WORK : needs->rough_work;
     s->is_round_trip = needs->round_trips;
@@ -579,14 +580,17 @@ uap_status uap_segments_begin(const uap_chain *chain, const uap_segment_needs *n
 
 uap_status uap_segments_finish(uap_segments *const *all, int32_t n, uap_err *err)
 {
+    uap_status rc = UAP_OK;
     for (int32_t j = 0; j < n; j++) {
         limit_starts(all[j], all, n);
-        if (!make_groups(all[j]) || !uap_segments_bound(all[j])) {
+        if (!make_groups(all[j])) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
         }
+        UAP_TRY(uap_segments_bound(all[j], err));
         all[j]->peak_bytes = uap_arena_bytes(all[j]->arena);
     }
-    return UAP_OK;
+done:
+    return rc;
 }
 
 uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *needs,
@@ -603,19 +607,30 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     return rc;
 }
 
-#define WORK_BETWEEN_POLLS 2000000
+/* A label looked at costs some ten steps. */
+#define STEPS_OF_A_LABEL    10
+#define STEPS_BETWEEN_POLLS 1000000
 
-bool uap_segments_poll(uap_segments *segments, int64_t work)
+bool uap_segments_breathe(uap_segments *segments, int64_t steps)
 {
-    segments->effort -= work;
-    segments->unpolled += work;
+    segments->unpolled += steps;
     segments->stopped = segments->stopped || segments->effort < 0;
-    if (segments->unpolled > WORK_BETWEEN_POLLS) {
+    if (segments->unpolled > STEPS_BETWEEN_POLLS) {
+        const uap_crew *crew = segments->crew;
+        const bool spent = crew != NULL && crew->spend(crew->context, segments->unspent);
         segments->unpolled = 0;
-        segments->stopped = segments->stopped ||
+        segments->unspent = 0;
+        segments->stopped = segments->stopped || spent ||
                             (segments->stop != NULL && segments->stop(segments->context));
     }
     return segments->stopped;
+}
+
+bool uap_segments_poll(uap_segments *segments, int64_t labels)
+{
+    segments->effort -= labels;
+    segments->unspent += labels;
+    return uap_segments_breathe(segments, STEPS_OF_A_LABEL * labels);
 }
 
 void uap_segments_free(uap_segments *segments)

@@ -10,6 +10,7 @@
 #define UAP_SEARCH_SEGMENT_H
 
 #include "search/chain.h"
+#include "search/crew.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -126,17 +127,19 @@ typedef struct uap_group {
     uap_segment_set *set;                /* [n_in][cells] */
 } uap_group;
 
-/* Tells a long run to end; called every few milliseconds. */
+/* Tells a long run to end; called every millisecond or so. */
 typedef bool uap_stop_fn(void *context);
 
 typedef struct uap_segments {
     uap_stop_fn *stop; /* may be NULL */
     void *context;
-    bool stopped;       /* a run ended early: what it left is incomplete */
-    int64_t effort;     /* labels that may still be looked at; then runs end early too */
-    int64_t unpolled;   /* work since stop was last asked */
-    bool is_tightened;  /* uap_segments_tighten raised a bound */
-    int64_t rough_work; /* see uap_limits */
+    bool stopped;     /* a run ended early: what it left is incomplete */
+    int64_t effort;   /* labels that may still be looked at; then runs end early too */
+    int64_t unpolled; /* work since stop was last asked, and */
+    int64_t unspent;  /* labels among it */
+    const uap_crew *crew; /* shares the long loops, or NULL */
+    bool is_tightened;    /* uap_segments_tighten raised a bound */
+    int64_t rough_work;   /* see uap_limits */
     const uap_chain *chain;
     uap_arena *arena;
     bool halves_in_order; /* no forward time is above its backward time */
@@ -152,8 +155,12 @@ typedef struct uap_segments {
     size_t peak_bytes;
 } uap_segments;
 
-/* Counts work and asks now and then whether to stop; true once the run must end. */
-bool uap_segments_poll(uap_segments *segments, int64_t work);
+/* Counts labels looked at, against the effort, and asks now and then whether to stop; true
+ * once the run must end. */
+bool uap_segments_poll(uap_segments *segments, int64_t labels);
+
+/* The same for other work, in steps of about a nanosecond. */
+bool uap_segments_breathe(uap_segments *segments, int64_t steps);
 
 /* Cell of (x, segment a..b, y) in the group that starts at a. */
 static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length,
@@ -163,7 +170,9 @@ static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length
 }
 
 /* Prepares classes, groups and the lower bounds of all segments whose times can lie in a
- * plan of at most `target` ticks. needs: see uap_segment_needs. Errors: NO_MEMORY. */
+ * plan of at most `target` ticks. Where (*out)->stopped is set these are incomplete, and
+ * the segments good for nothing. needs: see uap_segment_needs. Errors: NO_MEMORY, those of
+ * the crew. */
 typedef struct uap_segment_needs {
     const bool *split, *grad; /* [pp] */
     bool scalar;
@@ -173,6 +182,7 @@ typedef struct uap_segment_needs {
     int64_t rough_work; /* see uap_limits */
     uap_stop_fn *stop;
     void *context;
+    const uap_crew *crew; /* or NULL; all of it makes the same segments */
 } uap_segment_needs;
 
 UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
@@ -190,9 +200,9 @@ UAP_NODISCARD uap_status uap_segments_finish(uap_segments *const *all, int32_t n
 
 void uap_segments_free(uap_segments *segments); /* NULL is legal */
 
-/* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. False when
- * out of memory. */
-bool uap_segments_bound(uap_segments *segments);
+/* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. Errors as
+ * there. */
+UAP_NODISCARD uap_status uap_segments_bound(uap_segments *segments, uap_err *err);
 
 /* Sorts the rows of every kind into blocks, once the class has its multipliers. False when
  * out of memory. */
@@ -209,7 +219,8 @@ static inline bool uap_blocks_go_on(const uap_chain *chain, int32_t u)
  * budget gets a bound just above it. Two-dimensional labels, so that it costs little and
  * closes what the Lagrangian bound leaves open where memory comes in lumps. Segments whose
  * full labels are two-dimensional anyway are left alone, but for the one of a single stage,
- * which gets a Lagrangian bound with sharp prices. Errors: NO_MEMORY. */
+ * which gets a Lagrangian bound with sharp prices. Once segments->stopped is set, no bound
+ * was raised. Errors: NO_MEMORY, those of the crew. */
 UAP_NODISCARD uap_status uap_segments_tighten(uap_segments *segments, uap_err *err);
 
 /* Sets no_grad and no_forward of all groups for plans that use segments with a budget only,
@@ -219,8 +230,11 @@ bool uap_segments_mark_idle(uap_segments *const *all, int32_t n);
 
 /* Works out the exact Pareto sets of every cell with a budget. A label survives only where
  * it can still reach a wanted end within that end's budget. Once
- * segments->stopped is set the sets are incomplete. Errors: NO_MEMORY. */
+ * segments->stopped is set the sets are incomplete. Errors: NO_MEMORY, those of the crew. */
 UAP_NODISCARD uap_status uap_segments_solve(uap_segments *segments, uap_err *err);
+
+/* Room for more points in the pool. False when out of memory. */
+bool uap_segments_reserve(uap_segments *segments, int64_t more);
 
 /* The strategies (row numbers of each layer's kind) of one segment a..b that is nowhere worse
  * than `point` of its set, in any term that counts. row: [b - a + 1], out. Errors: NO_MEMORY, INTERNAL. */

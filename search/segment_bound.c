@@ -212,10 +212,22 @@ static bool sweep_band(bound_sweep *b, int32_t cells)
     return true;
 }
 
+/* Steps of the sweeps of one functional and band, some per cell and some per link. */
+static int64_t band_steps(const uap_segments *s, const uap_group *group, int32_t n_len)
+{
+    int64_t steps = 0;
+    for (int32_t l = 0; l < n_len; l++) {
+        const uap_kind *kind = uap_kind_of(s->chain, group->start + l);
+        steps += 4 * (int64_t)kind->n_out + (int64_t)kind->n_in * kind->n_out / 8;
+    }
+    return steps * s->cls[group->class_index].n_multipliers;
+}
+
 /* All bounds from one start class: the least over bands of the best over multipliers. Cells
  * that are too long for any plan within the target are out of all measures.
- * scratch: 2 x widest class set + cells; late: cells. False when out of memory. */
-static bool bound_start(const uap_segments *s, uap_group *group, int32_t x,
+ * scratch: 2 x widest class set + cells; late: cells. Incomplete once s->stopped is set. False
+ * when out of memory. */
+static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
                         uap_price_table *table, double *scratch, bool *late)
 {
     const uap_stage_class *cls = &s->cls[group->class_index];
@@ -249,34 +261,159 @@ static bool bound_start(const uap_segments *s, uap_group *group, int32_t x,
                 const double v = late[i] ? HUGE_VAL : b.best[i];
                 bound[i] = v < bound[i] ? v : bound[i];
             }
+            if (uap_segments_breathe(s, band_steps(s, group, b.n_len))) {
+                return true;
+            }
         }
     }
     return true;
 }
 
-bool uap_segments_bound(uap_segments *s)
+/* ---- All starts, as a job ---- */
+
+typedef struct start_task {
+    int32_t group, x;
+} start_task;
+
+typedef struct bound_job {
+    uap_segments *s;
+    start_task *task;
+    uap_price_table **table; /* [n_classes] made when first needed */
+    double *scratch;         /* 2 x widest class set + most cells */
+    int64_t *integers;       /* 2 x widest class set */
+    bool *late;              /* [most cells] */
+} bound_job;
+
+/* The result: of each functional how many cells up to the last that fits, and their
+ * bounds. */
+static bool put_bounds(const uap_group *group, int32_t x, uap_bytes *out)
 {
-    const size_t width = (size_t)s->chain->width;
-    int32_t cells = 0;
-    for (int32_t i = 0; i < s->n_groups; i++) {
-        cells = s->group[i].cells > cells ? s->group[i].cells : cells;
-    }
-    uap_price_table *table = NULL;
-    double *scratch = uap_calloc(2 * width + (size_t)cells, sizeof *scratch);
-    int64_t *integers = uap_calloc(2 * width, sizeof *integers);
-    bool *late = uap_calloc((size_t)cells, sizeof *late);
-    bool ok = scratch != NULL && integers != NULL && late != NULL;
-    for (int32_t i = 0; ok && i < s->n_groups; i++) {
-        uap_group *group = &s->group[i];
-        ok = uap_price_table_for(s, group->class_index, &table);
-        for (int32_t x = 0; ok && x < group->n_in; x++) {
-            ok = bound_start(s, group, x, table, scratch, late);
-            sweep_memory(s, group, x, integers, integers + width);
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        const double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+        int32_t n = group->cells;
+        while (n > 0 && isinf(bound[n - 1])) {
+            n--;
+        }
+        if (!uap_bytes_put(out, &n, sizeof n) ||
+            !uap_bytes_put(out, bound, (size_t)n * sizeof *bound)) {
+            return false;
         }
     }
-    uap_price_table_free(table);
-    uap_free(scratch);
-    uap_free(integers);
-    uap_free(late);
-    return ok;
+    return true;
+}
+
+static uap_status run_start(void *self, int32_t task, uap_bytes *out, bool *stop,
+                            uap_err *err)
+{
+    const bound_job *job = self;
+    const start_task *t = &job->task[task];
+    uap_segments *s = job->s;
+    uap_group *group = &s->group[t->group];
+    uap_price_table **table = &job->table[group->class_index];
+    const bool ok = uap_price_table_for(s, group->class_index, table) &&
+                    bound_start(s, group, t->x, *table, job->scratch, job->late);
+    if (ok) {
+        sweep_memory(s, group, t->x, job->integers, job->integers + s->chain->width);
+    }
+    *stop = s->stopped;
+    return ok && put_bounds(group, t->x, out)
+               ? UAP_OK
+               : UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+}
+
+static uap_status apply_start(void *self, int32_t task, const char *result, uap_err *err)
+{
+    const bound_job *job = self;
+    const start_task *t = &job->task[task];
+    uap_group *group = &job->s->group[t->group];
+    (void)err;
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        double *bound = group->bound[f] + (size_t)t->x * (size_t)group->cells;
+        int32_t n = 0;
+        result = uap_bytes_get(result, &n, sizeof n);
+        result = uap_bytes_get(result, bound, (size_t)n * sizeof *bound);
+        for (int32_t i = n; i < group->cells; i++) {
+            bound[i] = HUGE_VAL;
+        }
+    }
+    return UAP_OK;
+}
+
+/* How many starts there are; lists them where `task` is not NULL. */
+static int32_t list_starts(const uap_segments *s, start_task *task)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        for (int32_t x = 0; x < s->group[i].n_in; x++) {
+            if (task != NULL) {
+                task[n] = (start_task){i, x};
+            }
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Steps of all sweeps together, lengths that turn out too long included: an eighth. */
+static int64_t all_steps(const uap_segments *s)
+{
+    int64_t steps = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        const uap_group *group = &s->group[i];
+        steps += (int64_t)group->n_in * group->n_functionals *
+                 s->cls[group->class_index].n_bands * band_steps(s, group, group->n_len);
+    }
+    return steps / 8;
+}
+
+static bool begin_job(bound_job *job, uap_segments *s)
+{
+    const size_t width = (size_t)s->chain->width;
+    size_t cells = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        const size_t own = (size_t)s->group[i].cells;
+        cells = own > cells ? own : cells;
+    }
+    *job = (bound_job){.s = s};
+    job->task = uap_calloc((size_t)list_starts(s, NULL), sizeof *job->task);
+    job->table = uap_calloc((size_t)s->n_classes, sizeof(uap_price_table *));
+    job->scratch = uap_calloc(2 * width + cells, sizeof *job->scratch);
+    job->integers = uap_calloc(2 * width, sizeof *job->integers);
+    job->late = uap_calloc(cells, sizeof *job->late);
+    return job->task != NULL && job->table != NULL && job->scratch != NULL &&
+           job->integers != NULL && job->late != NULL;
+}
+
+static void end_job(bound_job *job)
+{
+    for (int32_t j = 0; job->table != NULL && j < job->s->n_classes; j++) {
+        uap_price_table_free(job->table[j]);
+    }
+    uap_free((void *)job->table);
+    uap_free(job->task);
+    uap_free(job->scratch);
+    uap_free(job->integers);
+    uap_free(job->late);
+}
+
+uap_status uap_segments_bound(uap_segments *s, uap_err *err)
+{
+    bound_job job;
+    bool stopped = false;
+    uap_status rc = UAP_OK;
+    if (!begin_job(&job, s)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
+        goto done;
+    }
+    const uap_crew_job all = {.self = &job,
+                              .n = list_starts(s, job.task),
+                              .work = all_steps(s),
+                              .effort = INT64_MAX,
+                              .run = run_start,
+                              .apply = apply_start};
+    UAP_TRY(uap_crew_do(s->crew, &all, &stopped, err));
+    s->stopped = stopped;
+done:
+    end_job(&job);
+    return rc;
 }

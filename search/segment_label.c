@@ -255,7 +255,7 @@ static bool gather(uap_label_run *run, int32_t l, int32_t y)
     return true;
 }
 
-static bool reserve_points(uap_segments *s, int64_t more)
+bool uap_segments_reserve(uap_segments *s, int64_t more)
 {
     if (s->n_points + more <= s->point_capacity) {
         return true;
@@ -293,7 +293,7 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
     uap_segments *s = run->s;
     const int32_t cell = run->group->offset[l] + y;
     const uap_label_list *list = &run->carry;
-    if (!reserve_points(s, (int64_t)list->n)) {
+    if (!uap_segments_reserve(s, (int64_t)list->n)) {
         run->no_memory = true;
         return false;
     }
@@ -314,18 +314,25 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
     return true;
 }
 
-/* The least value of the functional at (l, y), into the group's bound. */
-static void raise_bound(uap_label_run *run, int32_t l, int32_t y)
+/* Notes that no plan within the budget of a cell of this run is below `bound`. */
+static bool put_raised(uap_label_run *run, int32_t cell, double bound)
+{
+    const uap_raised raised = {.functional = run->only, .cell = cell, .bound = bound};
+    run->no_memory =
+        run->no_memory || !uap_bytes_put(run->raised, &raised, sizeof raised);
+    return !run->no_memory;
+}
+
+/* The least value of the functional at (l, y). */
+static bool raise_bound(uap_label_run *run, int32_t l, int32_t y)
 {
     const int32_t cell = run->group->offset[l] + y;
     const double budget = run->budget[run->only][cell];
-    double *bound = &run->group->bound[run->only][run->x * run->group->cells + cell];
     const uap_label_list *list = &run->carry;
     const double least = list->n == 0
                              ? budget * (1 + UAP_LABEL_MARGIN) + 1
                              : (double)list->at[0].p * (1 - UAP_LABEL_MARGIN) - 1;
-    run->s->is_tightened = run->s->is_tightened || least > *bound;
-    *bound = uap_max_f64(*bound, least);
+    return put_raised(run, cell, least);
 }
 
 /* What the labels behind layer l mean where the stage may end there. */
@@ -339,9 +346,7 @@ static bool end_stage(uap_label_run *run, int32_t l)
         if (!gather(run, l, y)) {
             return false;
         }
-        if (run->only >= 0) {
-            raise_bound(run, l, y);
-        } else if (!emit_set(run, l, y)) {
+        if (!(run->only >= 0 ? raise_bound(run, l, y) : emit_set(run, l, y))) {
             return false;
         }
     }
@@ -379,10 +384,13 @@ static bool walk(uap_label_run *run)
     return true;
 }
 
-static void forget_walk(uap_label_run *run, int64_t n_points)
+static void forget_walk(uap_label_run *run, int64_t n_points, size_t n_raised)
 {
     uap_segments *s = run->s;
     const uap_group *group = run->group;
+    if (run->only >= 0) {
+        run->raised->n = n_raised;
+    }
     for (int32_t i = 0; run->saved != NULL && i < run->n_slots; i++) {
         run->saved[i].n = 0;
     }
@@ -398,6 +406,7 @@ static void forget_walk(uap_label_run *run, int64_t n_points)
 bool uap_label_run_labels(uap_label_run *run)
 {
     const int64_t n_points = run->s->n_points;
+    const size_t n_raised = run->raised == NULL ? 0 : run->raised->n;
     run->is_too_rough = false;
     run->is_ordered = false;
     run->is_rough = true;
@@ -410,110 +419,8 @@ bool uap_label_run_labels(uap_label_run *run)
     if (!run->is_too_rough) {
         return false;
     }
-    forget_walk(run, n_points);
+    forget_walk(run, n_points, n_raised);
     run->is_ordered = true;
     run->is_rough = false;
     return uap_limits_prepare(run) && walk(run);
-}
-
-static bool any_budget(const uap_group *group, int32_t x)
-{
-    const double *budget = group->budget[0] + (size_t)x * (size_t)group->cells;
-    for (int32_t i = 0; i < group->cells; i++) {
-        if (!isinf(budget[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void budgets_of(const uap_group *group, int32_t x, const double **budget)
-{
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
-    }
-}
-
-/* The sharp Lagrangian bound of a run whose labels are plane. */
-static bool raise_by_excess(uap_label_run *run)
-{
-    const uap_group *group = run->group;
-    double excess = 0;
-    run->is_ordered = false;
-    if (!uap_limits_excess(run, &excess)) {
-        return false;
-    }
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        double *bound = group->bound[f] + (size_t)run->x * (size_t)group->cells;
-        for (int32_t i = 0; i < group->cells; i++) {
-            const double budget = run->budget[f][i];
-            const double margin = UAP_LABEL_MARGIN * fabs(budget) + 1;
-            if (!isinf(budget) && budget + excess - margin > bound[i]) {
-                run->s->is_tightened = true;
-                bound[i] = budget + excess - margin;
-            }
-        }
-    }
-    return true;
-}
-
-/* Raises the bounds of the cells of one start class. */
-static bool tighten_start(uap_label_run *run, uap_group *group, int32_t x)
-{
-    const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
-    budgets_of(group, x, budget);
-    run->only = -1;
-    uap_label_run_start(run, group, x, budget);
-    if (uap_run_is_plane(run)) {
-        return run->s->chain->pp > 1 || raise_by_excess(run);
-    }
-    bool ok = true;
-    for (int32_t f = 0; ok && f < group->n_functionals; f++) {
-        run->only = f;
-        uap_label_run_start(run, group, x, budget);
-        ok = uap_label_run_labels(run);
-    }
-    return ok;
-}
-
-uap_status uap_segments_tighten(uap_segments *segments, uap_err *err)
-{
-    uap_label_run run;
-    bool ok = uap_label_run_init(&run, segments);
-    segments->is_tightened = false;
-    for (int32_t i = 0; ok && i < segments->n_groups; i++) {
-        uap_group *group = &segments->group[i];
-        for (int32_t x = 0; ok && x < group->n_in; x++) {
-            ok = !any_budget(group, x) || tighten_start(&run, group, x);
-        }
-    }
-    uap_label_run_free(&run);
-    return ok || segments->stopped ? UAP_OK
-                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
-}
-
-uap_status uap_segments_solve(uap_segments *segments, uap_err *err)
-{
-    uap_label_run run;
-    bool ok = uap_label_run_init(&run, segments);
-    segments->n_points = 0;
-    for (int32_t i = 0; ok && i < segments->n_groups; i++) {
-        uap_group *group = &segments->group[i];
-        const size_t n = (size_t)group->n_in * (size_t)group->cells;
-        memset(group->set, 0, n * sizeof *group->set);
-        for (int32_t x = 0; ok && x < group->n_in; x++) {
-            if (!any_budget(group, x)) {
-                continue;
-            }
-            const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
-            budgets_of(group, x, budget);
-            uap_label_run_start(&run, group, x, budget);
-            ok = uap_label_run_labels(&run);
-        }
-    }
-    uap_label_run_free(&run);
-    if (!ok && !segments->stopped) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
-    }
-    return UAP_OK;
 }

@@ -37,8 +37,11 @@ typedef struct uap_limits {
                          * ones are made; 0: as many as these cost, < 0: sharp at once */
     int64_t effort; /* exact engine: labels looked at before the first search of a node
                          * is given up for a nearer target; 0: the engine's choice */
-    uint32_t
-        wide; /* exact engine: UAP_WIDE_NEVER or bits of uap_wide_mode; 0: its choice */
+    uint32_t wide;  /* exact engine: UAP_WIDE_NEVER or bits of uap_wide_mode; 0: its
+                    * choice */
+    int64_t
+        share_work; /* search by ranks: steps of a job (search/crew.h) that all of them
+                         * take together; 0: as many as pay; < 0: all, and every node */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
 
@@ -62,6 +65,8 @@ typedef struct uap_search_stats {
     int64_t programs_closed; /* nodes closed by them */
     int64_t cbc_runs;        /* of nodes of the exact engine */
     int64_t cbc_closed;      /* nodes of which CBC says that they hold nothing better */
+    int64_t steals;          /* of nodes between them */
+    double idle_s;           /* wall seconds that they had nothing to do, all together */
     int64_t peak_bytes;      /* largest arena use, as far as the engine counts it */
     double build_s, bound_s, fix_s, label_s, total_s; /* where the time went */
     double wall_s;

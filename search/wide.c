@@ -1,7 +1,8 @@
 /* When a node gets a linear program or CBC, and what comes of it (search/wide.h). Both take a
- * share of the time that grows with what they have shown to be worth: a program is tried now
- * and then, more often where it beat the chain's bound, always where it did so clearly. That
- * decides how fast a search is, never what it finds. */
+ * share of the work that grows with what they have shown to be worth: a program is tried now
+ * and then, more often where it beat the chain's bound, nearly always where it did so
+ * clearly. That decides how fast a search is, never what it finds. Work is counted, not
+ * timed, so that ranks that search side by side decide alike. */
 #include "search/wide.h"
 
 #include "common/numbers.h"
@@ -17,7 +18,13 @@
 /* Fewer combinations of layouts than this are branched through as they come. */
 #define WIDE_COMBINATIONS 256.0
 
-/* The most that programs may take of the time: the first of all, to learn whether they are any good, where
+/* Seconds of a visit to a node's chain, about: 24 to 40 layers, 8 strategies. */
+#define VISIT_S 0.025
+
+/* And of making a program. */
+#define BUILD_S 0.05
+
+/* The most that programs may take of the work: the first of all, to learn whether they are any good, where
  * they beat the chain's bound, where they do so clearly; and CBC. */
 #define FIRST_SHARE 0.75
 #define TRY_SHARE   0.25
@@ -52,10 +59,10 @@
 struct uap_wide {
     int32_t config; /* of program, -1: there is none */
     uap_program *program;
-    double start_s; /* CPU seconds of the process when it was made */
     /* Means over nodes of `config`, later ones weighing more: the lead of programs that did
      * not close their node, and how many did. */
     double lead, closed;
+    double visits; /* to nodes of wide graphs */
     double program_s, cbc_s;
     double cbc_gap;
 };
@@ -85,8 +92,7 @@ static uap_status need_wide(uap_exact *e, uap_err *err)
         if (e->wide == NULL) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for wide graphs");
         }
-        *e->wide =
-            (uap_wide){.config = -1, .start_s = uap_exact_cpu_s(), .cbc_gap = CBC_GAP};
+        *e->wide = (uap_wide){.config = -1, .cbc_gap = CBC_GAP};
     }
     return UAP_OK;
 }
@@ -125,16 +131,18 @@ static uap_status need_program(uap_exact *e, int32_t config, uap_err *err)
     const uap_status rc = uap_program_new(
         e->instance[config], e->config >= 0 ? e->value : 0, &wide->program, err);
     wide->config = rc == UAP_OK ? config : -1;
+    wide->program_s += BUILD_S;
     return rc;
 }
 
-/* Whether the time so far allows this much more for programs, or for CBC. */
+/* Whether the work so far allows this much more for programs, or for CBC. */
 static bool can_afford(const uap_wide *wide, double spent_s, double more_s, double share)
 {
-    return spent_s + more_s <= share * (uap_exact_cpu_s() - wide->start_s);
+    const double all_s = VISIT_S * wide->visits + wide->program_s + wide->cbc_s;
+    return spent_s + more_s <= share * all_s;
 }
 
-/* The share of the time that programs may take: what they have shown to be worth. */
+/* The share of the work that programs may take: what they have shown to be worth. */
 static double fair_share(const uap_wide *wide, double lead)
 {
     if (wide->closed > MOSTLY_CLOSED || lead > CLEAR_LEAD) {
@@ -143,11 +151,18 @@ static double fair_share(const uap_wide *wide, double lead)
     return lead > 0 ? LED_SHARE : TRY_SHARE;
 }
 
-static void choose_forced(const uap_node *node, uint32_t mode, uap_wide_plan *plan)
+/* CBC's slices are timed: ranks that must decide alike go without. */
+static bool is_side_by_side(const uap_exact *e)
+{
+    return e->crew != NULL && e->crew->meet != NULL;
+}
+
+static void choose_forced(const uap_exact *e, const uap_node *node, uint32_t mode,
+                          uap_wide_plan *plan)
 {
     plan->program = (mode & UAP_WIDE_LP) != 0 && node->program == 0;
-    plan->cbc = (mode & UAP_WIDE_CBC) != 0 && !node->had_cbc;
-    plan->skip_chain = (mode & UAP_WIDE_LEAF) != 0;
+    plan->cbc = (mode & UAP_WIDE_CBC) != 0 && !node->had_cbc && !is_side_by_side(e);
+    plan->skip_chain = (mode & UAP_WIDE_LEAF) != 0 && !e->is_fixed;
 }
 
 uap_status uap_wide_choose(uap_exact *e, const uap_node *node, uap_wide_plan *plan,
@@ -163,10 +178,10 @@ uap_status uap_wide_choose(uap_exact *e, const uap_node *node, uap_wide_plan *pl
     UAP_TRY(need_wide(e, err));
     uap_wide *wide = e->wide;
     if (mode != UAP_WIDE_AUTO) {
-        choose_forced(node, mode, plan);
-        plan->skip_chain = plan->skip_chain && !e->is_fixed;
+        choose_forced(e, node, mode, plan);
         return UAP_OK;
     }
+    wide->visits++;
     const double lead = wide->config == node->config ? fmax(wide->lead, node->lead) : 0.0;
     const double share = fair_share(wide, lead);
     if (e->config < 0 || node->program != 0 || !uap_wide_is_wide(in) ||
@@ -179,7 +194,7 @@ uap_status uap_wide_choose(uap_exact *e, const uap_node *node, uap_wide_plan *pl
                                    wide->program_s > 0 ? share : FIRST_SHARE);
     plan->program = is_due && lead > 0;
     plan->late = is_due && !plan->program;
-    plan->cbc = plan->program && !node->had_cbc &&
+    plan->cbc = plan->program && !node->had_cbc && !is_side_by_side(e) &&
                 can_afford(wide, wide->cbc_s, CBC_SECONDS, CBC_SHARE);
     plan->skip_chain = lead > CLEAR_LEAD && !e->is_fixed;
 done:
@@ -225,9 +240,9 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
                                    .cutoff = uap_exact_cutoff(e, node->config),
                                    .must_stop = e->must_stop,
                                    .context = e->context};
+    e->wide->program_s += uap_program_seconds(e->wide->program);
     UAP_TRY(uap_program_bound(e->wide->program, &task, &bound, err));
     e->stats.programs++;
-    e->wide->program_s += uap_exact_cpu_s() - before;
     node->program = uap_max_i64(1, bound);
     if (!e->is_fixed || bound > task.cutoff) {
         node->bound = uap_max_i64(node->bound, bound);
@@ -299,7 +314,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
     if (rc == UAP_OK) {
         rc = take_answer(e, node, &answer, closed, err);
     }
-    e->wide->cbc_s += uap_exact_cpu_s() - before;
+    e->wide->cbc_s += CBC_SECONDS;
     e->stats.cbc_closed += *closed ? 1 : 0;
     e->wide->cbc_gap *= *closed ? 1.2 : 0.5;
     uap_cbc_answer_free(&answer);

@@ -28,8 +28,8 @@ typedef struct uap_wide_plan {
     bool scores;     /* choose what to branch on by trial */
 } uap_wide_plan;
 
-/* Chosen by the limits, by what the program did for the nodes above, and by the time that
- * programs took so far. Errors: NO_MEMORY, TOO_LARGE. */
+/* Chosen by the limits, by what programs did for the nodes so far, and by the work that they
+ * took. Errors: NO_MEMORY, TOO_LARGE. */
 UAP_NODISCARD uap_status uap_wide_choose(uap_exact *e, const uap_node *node,
                                          uap_wide_plan *plan, uap_err *err);
 

@@ -30,7 +30,8 @@ UAP_NODISCARD uap_status uap_program_bound(uap_program *program,
                                            const uap_program_task *task, int64_t *bound,
                                            uap_err *err);
 
-/* Seconds that a solve takes: the mean so far, before the first one by the program's size. */
+/* Seconds that the next solve takes, about, by the program's size and whether it is the
+ * first: no clock is asked, so that the answer is the same every time. */
 double uap_program_seconds(const uap_program *program);
 
 /* Whether the last solve came to an optimum, which the following speak of. */

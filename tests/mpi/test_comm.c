@@ -4,6 +4,7 @@
 #include "mpi/transfer.h"
 
 #include <string.h>
+#include <time.h>
 
 static int rank_of_all(void)
 {
@@ -285,9 +286,32 @@ static void test_gather_without_memory(void **state)
     assert_all(rc == UAP_NO_MEMORY && all == NULL && offset == NULL);
 }
 
+/* All ranks leave the sleeping barrier after the last has come. */
+static void sleepers_wait_for_the_last(void **state)
+{
+    (void)state;
+    uap_err err = {0};
+    const int last = uap_comm_size(ranks_comm) - 1;
+    for (int round = 0; round < 3; round++) {
+        struct timespec start, end;
+        assert_all(uap_comm_barrier(ranks_comm, &err) == UAP_OK);
+        (void)clock_gettime(CLOCK_MONOTONIC, &start);
+        if (uap_comm_rank(ranks_comm) == last) {
+            const struct timespec late = {.tv_nsec = 20000000};
+            (void)nanosleep(&late, NULL);
+        }
+        assert_all(uap_comm_barrier_asleep(ranks_comm, &err) == UAP_OK);
+        (void)clock_gettime(CLOCK_MONOTONIC, &end);
+        const double waited_s = (double)(end.tv_sec - start.tv_sec) +
+                                1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+        assert_all(waited_s > 0.015);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sleepers_wait_for_the_last),
         cmocka_unit_test(test_nodes),
         cmocka_unit_test(test_reductions),
         cmocka_unit_test(test_sums_have_the_same_bits),

@@ -54,7 +54,7 @@ static uap_status search(listed *list, const uap_limits *limits, uap_result *res
     bool broken = false;
     const uap_source source = source_of(list);
     const uap_status rc =
-        uap_search_ranks(ranks_comm, &source, limits, result, &broken, err);
+        uap_search_ranks(ranks_comm, &source, limits, NULL, result, &broken, err);
     if (broken) {
         (void)fprintf(stderr, "%s\n", err->msg);
         uap_comm_abort(ranks_comm, 1);
@@ -83,7 +83,8 @@ static bool same_result(const listed *list, const uap_result *a, const uap_resul
            same_choice(list->instance[a->config], &a->choice, &b->choice);
 }
 
-/* All ranks search twice, rank 0 once more alone. */
+/* All ranks search, some seeds with every node taken by all of them and every job shared out,
+ * and others again; each rank also alone. */
 static void check_same(listed *list, const uap_limits *limits, const char *what,
                        uint64_t seed)
 {
@@ -93,9 +94,10 @@ static void check_same(listed *list, const uap_limits *limits, const char *what,
     assert_all(uap_exact_solve(&source, limits, &alone, &err) == UAP_OK);
     for (int turn = 0; turn < 2; turn++) {
         uap_result together = {0};
-        assert_all(search(list, limits, &together, &err) == UAP_OK);
-        const bool same =
-            uap_comm_rank(ranks_comm) != 0 || same_result(list, &alone, &together);
+        uap_limits own = limits == NULL ? (uap_limits){0} : *limits;
+        own.share_work = turn == 1 && seed % 4 == 1 ? -1 : 0;
+        assert_all(search(list, &own, &together, &err) == UAP_OK);
+        const bool same = same_result(list, &alone, &together);
         if (!same) {
             (void)fprintf(stderr,
                           "%s, seed %" PRIu64 ": outcome %d, configuration %d, %" PRId64
@@ -229,8 +231,13 @@ static void stopped_searches_end_everywhere(void **state)
     }
     const bool is_last = uap_comm_rank(ranks_comm) == uap_comm_size(ranks_comm) - 1;
     const volatile sig_atomic_t flag = is_last ? 1 : 0;
-    const uap_limits limits[] = {{.time_limit_s = 0.2}, {.stop = &flag}};
-    for (int i = 0; i < 2; i++) {
+    const uap_limits limits[] = {
+        {.time_limit_s = 0.2},
+        {.stop = &flag},
+        {.time_limit_s = 0.5, .share_work = -1}, /* within a node that all ranks take */
+        {.stop = &flag, .share_work = -1},
+    };
+    for (int i = 0; i < 4; i++) {
         uap_result result = {0};
         uap_err err = {0};
         assert_all(search(&list, &limits[i], &result, &err) == UAP_OK);
@@ -240,6 +247,29 @@ static void stopped_searches_end_everywhere(void **state)
         assert_all(result.config < 0 || result.bound < result.value);
         uap_result_free(&result);
     }
+    free_list(&list);
+}
+
+/* A node that one rank has worked on for a while goes on where it was. */
+static void nodes_set_aside_have_one_answer(void **state)
+{
+    (void)state;
+    listed list = {.fails_at = -1};
+    for (uint64_t i = 0; i < 2; i++) {
+        const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
+                                         .objective = UAP_OBJECTIVE_FULL,
+                                         .schedule = UAP_SCHEDULE_1F1B,
+                                         .n_layers = 48,
+                                         .n_strategies = 12,
+                                         .pp = 4,
+                                         .micro_batches = 16,
+                                         .tightness = 0.4,
+                                         .unequal_caps = true,
+                                         .seed = 7002 + i};
+        uap_err err = {0};
+        assert_ok(uap_generate_family(&what, &list.instance[list.n++], &err), &err);
+    }
+    check_same(&list, NULL, "set aside", 0);
     free_list(&list);
 }
 
@@ -271,6 +301,41 @@ static void gap_is_kept(void **state)
     }
 }
 
+static void add_wide(listed *list, uint64_t seed)
+{
+    uap_err err = {0};
+    const uap_generate_wide what = {.chain = {.family = UAP_FAMILY_RANDOM,
+                                              .objective = UAP_OBJECTIVE_FULL,
+                                              .schedule = UAP_SCHEDULE_1F1B,
+                                              .n_layers = 8 + (int32_t)(seed % 3),
+                                              .n_strategies = 4,
+                                              .pp = 1 + (int32_t)(seed % 3),
+                                              .micro_batches = 4,
+                                              .tightness = 0.4,
+                                              .seed = seed},
+                                    .skips = (uap_skips)(seed % UAP_SKIPS_COUNT),
+                                    .n_live = 6,
+                                    .layouts = 3,
+                                    .weight = 2.0};
+    assert_ok(uap_generate_wide_graph(&what, &list->instance[list->n++], &err), &err);
+}
+
+/* Many live tensors, with and without linear programs at every node; the nodes travel. */
+static void wide_graphs_have_one_answer(void **state)
+{
+    (void)state;
+    static const uint32_t modes[] = {UAP_WIDE_AUTO, UAP_WIDE_LP,
+                                     UAP_WIDE_LP | UAP_WIDE_LEAF};
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        listed list = {.fails_at = -1};
+        add_wide(&list, 20 * seed);
+        add_wide(&list, 20 * seed + 1);
+        const uap_limits limits = {.wide = modes[seed % 3]};
+        check_same(&list, &limits, "wide", seed);
+        free_list(&list);
+    }
+}
+
 static void a_failure_is_told_to_all(void **state)
 {
     (void)state;
@@ -292,7 +357,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(ties_have_one_answer),
         cmocka_unit_test(tied_plans_have_one_answer),
         cmocka_unit_test(stopped_searches_end_everywhere),
+        cmocka_unit_test(nodes_set_aside_have_one_answer),
         cmocka_unit_test(gap_is_kept),
+        cmocka_unit_test(wide_graphs_have_one_answer),
         cmocka_unit_test(a_failure_is_told_to_all),
     };
     return RANKS_MAIN(&argc, &argv, tests);

@@ -49,6 +49,9 @@ static void test_every_shipped_file_loads(void **state)
             assert_i64(uap_cluster_devices(cluster), devices);
             assert_i64(uap_cluster_node_size(cluster), 8);
             assert_true(cluster->source == UAP_DATASHEET);
+        } else if (strncmp(entry->d_name, "mix-", 4) == 0) {
+            assert_i64(uap_cluster_devices(cluster), 48);
+            assert_true(cluster->source == UAP_DATASHEET);
         } else {
             assert_true(cluster->source == UAP_ASSUMED);
         }
@@ -57,7 +60,7 @@ static void test_every_shipped_file_loads(void **state)
         uap_cluster_free(cluster);
     }
     (void)closedir(folder);
-    assert_i64(files, 5 + 2 * 15);
+    assert_i64(files, 5 + 2 * 15 + 2);
 }
 
 static void test_the_papers_environments(void **state)

@@ -49,7 +49,7 @@ static void take(void *context, const void *node)
 }
 
 /* Pushes, pops and splits at random; every item leaves exactly once. */
-static void churn(bool heap, uint64_t seed)
+static void churn(bool heap, bool goes_deep, uint64_t seed)
 {
     static taken given;
     static char seen[MOST];
@@ -65,12 +65,19 @@ static void churn(bool heap, uint64_t seed)
     while (pushed < MOST || uap_node_pool_count(&pool) > 0) {
         const size_t count = uap_node_pool_count(&pool);
         const int64_t what = uap_rng_range(&rng, 0, 99);
+        if (goes_deep && uap_rng_chance(&rng, 0.05)) {
+            uap_node_pool_go_deep(&pool, uap_rng_chance(&rng, 0.5));
+        }
         if (pushed < MOST && what < 55) {
             const item x = {uap_rng_range(&rng, 0, 50), pushed++};
             assert_ok(uap_node_pool_push(&pool, &x, &err), &err);
         } else if (what < 97 && count > 0) {
             item x = {0};
-            if (heap) { /* the least first */
+            if (heap && pool.is_deep) {
+                const int64_t next = uap_node_pool_next_bound(&pool);
+                uap_node_pool_pop(&pool, &x);
+                assert_i64(x.key, next);
+            } else if (heap) { /* the least first */
                 const int64_t least = uap_node_pool_bound(&pool);
                 uap_node_pool_pop(&pool, &x);
                 assert_i64(x.key, least);
@@ -97,8 +104,10 @@ static void test_nothing_is_lost(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        churn(false, seed);
-        churn(true, seed);
+        churn(false, false, seed);
+        churn(true, false, seed);
+        churn(true, true, seed);
+        churn(false, true, seed);
     }
     assert_i64(uap_mem_outstanding(), 0);
 }
@@ -125,6 +134,38 @@ static void test_stack_shares_its_oldest(void **state)
         assert_i64(x.id, left[i]);
     }
     assert_i64(uap_node_pool_bound(&pool), UAP_TREE_NO_ANSWER);
+    uap_node_pool_free(&pool);
+}
+
+/* Deep: the newest first, of siblings the best; then the heap in its order. */
+static void test_deep_order(void **state)
+{
+    (void)state;
+    const uap_tree_problem problem = items(true);
+    uap_node_pool pool;
+    uap_err err = {0};
+    item x = {0};
+    static const int64_t shallow[] = {5, 1, 3}, siblings[] = {9, 7, 8}, more[] = {12, 11};
+    static const int64_t order[] = {11, 12, 8, 9, 1, 3, 5};
+    assert_ok(uap_node_pool_init(&pool, &problem, &err), &err);
+    for (int64_t i = 0; i < 3; i++) {
+        assert_ok(uap_node_pool_push(&pool, &(item){shallow[i], i}, &err), &err);
+    }
+    uap_node_pool_go_deep(&pool, true);
+    for (int64_t i = 0; i < 3; i++) {
+        assert_ok(uap_node_pool_push(&pool, &(item){siblings[i], i}, &err), &err);
+    }
+    assert_i64(uap_node_pool_bound(&pool), 1);
+    uap_node_pool_pop(&pool, &x);
+    assert_i64(x.key, 7);
+    for (int64_t i = 0; i < 2; i++) {
+        assert_ok(uap_node_pool_push(&pool, &(item){more[i], i}, &err), &err);
+    }
+    for (int i = 0; i < 7; i++) {
+        assert_i64(uap_node_pool_next_bound(&pool), order[i]);
+        uap_node_pool_pop(&pool, &x);
+        assert_i64(x.key, order[i]);
+    }
     uap_node_pool_free(&pool);
 }
 
@@ -197,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_lost),
         cmocka_unit_test(test_stack_shares_its_oldest),
+        cmocka_unit_test(test_deep_order),
         cmocka_unit_test(test_heap_shares_its_best),
         cmocka_unit_test(test_victims),
         cmocka_unit_test(test_sha1),

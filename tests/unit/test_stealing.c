@@ -196,6 +196,60 @@ static void test_branch_and_bound(void **state)
     }
 }
 
+/* The worst order for memory: nothing deep before all that is above it. */
+static int compare_depths(void *self, const void *a, const void *b)
+{
+    const knapsack_node *x = a, *y = b;
+    (void)self;
+    return (x->depth > y->depth) - (x->depth < y->depth);
+}
+
+static int64_t no_bound_worth_it(void *self, const void *node)
+{
+    const knapsack *k = self;
+    (void)node;
+    return -k->rest[0];
+}
+
+/* A pool whose limit is near goes deep: it stays small, and the answer is the same. One that
+ * is beyond it stops the search, and what it knows holds. */
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 3};
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        for (int i = 0; i < 2; i++) {
+            knapsack k;
+            knapsack_make(&k, seed);
+            knapsack_solve(&k);
+            uap_err err = {0};
+            uap_tree_problem problem = knapsack_problem(&k);
+            uap_tree_options options = uap_tree_options_default();
+            uap_virtual_machine machine = quiet;
+            uap_virtual_result wide, narrow;
+            problem.compare = compare_depths;
+            problem.bound = no_bound_worth_it;
+            options.steal_bytes = 512;
+            machine.size = sizes[i];
+            assert_ok(uap_virtual_run(&problem, &options, &machine, &wide, &err), &err);
+            options.memory_limit_bytes = sizes[i] == 1 ? 100000 : 130000;
+            assert_ok(uap_virtual_run(&problem, &options, &machine, &narrow, &err), &err);
+            check_balance(&narrow);
+            assert_true(narrow.sum.went_deep > 0);
+            if (sizes[i] == 1) {
+                assert_i64_le(4 * narrow.largest.pool_most, 3 * wide.largest.pool_most);
+            }
+            assert_i64(narrow.value, k.best_value);
+            assert_memory_equal(narrow.answer, k.best_choice, KNAPSACK_ITEMS);
+            options.memory_limit_bytes = 1000;
+            assert_ok(uap_virtual_run(&problem, &options, &machine, &narrow, &err), &err);
+            assert_true(narrow.open_nodes > 0);
+            assert_true(narrow.sum.nodes < wide.sum.nodes);
+            assert_i64(k.n_live, 0);
+        }
+    }
+}
+
 /* Stopped early: every subtree is closed, or open with its bound. */
 static void test_time_limit(void **state)
 {
@@ -272,7 +326,7 @@ int main(void)
         cmocka_unit_test(test_sizes),           cmocka_unit_test(test_late_and_repeated),
         cmocka_unit_test(test_loss_is_noticed), cmocka_unit_test(test_branch_and_bound),
         cmocka_unit_test(test_time_limit),      cmocka_unit_test(test_callback_fails),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_memory_limit),    cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("stealing", tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ static void chains_are_what_they_were(void **state)
         {"unlike-192x48-pp8", 0xfdb9531fb9fb3177u},
         {"unlike-128x64-pp8", 0x05a7c553801ca05au},
         {"unlike-160x48-pp4", 0x315106306c193fc2u},
+        {"unlike-192x32-pp4", 0x55537882f4895249u},
         {"unlike-96x32-pp4-1f1b", 0x376daf6b08ed011bu},
         {"unlike-96x32-pp4-gpipe", 0x6ea55b63d24c912au},
         {"unlike-128x32-pp8-1f1b", 0xd6cabb5fa7ba1231u},

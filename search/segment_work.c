@@ -1,0 +1,323 @@
+/* The segments of all start classes as jobs: bounds raised one functional at a time, and the
+ * exact sets. One task is one run of labels (segment_label.c). */
+#include "search/label_run.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a task is of, beside one functional alone. */
+enum { FULL_LABELS = -1, EXCESS = -2 };
+
+/* One run: a start class, and the functional it is of. */
+typedef struct label_task {
+    int32_t group, x, only;
+    int64_t steps; /* at least */
+} label_task;
+
+typedef struct label_job {
+    uap_segments *s;
+    uap_label_run run;
+    label_task *task;
+    int32_t n;
+    int64_t steps;
+    int64_t labels, effort; /* of all tasks applied: created, and looked at */
+} label_job;
+
+static bool any_budget(const uap_group *group, int32_t x)
+{
+    const double *budget = group->budget[0] + (size_t)x * (size_t)group->cells;
+    for (int32_t i = 0; i < group->cells; i++) {
+        if (!isinf(budget[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void budgets_of(const uap_group *group, int32_t x, const double **budget)
+{
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
+    }
+}
+
+static void start_run(uap_label_run *run, uap_group *group, int32_t x, int32_t only)
+{
+    const double *budget[UAP_MAX_FUNCTIONALS] = {NULL};
+    budgets_of(group, x, budget);
+    run->only = only;
+    uap_label_run_start(run, group, x, budget);
+}
+
+/* What the limits of a run take, within which its labels are walked: about the least that
+ * it costs. */
+static int64_t least_steps(const uap_segments *s, const uap_group *group)
+{
+    int64_t steps = 0;
+    for (int32_t l = 0; l < group->n_len; l++) {
+        const uap_kind *kind = uap_kind_of(s->chain, group->start + l);
+        steps += (int64_t)kind->n_out * kind->n_in + kind->n;
+    }
+    const uap_stage_class *cls = &s->cls[group->class_index];
+    return steps * cls->n_bands * cls->n_multipliers;
+}
+
+static int by_steps(const void *a, const void *b)
+{
+    const label_task *p = a;
+    const label_task *q = b;
+    if (p->steps != q->steps) {
+        return p->steps > q->steps ? -1 : 1;
+    }
+    if (p->group != q->group) {
+        return p->group < q->group ? -1 : 1;
+    }
+    if (p->x != q->x) {
+        return p->x < q->x ? -1 : 1;
+    }
+    return (p->only > q->only) - (p->only < q->only);
+}
+
+/* ---- Results: a head, and behind it records of their own ---- */
+
+typedef struct result_head {
+    int64_t labels, effort; /* created, and looked at */
+    int64_t n;              /* records */
+} result_head;
+
+/* The sharp Lagrangian bound of a run whose labels are plane. */
+static bool raise_by_excess(uap_label_run *run)
+{
+    const uap_group *group = run->group;
+    double excess = 0;
+    run->is_ordered = false;
+    bool ok = uap_limits_excess(run, &excess);
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        for (int32_t i = 0; ok && i < group->cells; i++) {
+            const double budget = run->budget[f][i];
+            const double margin = UAP_LABEL_MARGIN * fabs(budget) + 1;
+            if (!isinf(budget)) {
+                const uap_raised raised = {f, i, budget + excess - margin};
+                ok = uap_bytes_put(run->raised, &raised, sizeof raised);
+            }
+        }
+    }
+    return ok;
+}
+
+/* Moves the sets of the run out of the segments. */
+static bool put_sets(uap_label_run *run, int64_t n_points, uap_bytes *out, int64_t *n)
+{
+    uap_segments *s = run->s;
+    uap_segment_set *set = run->group->set + (size_t)run->x * (size_t)run->group->cells;
+    bool ok = true;
+    *n = 0;
+    for (int32_t i = 0; ok && i < run->group->cells; i++) {
+        if (set[i].count > 0) {
+            const int32_t of[2] = {i, set[i].count};
+            ok = uap_bytes_put(out, of, sizeof of) &&
+                 uap_bytes_put(out, &s->point[set[i].first],
+                               (size_t)set[i].count * sizeof *s->point);
+            set[i] = (uap_segment_set){0};
+            (*n)++;
+        }
+    }
+    s->n_points = n_points;
+    return ok;
+}
+
+static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
+                           uap_err *err)
+{
+    label_job *job = self;
+    uap_segments *s = job->s;
+    uap_label_run *run = &job->run;
+    const label_task *t = &job->task[task];
+    const result_head before = {s->labels, s->effort, s->n_points};
+    const size_t at = out->n;
+    result_head head = {0};
+    bool ok = uap_bytes_put(out, &head, sizeof head);
+    run->raised = out;
+    start_run(run, &s->group[t->group], t->x, t->only == EXCESS ? -1 : t->only);
+    ok = ok && (t->only == EXCESS ? raise_by_excess(run) : uap_label_run_labels(run));
+    *stop = s->stopped;
+    run->raised = NULL;
+    head.n = (int64_t)((out->n - at - sizeof head) / sizeof(uap_raised));
+    if (ok && t->only == FULL_LABELS) {
+        ok = put_sets(run, before.n, out, &head.n);
+    }
+    if (!ok && !*stop) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+    }
+    head.labels = s->labels - before.labels;
+    head.effort = before.effort - s->effort;
+    if (ok) {
+        memcpy(out->at + at, &head, sizeof head);
+    }
+    return UAP_OK;
+}
+
+static const char *get_head(label_job *job, const char *result, result_head *head)
+{
+    result = uap_bytes_get(result, head, sizeof *head);
+    job->labels += head->labels;
+    job->effort += head->effort;
+    return result;
+}
+
+static uap_status apply_raised(void *self, int32_t task, const char *result, uap_err *err)
+{
+    label_job *job = self;
+    const label_task *t = &job->task[task];
+    const uap_group *group = &job->s->group[t->group];
+    result_head head;
+    (void)err;
+    result = get_head(job, result, &head);
+    for (int64_t i = 0; i < head.n; i++) {
+        uap_raised raised;
+        result = uap_bytes_get(result, &raised, sizeof raised);
+        double *bound =
+            &group->bound[raised.functional][t->x * group->cells + raised.cell];
+        if (raised.bound > *bound) {
+            job->s->is_tightened = true;
+            *bound = raised.bound;
+        }
+    }
+    return UAP_OK;
+}
+
+static uap_status apply_sets(void *self, int32_t task, const char *result, uap_err *err)
+{
+    label_job *job = self;
+    const label_task *t = &job->task[task];
+    const uap_group *group = &job->s->group[t->group];
+    uap_segments *s = job->s;
+    result_head head;
+    result = get_head(job, result, &head);
+    for (int64_t i = 0; i < head.n; i++) {
+        int32_t of[2];
+        result = uap_bytes_get(result, of, sizeof of);
+        if (!uap_segments_reserve(s, of[1])) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
+        }
+        group->set[t->x * group->cells + of[0]] =
+            (uap_segment_set){.first = s->n_points, .count = of[1]};
+        result = uap_bytes_get(result, &s->point[s->n_points],
+                               (size_t)of[1] * sizeof *s->point);
+        s->n_points += of[1];
+    }
+    return UAP_OK;
+}
+
+/* ---- Jobs ---- */
+
+static void add_task(label_job *job, int32_t group, int32_t x, int32_t only)
+{
+    const int64_t steps = least_steps(job->s, &job->s->group[group]);
+    job->task[job->n++] = (label_task){group, x, only, steps};
+    job->steps += steps;
+}
+
+/* Runs that raise the bounds of a start class. */
+static void add_tightening(label_job *job, int32_t i, int32_t x)
+{
+    uap_group *group = &job->s->group[i];
+    start_run(&job->run, group, x, FULL_LABELS);
+    if (uap_run_is_plane(&job->run)) {
+        if (job->s->chain->pp == 1) {
+            add_task(job, i, x, EXCESS);
+        }
+        return;
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        add_task(job, i, x, f);
+    }
+}
+
+static uap_status begin_job(label_job *job, uap_segments *s, uap_err *err)
+{
+    size_t n = 0;
+    *job = (label_job){.s = s};
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        n += (size_t)s->group[i].n_in * UAP_MAX_FUNCTIONALS;
+    }
+    const bool ok = uap_label_run_init(&job->run, s);
+    job->task = uap_calloc(n, sizeof *job->task);
+    return ok && job->task != NULL ? UAP_OK
+                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+}
+
+/* Does the job's tasks, the longest first as far as can be told, and counts what they took
+ * altogether, whoever did them. */
+static uap_status do_job(label_job *job, uap_crew_job *all, uap_err *err)
+{
+    uap_segments *s = job->s;
+    const int64_t labels = s->labels;
+    const int64_t effort = s->effort;
+    bool stopped = false;
+    qsort(job->task, (size_t)job->n, sizeof *job->task, by_steps);
+    all->self = job;
+    all->n = job->n;
+    all->work = job->steps;
+    all->effort = effort;
+    all->at_end = true;
+    all->run = run_task;
+    const uap_status rc = uap_crew_do(s->crew, all, &stopped, err);
+    s->stopped = stopped;
+    if (rc == UAP_OK && !stopped) {
+        s->labels = labels + job->labels;
+        s->effort = effort - job->effort;
+        s->stopped = s->effort < 0;
+    }
+    return rc;
+}
+
+static void end_job(label_job *job)
+{
+    uap_label_run_free(&job->run);
+    uap_free(job->task);
+}
+
+uap_status uap_segments_tighten(uap_segments *s, uap_err *err)
+{
+    label_job job;
+    uap_status rc = UAP_OK;
+    UAP_TRY(begin_job(&job, s, err));
+    s->is_tightened = false;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        for (int32_t x = 0; x < s->group[i].n_in; x++) {
+            if (any_budget(&s->group[i], x)) {
+                add_tightening(&job, i, x);
+            }
+        }
+    }
+    UAP_TRY(do_job(&job, &(uap_crew_job){.apply = apply_raised}, err));
+done:
+    end_job(&job);
+    return rc;
+}
+
+uap_status uap_segments_solve(uap_segments *s, uap_err *err)
+{
+    label_job job;
+    uap_status rc = UAP_OK;
+    UAP_TRY(begin_job(&job, s, err));
+    s->n_points = 0;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        uap_group *group = &s->group[i];
+        const size_t n = (size_t)group->n_in * (size_t)group->cells;
+        memset(group->set, 0, n * sizeof *group->set);
+        for (int32_t x = 0; x < group->n_in; x++) {
+            if (any_budget(group, x)) {
+                add_task(&job, i, x, FULL_LABELS);
+            }
+        }
+    }
+    UAP_TRY(do_job(&job, &(uap_crew_job){.apply = apply_sets}, err));
+done:
+    end_job(&job);
+    return rc;
+}
