@@ -307,7 +307,7 @@ static void add_wide(listed *list, uint64_t seed)
     const uap_generate_wide what = {.chain = {.family = UAP_FAMILY_RANDOM,
                                               .objective = UAP_OBJECTIVE_FULL,
                                               .schedule = UAP_SCHEDULE_1F1B,
-                                              .n_layers = 8 + (int32_t)(seed % 3),
+                                              .n_layers = 7,
                                               .n_strategies = 4,
                                               .pp = 1 + (int32_t)(seed % 3),
                                               .micro_batches = 4,
@@ -326,7 +326,7 @@ static void wide_graphs_have_one_answer(void **state)
     (void)state;
     static const uint32_t modes[] = {UAP_WIDE_AUTO, UAP_WIDE_LP,
                                      UAP_WIDE_LP | UAP_WIDE_LEAF};
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
         listed list = {.fails_at = -1};
         add_wide(&list, 20 * seed);
         add_wide(&list, 20 * seed + 1);
