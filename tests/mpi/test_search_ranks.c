@@ -349,6 +349,41 @@ static void gap_is_kept(void **state)
     }
 }
 
+static void add_wide(listed *list, uint64_t seed)
+{
+    uap_err err = {0};
+    const uap_generate_wide what = {.chain = {.family = UAP_FAMILY_RANDOM,
+                                              .objective = UAP_OBJECTIVE_FULL,
+                                              .schedule = UAP_SCHEDULE_1F1B,
+                                              .n_layers = 7,
+                                              .n_strategies = 4,
+                                              .pp = 1 + (int32_t)(seed % 3),
+                                              .micro_batches = 4,
+                                              .tightness = 0.4,
+                                              .seed = seed},
+                                    .skips = (uap_skips)(seed % UAP_SKIPS_COUNT),
+                                    .n_live = 6,
+                                    .layouts = 3,
+                                    .weight = 2.0};
+    assert_ok(uap_generate_wide_graph(&what, &list->instance[list->n++], &err), &err);
+}
+
+/* Many live tensors, with and without linear programs at every node; the nodes travel. */
+static void wide_graphs_have_one_answer(void **state)
+{
+    (void)state;
+    static const uint32_t modes[] = {UAP_WIDE_AUTO, UAP_WIDE_LP,
+                                     UAP_WIDE_LP | UAP_WIDE_LEAF};
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        listed list = {.fails_at = -1};
+        add_wide(&list, 20 * seed);
+        add_wide(&list, 20 * seed + 1);
+        const uap_limits limits = {.wide = modes[seed % 3]};
+        check_same(&list, &limits, "wide", seed);
+        free_list(&list);
+    }
+}
+
 static void a_failure_is_told_to_all(void **state)
 {
     (void)state;
@@ -373,6 +408,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nodes_set_aside_have_one_answer),
         cmocka_unit_test(stopped_searches_go_on),
         cmocka_unit_test(gap_is_kept),
+        cmocka_unit_test(wide_graphs_have_one_answer),
         cmocka_unit_test(a_failure_is_told_to_all),
     };
     return RANKS_MAIN(&argc, &argv, tests);
