@@ -74,7 +74,7 @@ static const uap_suite_case cases[] = {
           50),
     /* Live tensors and ties. */
     MODEL("t5-op-128", "t5-11b", "a100-128", 512, true, 1024, ALL_SCHEDULES, 16),
-    MODEL("t5-op-256", "t5-11b", "a100-256", 512, true, 1024, ALL_SCHEDULES, 0),
+    MODEL("t5-op-256", "t5-11b", "a100-256", 512, true, 2048, ALL_SCHEDULES, 0),
 
     /* Recorded, with the optimum of another program. */
     RECORDED("chain-24x16-pp4-uniform", 0.070642),
