@@ -216,18 +216,24 @@ static void note_inputs(const work *w)
 static void list_inputs(const work *w, const request *r, uap_inputs *inputs)
 {
     const uap_cost_options *cost = &w->options.cost;
+    char space[UAP_SPACE_TEXT];
     *inputs = (uap_inputs){0};
     uap_inputs_note(inputs, "program", "%s", UAP_VERSION);
     uap_inputs_note(inputs, "model", "%s", w->model->sha256);
     uap_inputs_note(inputs, "cluster", "%s", w->cluster->sha256);
     uap_inputs_note(inputs, "batch", "%" PRId64, cost->batch);
     uap_inputs_note(inputs, "seq", "%" PRId64, w->model->seq);
-    uap_inputs_note(inputs, "precision", "%d", (int)cost->precision);
-    uap_inputs_note(inputs, "optimizer", "%d", (int)cost->optimizer);
-    uap_inputs_note(inputs, "schedule", "%u", (unsigned)cost->schedules);
-    uap_inputs_note(inputs, "cost", "%d", (int)cost->cost);
-    uap_inputs_note(inputs, "space", "%u", (unsigned)cost->space);
-    uap_inputs_note(inputs, "granularity", "%d", r->granularity);
+    uap_inputs_note(inputs, "precision", "%s", uap_precision_name(cost->precision));
+    uap_inputs_note(inputs, "optimizer", "%s",
+                    cost->optimizer == UAP_ADAM ? "adam" : "sgd");
+    uap_inputs_note(inputs, "schedule", "%s",
+                    r->schedule == UAP_SCHEDULE_COUNT
+                        ? "all"
+                        : uap_schedule_name((uap_schedule)r->schedule));
+    uap_inputs_note(inputs, "cost", "%s", r->cost == 0 ? "full" : "paper");
+    uap_inputs_note(inputs, "space", "%s", uap_space_names(cost->space, space));
+    uap_inputs_note(inputs, "granularity", "%s",
+                    w->options.operator_granularity ? "operator" : "block");
     uap_inputs_note(inputs, "devices", "%" PRId64, cost->devices);
     uap_inputs_note(inputs, "memory-bytes", "%" PRId64, cost->memory_bytes);
     uap_inputs_note(inputs, "reserve-bytes", "%" PRId64, cost->reserve_bytes);

@@ -486,7 +486,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
     UAP_TRY(add_stats(s, &s->exact.stats, err));
     UAP_TRY(uap_comm_allreduce_i64(s->comm, &left, 1, UAP_COMM_MIN, err));
     add_exchange(s->comm, found, &s->exact.stats);
-    if (uap_comm_rank(s->comm) == 0 && found->over_memory) {
+    if (found->over_memory && uap_comm_rank(s->comm) == 0) {
         UAP_LOG(WARNING, GLOBAL,
                 "stopped at --memory-limit: even depth first the search needs more than "
                 "%.3g GiB on a machine",

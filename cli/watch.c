@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define LOOK_EVERY_NS  1000000000
@@ -136,6 +137,16 @@ static void log_progress(const uap_watch *watch, const uap_tree_snapshot *pictur
     uap_log_json_write(event);
 }
 
+/* A line that wrapped could not be taken away again. */
+static void cut_to_terminal(char *line)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 &&
+        strlen(line) >= size.ws_col) {
+        line[size.ws_col - 1] = '\0';
+    }
+}
+
 static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
                            const progress *p)
 {
@@ -156,6 +167,7 @@ static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
                    100.0 * p->busy, p->steals);
     watch->last_line_s = p->elapsed_s;
     if (watch->is_live) {
+        cut_to_terminal(line);
         (void)fprintf(stderr, ERASE_THE_LINE "%s", line);
         watch->has_line = true;
     } else {
@@ -184,10 +196,13 @@ static void on_picture(void *context, const uap_tree_snapshot *picture)
 
 /* ---- Life ---- */
 
-/* What makes two searches the same even where their files' names and dates are not. */
+/* How this program's nodes look, and what makes two searches the same. */
 static void note_bounds(uap_inputs *inputs, const int64_t *quick, int32_t n)
 {
     char digest[UAP_SHA256_HEX];
+    uint32_t order = 0;
+    memcpy(&order, "\1\2\3\4", sizeof order);
+    uap_inputs_note(inputs, "layout", "%zu-%08x", sizeof(uap_node), (unsigned)order);
     uap_sha256_hex(quick, (size_t)n * sizeof *quick, digest);
     uap_inputs_note(inputs, "configurations", "%d", (int)n);
     uap_inputs_note(inputs, "bounds", "%s", digest);

@@ -53,7 +53,9 @@ static bool list_collectives(const joiner *j, member *m)
     for (int32_t i = 0; i < cluster->n_collectives; i++) {
         const uap_collective *entry = &cluster->collective[i];
         if (entry->is_of_group ? entry->group == m->index : !has_own[entry->span]) {
-            m->collective[m->n_collectives++] = *entry;
+            m->collective[m->n_collectives] = *entry;
+            m->collective[m->n_collectives++].is_of_group =
+                false; /* in a view of its own */
         }
     }
     return true;
@@ -77,7 +79,8 @@ static bool list_p2p(const joiner *j, int32_t a, int32_t b, uap_p2p **out, int32
         const bool holds =
             entry->is_between ? is_of_pair(entry, a, b) : !has_own[entry->span];
         if (holds && (a == b || entry->span == UAP_SPAN_CLUSTER)) {
-            (*out)[(*n)++] = *entry;
+            (*out)[*n] = *entry;
+            (*out)[(*n)++].is_between = false;
         }
     }
     return true;

@@ -141,11 +141,13 @@ void uap_snapshot_free(uap_snapshot *s)
 static void add_figures(uap_tree_figures *sum, const uap_tree_figures *more)
 {
     const int64_t bound = sum->bound < more->bound ? sum->bound : more->bound;
-    int64_t *to = (int64_t *)sum;
-    const int64_t *from = (const int64_t *)more;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++) {
-        to[i] += from[i];
-    }
+    sum->ranks += more->ranks;
+    sum->nodes += more->nodes;
+    sum->open += more->open;
+    sum->steals += more->steals;
+    sum->idle_ns += more->idle_ns;
+    sum->elapsed_ns += more->elapsed_ns;
+    sum->failed += more->failed;
     sum->bound = bound;
 }
 

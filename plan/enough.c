@@ -2,6 +2,7 @@
 #include "plan/enough.h"
 
 #include "common/numbers.h"
+#include "configs/cluster_groups.h"
 #include "search/solve.h"
 
 #define TRIES        6
@@ -42,16 +43,15 @@ done:
     return rc;
 }
 
-int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
-                           const uap_cost_options *options,
-                           const volatile sig_atomic_t *stop)
+/* The same for a cluster of one group of nodes. */
+static int64_t enough_alike(const uap_model *model, const uap_cluster *cluster,
+                            const uap_cost_options *options, int64_t devices,
+                            const volatile sig_atomic_t *stop)
 {
     const uap_limits limits = {.time_limit_s = TRY_SECONDS, .gap = 1, .stop = stop};
     uap_cost_options larger = *options;
-    if (larger.devices <= 0) {
-        larger.devices = uap_cluster_devices(cluster);
-    }
-    for (int i = 0; i < TRIES && *stop == 0 && cluster->n_groups == 1; i++) {
+    larger.devices = devices;
+    for (int i = 0; i < TRIES && *stop == 0; i++) {
         bool enough = false;
         uap_err err = {0};
         larger.devices *= 2;
@@ -66,6 +66,25 @@ int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
         }
     }
     return -1;
+}
+
+int64_t uap_enough_devices(const uap_model *model, const uap_cluster *cluster,
+                           const uap_cost_options *options,
+                           const volatile sig_atomic_t *stop)
+{
+    const int64_t devices =
+        options->devices > 0 ? options->devices : uap_cluster_devices(cluster);
+    uap_cluster_groups *groups = NULL;
+    uap_err err = {0};
+    int64_t enough = -1;
+    if (uap_cluster_groups_new(cluster, devices, &groups, &err) != UAP_OK) {
+        return -1; /* no failure either */
+    }
+    if (groups->n == 1) {
+        enough = enough_alike(model, &groups->group[0].view, options, devices, stop);
+    }
+    uap_cluster_groups_free(groups);
+    return enough;
 }
 
 int64_t uap_enough_memory(const uap_model *model, const uap_cluster *cluster,

@@ -61,6 +61,9 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .crew = s->e->crew};
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
+    if (rc == UAP_OK && s->mix != NULL && !are_cut_short(s)) {
+        rc = uap_mix_set_prices(s->mix, target, err);
+    }
     s->has_segments = rc == UAP_OK && !are_cut_short(s);
     return rc;
 }

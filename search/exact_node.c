@@ -307,7 +307,7 @@ static uap_status explain_infeasible(uap_exact *e, uap_result *result, uap_err *
             rc = uap_frugal_plan(in, &shortage, &overshoot, err);
             if (rc == UAP_OK && overshoot < least) {
                 least = overshoot;
-                shortage.is_bound = in->n_ties > 0 || in->n_live > 0;
+                shortage.is_bound = in->n_ties > 0 || in->n_live > 0 || in->n_types > 0;
                 result->shortage = shortage;
             }
         }

@@ -4,6 +4,7 @@
 
 #include "common/numbers.h"
 #include "search/chain.h"
+#include "search/mix_frugal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,9 @@ static void describe(const frugal *f, uap_shortage *shortage)
 uap_status uap_frugal_plan(const uap_instance *instance, uap_shortage *shortage,
                            int64_t *overshoot, uap_err *err)
 {
+    if (instance->n_types > 0) {
+        return uap_mix_frugal_plan(instance, shortage, overshoot, err);
+    }
     uap_chain *chain = NULL;
     const size_t cells = (size_t)instance->pp * (size_t)instance->n_layers;
     frugal f = {0};

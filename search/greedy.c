@@ -2,6 +2,7 @@
 #include "search/greedy.h"
 
 #include "common/numbers.h"
+#include "search/mix_greedy.h"
 #include "search/objective.h"
 
 #include <math.h>
@@ -490,7 +491,7 @@ uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
     greedy g = {.in = instance};
     *found = false;
     if (instance->n_types > 0) {
-        return UAP_OK;
+        return uap_mix_greedy_plan(instance, choice, value, found, err);
     }
     g.arena = uap_arena_new();
     const bool made = g.arena != NULL && make(&g);

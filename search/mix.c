@@ -3,6 +3,8 @@
 #include "search/mix.h"
 
 #include "common/numbers.h"
+#include "search/mix_devices.h"
+#include "search/mix_lists.h"
 
 #include <string.h>
 
@@ -112,6 +114,37 @@ static bool make_room(uap_mix *m, int32_t g)
     return room->reach != NULL;
 }
 
+bool uap_devices_place(uap_mix *mix)
+{
+    int32_t word = 0;
+    int32_t shift = 0;
+    uap_devices guard = {{0}};
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        int32_t bits = 1;
+        while (mix->room[g].most >> bits != 0) {
+            bits++;
+        }
+        if (shift + bits + 1 > 64) {
+            word++;
+            shift = 0;
+        }
+        if (word == UAP_DEVICE_WORDS) {
+            return false;
+        }
+        mix->fields->at[g] = (uap_device_field){word, shift, ((uint64_t)1 << bits) - 1};
+        guard.word[word] |= (uint64_t)1 << (shift + bits);
+        shift += bits + 1;
+    }
+    mix->fields->guard = guard;
+    return true;
+}
+
+int64_t uap_mix_usable(const uap_mix *mix, int32_t g)
+{
+    const uap_mix_room *room = &mix->room[g];
+    return room->reach[((size_t)mix->pp + 1) * ((size_t)room->most + 1) - 1];
+}
+
 double uap_mix_toll(const uap_mix *mix, int32_t t)
 {
     const uap_stage_type *type = &mix->in->type[t];
@@ -122,9 +155,7 @@ double uap_mix_credit(const uap_mix *mix)
 {
     double credit = 0;
     for (int32_t g = 0; g < mix->n_groups; g++) {
-        const uap_mix_room *room = &mix->room[g];
-        const size_t last = ((size_t)mix->pp + 1) * ((size_t)room->most + 1) - 1;
-        credit += mix->price[g] * (double)room->reach[last];
+        credit += mix->price[g] * (double)uap_mix_usable(mix, g);
     }
     return credit;
 }
@@ -170,8 +201,13 @@ static bool alloc_mix(uap_mix *m)
     m->segments = uap_arena_alloc(m->arena, types, sizeof *m->segments);
     m->room = uap_arena_alloc(m->arena, groups, sizeof *m->room);
     m->price = uap_arena_alloc(m->arena, groups, sizeof *m->price);
+    m->fields = uap_arena_alloc(m->arena, 1, sizeof *m->fields);
+    if (m->fields == NULL) {
+        return false;
+    }
+    m->fields->at = uap_arena_alloc(m->arena, groups, sizeof *m->fields->at);
     return m->chain != NULL && m->pipeline != NULL && m->segments != NULL &&
-           m->room != NULL && m->price != NULL;
+           m->room != NULL && m->price != NULL && m->fields->at != NULL;
 }
 
 uap_status uap_mix_new(const uap_instance *instance, const uap_restriction *restriction,
@@ -205,6 +241,11 @@ uap_status uap_mix_new(const uap_instance *instance, const uap_restriction *rest
         }
     }
     rc = ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for a mixed cluster");
+    if (rc == UAP_OK && legal && !uap_devices_place(m)) {
+        rc = UAP_FAIL(err, UNSUPPORTED,
+                      "found %d groups, too many of that size to count devices in",
+                      m->n_groups);
+    }
 done:
     if (rc == UAP_OK && legal) {
         *out = m;
@@ -261,6 +302,16 @@ static void take_back(uap_mix *mix, const uap_segments *s)
 {
     mix->effort = s->effort;
     mix->stopped = mix->stopped || s->stopped;
+}
+
+bool uap_mix_spend(uap_mix *mix, int64_t work)
+{
+    uap_segments *s = mix->segments[0];
+    s->effort = mix->effort;
+    s->stopped = mix->stopped;
+    mix->stopped = uap_segments_poll(s, work);
+    mix->effort = s->effort;
+    return !mix->stopped;
 }
 
 uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err)

@@ -42,9 +42,10 @@ typedef struct uap_mix {
     int32_t *out_first;      /* [L][n_types + 1] */
     uap_mix_link *link;      /* [n_links] of the chains' links */
     uap_mix_room *room;      /* [n_groups] */
-    double *price;           /* [n_groups] ticks per device */
-    bool stopped;            /* a run ended early; see uap_segments */
-    int64_t effort;          /* labels that may still be looked at */
+    struct uap_device_fields *fields; /* places of the groups; see mix_devices.h */
+    double *price;                    /* [n_groups] ticks per device */
+    bool stopped;                     /* a run ended early; see uap_segments */
+    int64_t effort;                   /* labels that may still be looked at */
 } uap_mix;
 
 /* *out is NULL (and the status OK) where some layer has no allowed row. The instance and the
@@ -81,8 +82,9 @@ static inline const uap_mix_link *uap_mix_link_of(const uap_mix *mix, int32_t la
     return &mix->link[mix->chain[0]->link_of[layer]];
 }
 
-/* What a stage of type t pays for its devices, and all groups' devices together, as far as
- * pp stages can use them. */
+/* Devices of a group as far as pp stages can use them; what a stage of type t pays for its
+ * devices; what those of all groups are worth. */
+int64_t uap_mix_usable(const uap_mix *mix, int32_t g);
 double uap_mix_toll(const uap_mix *mix, int32_t t);
 double uap_mix_credit(const uap_mix *mix);
 
@@ -98,6 +100,10 @@ UAP_NODISCARD uap_status uap_mix_bound(uap_mix *mix, int32_t rounds, int64_t cut
  * round_trips and kappa of needs are the mix's own. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs *needs,
                                           uap_err *err);
+
+/* Looks for prices of devices with which uap_mix_relax has a high bound, at best above the
+ * target. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err);
 
 /* uap_segments_tighten and _solve of all types, within mix->effort. */
 UAP_NODISCARD uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err);

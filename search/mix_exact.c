@@ -2,7 +2,7 @@
  * sets of segments. A label holds what the schedule's value needs (search/outer_value.h) and
  * the devices left in every group, as far as the stages still to come can use them: of two
  * labels one goes that is nowhere better and has no more left of any group. */
-#include "search/mix_lists.h"
+#include "search/mix_reach.h"
 
 #include "common/numbers.h"
 #include "search/outer_value.h"
@@ -10,23 +10,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Devices left, one field a group, each with a bit above it that is 0: a subtraction of all
- * fields at once leaves that bit where none ran short. */
-#define LEFT_WORDS 2
-
-typedef struct devices_left {
-    uint64_t word[LEFT_WORDS];
-} devices_left;
-
-typedef struct left_field {
-    int32_t word, shift;
-    uint64_t mask;
-} left_field;
-
 typedef struct mix_label {
     uap_tail v;
-    devices_left left;
-    double credit; /* what the devices left are worth */
+    uap_devices left;
     int32_t next;  /* label of the next stage's start, -1 behind the last stage */
     int32_t point; /* segment point of this stage, and its */
     int32_t type;
@@ -44,8 +30,7 @@ typedef struct mix_run {
     uap_mix_outer *o;
     uap_mix *mix;
     uap_value_rule rule;
-    left_field *field;   /* [n_groups] */
-    devices_left guard;  /* the bits above the fields */
+    uap_mix_reach reach; /* prefixes */
     label_pool pool;     /* labels of all stage starts */
     uap_list *suffix;    /* [L][width] lists into pool, of the stage at hand */
     label_pool cross;    /* labels behind boundaries, of the stage at hand */
@@ -61,74 +46,19 @@ typedef struct mix_run {
 
 /* ---- Devices ------------------------------------------------------------------------- */
 
-/* Places of the groups in the words; false where they have no room. */
-static bool place_fields(mix_run *run)
-{
-    int32_t word = 0;
-    int32_t shift = 0;
-    for (int32_t g = 0; g < run->mix->n_groups; g++) {
-        int32_t bits = 1;
-        while (run->mix->room[g].most >> bits != 0) {
-            bits++;
-        }
-        if (shift + bits + 1 > 64) {
-            word++;
-            shift = 0;
-        }
-        if (word == LEFT_WORDS) {
-            return false;
-        }
-        run->field[g] = (left_field){word, shift, ((uint64_t)1 << bits) - 1};
-        run->guard.word[word] |= (uint64_t)1 << (shift + bits);
-        shift += bits + 1;
-    }
-    return true;
-}
-
-static int64_t left_of(const mix_run *run, const devices_left *left, int32_t g)
-{
-    const left_field *f = &run->field[g];
-    return (int64_t)(left->word[f->word] >> f->shift & f->mask);
-}
-
-static void set_left(const mix_run *run, devices_left *left, int32_t g, int64_t value)
-{
-    const left_field *f = &run->field[g];
-    left->word[f->word] &= ~(f->mask << f->shift);
-    left->word[f->word] |= (uint64_t)value << f->shift;
-}
-
-/* Whether a has no less left of any group than b. */
-static bool leaves_as_much(const mix_run *run, const devices_left *a,
-                           const devices_left *b)
-{
-    bool ok = true;
-    for (int w = 0; w < LEFT_WORDS; w++) {
-        const uint64_t guard = run->guard.word[w];
-        ok = ok && (((a->word[w] | guard) - b->word[w]) & guard) == guard;
-    }
-    return ok;
-}
-
 /* Takes a stage of type t as stage i, and counts what is left as far as the stages before it
  * can use it. False where the group has no more. */
 static bool take_devices(const mix_run *run, int32_t i, int32_t t, mix_label *label)
 {
     const uap_mix *mix = run->mix;
     const uap_stage_type *type = &mix->in->type[t];
-    const int64_t left = left_of(run, &label->left, type->group) - type->devices;
+    const int64_t left = uap_devices_get(mix, &label->left, type->group) - type->devices;
+    double credit = 0;
     if (left < 0) {
         return false;
     }
-    label->credit = 0;
-    for (int32_t g = 0; g < mix->n_groups; g++) {
-        const uap_mix_room *room = &mix->room[g];
-        const int64_t now = g == type->group ? left : left_of(run, &label->left, g);
-        const int32_t use =
-            room->reach[(size_t)i * ((size_t)room->most + 1) + (size_t)now];
-        set_left(run, &label->left, g, use);
-        label->credit += mix->price[g] * (double)use;
-    }
+    uap_devices_set(mix, &label->left, type->group, left);
+    label->left = uap_devices_usable(mix, &label->left, i, &credit);
     return true;
 }
 
@@ -154,18 +84,8 @@ static bool pool_push(mix_run *run, label_pool *pool, const mix_label *label)
 
 static bool covers(const mix_run *run, const mix_label *a, const mix_label *b)
 {
-    return uap_tail_covers(&a->v, &b->v) && leaves_as_much(run, &a->left, &b->left);
-}
-
-/* Counts work against what effort is left; false once the run must end. */
-static bool spend(mix_run *run, int64_t work)
-{
-    uap_segments *s = run->mix->segments[0];
-    s->effort = run->mix->effort;
-    s->stopped = run->mix->stopped;
-    run->mix->stopped = uap_segments_poll(s, work);
-    run->mix->effort = s->effort;
-    return !run->mix->stopped;
+    return uap_tail_covers(&a->v, &b->v) &&
+           uap_devices_cover(run->mix, &a->left, &b->left);
 }
 
 /* Adds to the list under construction unless dominated; drops what it dominates. */
@@ -187,7 +107,7 @@ static bool acc_add(mix_run *run, const mix_label *label)
         }
     }
     acc->n = kept;
-    return spend(run, 1 + kept / 16) && pool_push(run, acc, label);
+    return uap_mix_spend(run->mix, 1 + kept / 16) && pool_push(run, acc, label);
 }
 
 static bool acc_store(mix_run *run, label_pool *pool, uap_list *list)
@@ -204,11 +124,11 @@ static bool acc_store(mix_run *run, label_pool *pool, uap_list *list)
 
 /* ---- Stages -------------------------------------------------------------------------- */
 
-/* False when no prefix can bring the label within the target. */
+/* False when none of the prefixes can bring the label of a stage that starts at layer a, or of
+ * the boundary in front of it, within the target. */
 static bool can_reach(const mix_run *run, const uap_list *head, int32_t a,
                       const mix_label *s)
 {
-    const uap_mix_outer *o = run->o;
     const bool simple = run->rule.is_simple;
     if (uap_tail_total(&run->rule, &s->v) + (simple ? 0 : run->fwd_before[a]) >
         run->best) {
@@ -217,12 +137,10 @@ static bool can_reach(const mix_run *run, const uap_list *head, int32_t a,
     const double m = uap_tail_most(&run->rule, &s->v);
     const double best = (double)run->best;
     for (int32_t j = 0; j < head->count; j++) {
-        const uap_mix_point *h = &o->pool[head->first + j];
-        /* What the stages before cost without their devices' price, which is not above what
-         * is left. */
-        const double before = uap_max_f64(h->t, h->s - s->credit);
-        const double least = before + (double)s->v.a + (h->m > m ? h->m : m);
-        if (least * (1 - 1e-11) - 1e-11 * (h->s + s->credit) - 1 <= best) {
+        const uap_reach_point *h = &run->reach.pool[head->first + j];
+        const double least = h->s + (double)s->v.a + (h->m > m ? h->m : m);
+        if (least * (1 - 1e-11) - 1 <= best &&
+            uap_devices_cover(run->mix, &s->left, &h->used)) {
             return true;
         }
     }
@@ -243,11 +161,12 @@ static bool labels_of_end(mix_run *run, const start *s, const uap_group *group, 
     const uap_segment_set *set = &group->set[uap_cell(group, s->x, b - s->a + 1, y)];
     const uap_list *tail = &run->tail[b * mix->width + uap_mix_out(mix, b, s->t) + y];
     const uap_list *head =
-        &run->o->head[uap_mix_at(run->o, s->i, s->a, uap_mix_in(mix, s->a, s->t) + s->x)];
+        &run->reach
+             .head[uap_mix_at(run->o, s->i, s->a, uap_mix_in(mix, s->a, s->t) + s->x)];
     const int64_t lag = s->i == 0 ? 0 : run->lag[s->a];
     for (int32_t j = 0; j < set->count; j++) {
         const uap_segment_point *q = &segments->point[set->first + j];
-        if (!spend(run, tail->count)) {
+        if (!uap_mix_spend(run->mix, tail->count)) {
             return false;
         }
         for (int32_t k = 0; k < tail->count; k++) {
@@ -296,7 +215,7 @@ static bool suffix_stage(mix_run *run, int32_t i)
             const int32_t first = uap_mix_in(mix, s.a, s.t);
             for (s.x = 0; first + s.x < uap_mix_in(mix, s.a, s.t + 1); s.x++) {
                 uap_list *list = &run->suffix[s.a * mix->width + first + s.x];
-                if (o->head[uap_mix_at(o, i, s.a, first + s.x)].count > 0 &&
+                if (run->reach.head[uap_mix_at(o, i, s.a, first + s.x)].count > 0 &&
                     (!labels_of_start(run, &s) || !acc_store(run, &run->pool, list))) {
                     return false;
                 }
@@ -330,9 +249,10 @@ static void find_wanted(mix_run *run, int32_t i)
 }
 
 /* Labels behind stage i - 1 that ends at layer a - 1 in class y of all types. */
-static bool cross_end(mix_run *run, int32_t a, int32_t y)
+static bool cross_end(mix_run *run, int32_t i, int32_t a, int32_t y)
 {
     const uap_mix_link *link = uap_mix_link_of(run->mix, a - 1);
+    const uap_list *reached = &run->reach.reached[uap_mix_at(run->o, i - 1, a - 1, y)];
     for (int32_t x = 0; x < link->n_in; x++) {
         const uap_list *list = &run->suffix[a * run->mix->width + x];
         const int32_t at = y * link->n_in + x;
@@ -341,7 +261,7 @@ static bool cross_end(mix_run *run, int32_t a, int32_t y)
             mix_label s = run->pool.at[index];
             s.v = uap_tail_cross(&run->rule, &s.v, link->x_fwd[at], link->x_bwd[at]);
             s.next = index;
-            if (!acc_add(run, &s)) {
+            if (can_reach(run, reached, a, &s) && !acc_add(run, &s)) {
                 return false;
             }
         }
@@ -361,8 +281,8 @@ static bool cross_stage(mix_run *run, int32_t i)
     for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
         for (int32_t y = 0; y < uap_mix_n_out(mix, a - 1); y++) {
             const int32_t at = (a - 1) * mix->width + y;
-            if (run->wanted[at] &&
-                (!cross_end(run, a, y) || !acc_store(run, &run->cross, &run->tail[at]))) {
+            if (run->wanted[at] && (!cross_end(run, i, a, y) ||
+                                    !acc_store(run, &run->cross, &run->tail[at]))) {
                 return false;
             }
         }
@@ -392,7 +312,7 @@ static bool start_behind_last(mix_run *run)
     const int32_t last = mix->n_layers - 1;
     mix_label none = {.next = -1};
     for (int32_t g = 0; g < mix->n_groups; g++) {
-        set_left(run, &none.left, g, mix->room[g].most);
+        uap_devices_set(mix, &none.left, g, mix->room[g].most);
     }
     for (int32_t y = 0; y < uap_mix_n_out(mix, last); y++) {
         if (!acc_add(run, &none) ||
@@ -468,9 +388,8 @@ static bool alloc_run(mix_run *run)
     run->wanted = uap_calloc(n, sizeof *run->wanted);
     run->fwd_before = uap_calloc(layers, sizeof *run->fwd_before);
     run->lag = uap_calloc(layers, sizeof *run->lag);
-    run->field = uap_calloc((size_t)mix->n_groups, sizeof *run->field);
     return run->suffix != NULL && run->tail != NULL && run->wanted != NULL &&
-           run->fwd_before != NULL && run->lag != NULL && run->field != NULL;
+           run->fwd_before != NULL && run->lag != NULL;
 }
 
 static void free_run(mix_run *run)
@@ -480,7 +399,7 @@ static void free_run(mix_run *run)
     uap_free(run->wanted);
     uap_free(run->fwd_before);
     uap_free(run->lag);
-    uap_free(run->field);
+    uap_mix_reach_free(&run->reach);
     uap_free(run->pool.at);
     uap_free(run->cross.at);
     uap_free(run->acc.at);
@@ -500,10 +419,8 @@ uap_status uap_mix_exact(uap_mix_outer *outer, int64_t *value, uap_choice *choic
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
         goto done;
     }
-    if (!place_fields(&run)) {
-        rc = UAP_FAIL(err, UNSUPPORTED,
-                      "found %d groups, too many of that size to count devices in",
-                      run.mix->n_groups);
+    UAP_TRY(uap_mix_reach_run(outer, &run.reach, err));
+    if (run.mix->stopped || run.reach.is_empty) {
         goto done;
     }
     sum_before(&run);

@@ -8,9 +8,12 @@
 #include "search/outer_lists.h"
 
 /* A point of the relaxation: S with the price of devices, M, and a time without prices that
- * no plan of the point is below. Ticks. */
+ * no plan of the point is below. Ticks. path: the last stage or boundary of one of its plans,
+ * by which that plan's devices can be told. */
 typedef struct uap_mix_point {
     double s, m, t;
+    int32_t type; /* of its stage */
+    int32_t next; /* point behind that stage, or at the start of the next one; -1: none */
 } uap_mix_point;
 
 struct uap_mix_outer {
@@ -55,6 +58,12 @@ static inline const uap_stage_terms *uap_mix_terms(const uap_mix_outer *o, int32
 /* Lengths first..last that a stage i that starts at a may have. */
 void uap_mix_lengths(const uap_mix_outer *o, int32_t i, int32_t a, const uap_group *group,
                      int32_t *first, int32_t *last);
+
+/* What a boundary of fwd and bwd adds to S at least. */
+double uap_mix_boundary(const uap_mix_outer *o, double fwd, double bwd);
+
+/* Counts work against what effort is left; false once the run must end. */
+bool uap_mix_spend(uap_mix *mix, int64_t work);
 
 /* Sets the budgets of all segments from the lists in front of and behind them. */
 void uap_mix_budget(uap_mix_outer *o);

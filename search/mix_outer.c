@@ -22,8 +22,10 @@ static void stair_thin(stair *s)
     int32_t kept = 0;
     for (int32_t i = 0; i < s->n; i += 2) {
         const int32_t last = i + 1 < s->n ? i + 1 : i;
-        s->at[kept++] = (uap_mix_point){s->at[i].s, s->at[last].m,
-                                        uap_min_f64(s->at[i].t, s->at[last].t)};
+        s->at[kept] = s->at[i];
+        s->at[kept].m = s->at[last].m;
+        s->at[kept].t = uap_min_f64(s->at[i].t, s->at[last].t);
+        kept++;
     }
     s->n = kept;
 }
@@ -110,7 +112,7 @@ static double cell_term(const uap_mix_outer *o, const uap_stage_terms *terms,
     return uap_max_f64(m, most - (cell->s + behind->s));
 }
 
-static double boundary_term(const uap_mix_outer *o, double fwd, double bwd)
+double uap_mix_boundary(const uap_mix_outer *o, double fwd, double bwd)
 {
     const double c = (double)o->c;
     return (c - 1) * (o->terms[0].round_trips ? uap_max_f64(fwd, bwd) : fwd + bwd);
@@ -219,7 +221,11 @@ static void suffix_of_span(uap_mix_outer *o, const uap_group *group, const span 
         }
         const double m = uap_max_f64(t->m, cell_term(o, terms, &cell, t));
         if (before + sum + m <= o->priced) {
-            stair_add(acc, (uap_mix_point){sum, m, cell.p + t->t});
+            stair_add(acc, (uap_mix_point){.s = sum,
+                                           .m = m,
+                                           .t = cell.p + t->t,
+                                           .type = s->t,
+                                           .next = (int32_t)(tail->first + j)});
         }
     }
 }
@@ -261,11 +267,14 @@ static bool cross_back(uap_mix_outer *o, int32_t i, const uap_list *suffix)
                 const uap_list *list = &suffix[a * mix->width + x];
                 const double fwd = (double)link->x_fwd[y * link->n_in + x];
                 const double bwd = (double)link->x_bwd[y * link->n_in + x];
-                const double term = boundary_term(o, fwd, bwd);
+                const double term = uap_mix_boundary(o, fwd, bwd);
                 for (int32_t j = 0; j < list->count; j++) {
                     const uap_mix_point *p = &o->pool[list->first + j];
-                    const uap_mix_point q = {p->s + fwd + bwd, uap_max_f64(p->m, term),
-                                             p->t + fwd + bwd};
+                    const uap_mix_point q = {.s = p->s + fwd + bwd,
+                                             .m = uap_max_f64(p->m, term),
+                                             .t = p->t + fwd + bwd,
+                                             .type = -1,
+                                             .next = (int32_t)(list->first + j)};
                     if (before + q.s + q.m <= o->priced) {
                         stair_add(&acc, q);
                     }
@@ -283,7 +292,7 @@ static bool start_behind_last(uap_mix_outer *o)
 {
     const uap_mix *mix = o->mix;
     const int32_t last = mix->n_layers - 1;
-    const stair nothing = {.n = 1, .at = {{0, 0, 0}}};
+    const stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
     for (int32_t y = 0; y < uap_mix_n_out(mix, last); y++) {
         if (!stair_store(o, &o->tail[uap_mix_at(o, mix->pp - 1, last, y)], &nothing)) {
             return false;
@@ -292,7 +301,8 @@ static bool start_behind_last(uap_mix_outer *o)
     return true;
 }
 
-static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, double *least)
+/* *best: the point of least S + M; S HUGE_VAL: none is within the target. */
+static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, uap_mix_point *best)
 {
     const uap_mix *mix = o->mix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
@@ -300,7 +310,7 @@ static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, double *least)
     if (!start_behind_last(o)) {
         return false;
     }
-    *least = HUGE_VAL;
+    *best = (uap_mix_point){.s = HUGE_VAL};
     for (int32_t i = mix->pp - 1; i >= 0; i--) {
         memset(suffix, 0, n * sizeof *suffix);
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
@@ -322,7 +332,7 @@ static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, double *least)
     for (int32_t x = 0; x < uap_mix_n_in(mix, 0); x++) {
         for (int32_t j = 0; j < suffix[x].count; j++) {
             const uap_mix_point *p = &o->pool[suffix[x].first + j];
-            *least = uap_min_f64(*least, p->s + p->m);
+            *best = p->s + p->m < best->s + best->m ? *p : *best;
         }
     }
     return true;
@@ -333,7 +343,7 @@ static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, double *least)
 /* The least S and time of a list. */
 static uap_mix_point least_of(const uap_mix_outer *o, const uap_list *list)
 {
-    uap_mix_point least = {HUGE_VAL, 0, HUGE_VAL};
+    uap_mix_point least = {.s = HUGE_VAL, .t = HUGE_VAL};
     for (int32_t j = 0; j < list->count; j++) {
         least.s = uap_min_f64(least.s, o->pool[list->first + j].s);
         least.t = uap_min_f64(least.t, o->pool[list->first + j].t);
@@ -363,7 +373,7 @@ static void prefix_of_span(uap_mix_outer *o, const uap_group *group, const span 
         const double sum = h->s + cell.s + toll;
         const double m = uap_max_f64(h->m, alone);
         if (sum + behind.s + m <= o->priced && h->t + own <= o->target) {
-            stair_add(end, (uap_mix_point){sum, m, h->t + cell.p});
+            stair_add(end, (uap_mix_point){.s = sum, .m = m, .t = h->t + cell.p});
         }
     }
 }
@@ -411,11 +421,12 @@ static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a, const stair *e
             const stair *end = &ends[(a - 1) * mix->width + y];
             const double fwd = (double)link->x_fwd[y * link->n_in + x];
             const double bwd = (double)link->x_bwd[y * link->n_in + x];
-            const double term = boundary_term(o, fwd, bwd);
+            const double term = uap_mix_boundary(o, fwd, bwd);
             for (int32_t j = 0; j < end->n; j++) {
                 const uap_mix_point *p = &end->at[j];
-                const uap_mix_point q = {p->s + fwd + bwd, uap_max_f64(p->m, term),
-                                         p->t + fwd + bwd};
+                const uap_mix_point q = {.s = p->s + fwd + bwd,
+                                         .m = uap_max_f64(p->m, term),
+                                         .t = p->t + fwd + bwd};
                 if (q.s + q.m <= o->priced) {
                     stair_add(&acc, q);
                 }
@@ -432,7 +443,7 @@ static bool prefix_pass(uap_mix_outer *o)
 {
     const uap_mix *mix = o->mix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
-    const stair nothing = {.n = 1, .at = {{0, 0, 0}}};
+    const stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
     stair *ends = uap_calloc(n, sizeof *ends);
     bool ok = ends != NULL;
     for (int32_t t = 0; ok && t < mix->n_types; t++) {
@@ -491,51 +502,178 @@ void uap_mix_outer_free(uap_mix_outer *outer)
 static bool run_passes(uap_mix_outer *o, double *least)
 {
     const uap_mix *mix = o->mix;
+    uap_mix_point best = {.s = HUGE_VAL};
     uap_list *suffix =
         uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *suffix);
     bool ok = suffix != NULL;
     if (ok) {
-        set_terms(o);
         least_before(o);
-        ok = suffix_pass(o, suffix, least);
+        ok = suffix_pass(o, suffix, &best);
     }
-    if (ok && !isinf(*least)) {
+    if (ok && !isinf(best.s)) {
         ok = prefix_pass(o);
         uap_mix_budget(o);
     }
+    *least = best.s + best.m;
     uap_free(suffix);
     return ok;
 }
 
+static void set_target(uap_mix_outer *o, int64_t target)
+{
+    o->target_ticks = target;
+    o->target = (double)target * (1 + 1e-11) + 1;
+    o->priced = ((double)target + uap_mix_credit(o->mix)) * (1 + 1e-11) + 1;
+}
+
+/* An empty relaxation; *possible is false where some stage has no start. NULL: no memory. */
+static uap_mix_outer *new_outer(uap_mix *mix, int64_t target, bool *possible)
+{
+    uap_mix_outer *o = uap_calloc(1, sizeof *o);
+    if (o == NULL) {
+        return NULL;
+    }
+    o->mix = mix;
+    o->c = mix->in->micro_batches;
+    o->lo = mix->segments[0]->lo;
+    o->hi = mix->segments[0]->hi;
+    set_target(o, target);
+    *possible = true;
+    for (int32_t i = 0; i < mix->pp; i++) {
+        *possible = *possible && o->lo[i] <= o->hi[i];
+    }
+    if (!alloc_outer(o)) {
+        uap_mix_outer_free(o);
+        return NULL;
+    }
+    set_terms(o);
+    return o;
+}
+
+/* ---- Prices of devices ---------------------------------------------------------------- */
+
+/* Devices that the plan behind a point takes of each group more than there are. */
+static void find_excess(const uap_mix_outer *o, uap_mix_point p, double *excess)
+{
+    const uap_mix *mix = o->mix;
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        excess[g] = -(double)uap_mix_usable(mix, g);
+    }
+    for (;;) {
+        if (p.type >= 0) {
+            const uap_stage_type *type = &mix->in->type[p.type];
+            excess[type->group] += (double)type->devices;
+        }
+        if (p.next < 0) {
+            return;
+        }
+        p = o->pool[p.next];
+    }
+}
+
+#define PRICE_ROUNDS   24
+#define PRICE_PATIENCE 3    /* rounds without a better bound before steps are halved */
+#define PRICE_WORTH    2e-3 /* shares of the bound that a few rounds must bring */
+
+/* What a walk along the prices knows. */
+typedef struct price_walk {
+    double *excess, *best; /* [n_groups] */
+    double bound;          /* at the best prices */
+    double length;
+    int32_t idle;
+} price_walk;
+
+/* Moves the prices towards the target along the excess; false where nothing is in excess. */
+static bool move_prices(uap_mix *mix, price_walk *w, double target, double bound)
+{
+    double norm = 0;
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        const bool idle = w->excess[g] < 0 && mix->price[g] <= 0;
+        norm += idle ? 0 : w->excess[g] * w->excess[g];
+    }
+    const double step = norm > 0 ? w->length * (target - bound) / norm : 0;
+    for (int32_t g = 0; g < mix->n_groups && step > 0; g++) {
+        mix->price[g] = uap_max_f64(0, mix->price[g] + step * w->excess[g]);
+    }
+    return step > 0;
+}
+
+/* Raises the bound of the relaxation by prices, from those at hand. */
+static bool walk_prices(uap_mix_outer *o, price_walk *w, uap_list *suffix)
+{
+    uap_mix *mix = o->mix;
+    const size_t groups = (size_t)mix->n_groups;
+    for (int32_t round = 0; round < PRICE_ROUNDS; round++) {
+        uap_mix_point best;
+        const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
+        set_target(o, o->target_ticks);
+        o->n_pool = 0;
+        memset(o->tail, 0, all * sizeof *o->tail);
+        least_before(o);
+        if (!suffix_pass(o, suffix, &best)) {
+            return false;
+        }
+        const double bound = best.s + best.m - uap_mix_credit(mix);
+        if (isinf(bound) || bound > w->bound) {
+            w->idle = 0;
+            w->bound = bound;
+            memcpy(w->best, mix->price, groups * sizeof *w->best);
+        } else if (++w->idle % PRICE_PATIENCE == 0) {
+            w->length /= 2;
+            memcpy(mix->price, w->best, groups * sizeof *w->best);
+        }
+        if (isinf(bound)) {
+            break; /* nothing is within the target */
+        }
+        find_excess(o, best, w->excess);
+        if (!move_prices(mix, w, (double)o->target_ticks, bound)) {
+            break;
+        }
+    }
+    memcpy(mix->price, w->best, groups * sizeof *w->best);
+    return true;
+}
+
+uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err)
+{
+    bool possible = false;
+    uap_mix_outer *o = new_outer(mix, target, &possible);
+    const size_t groups = (size_t)mix->n_groups;
+    price_walk w = {.excess = uap_calloc(groups, sizeof(double)),
+                    .best = uap_calloc(groups, sizeof(double)),
+                    .bound = -HUGE_VAL,
+                    .length = 1};
+    uap_list *suffix =
+        uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *suffix);
+    bool ok = o != NULL && w.excess != NULL && w.best != NULL && suffix != NULL;
+    if (ok && possible) {
+        memcpy(w.best, mix->price, groups * sizeof *w.best);
+        ok = walk_prices(o, &w, suffix);
+    }
+    uap_free(suffix);
+    uap_free(w.excess);
+    uap_free(w.best);
+    uap_mix_outer_free(o);
+    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for prices");
+}
+
+/* ---- The relaxation ------------------------------------------------------------------- */
+
 uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
                          int64_t *bound, uap_err *err)
 {
-    *out = NULL;
-    *bound = INT64_MAX;
-    uap_mix_outer *o = uap_calloc(1, sizeof *o);
-    if (o == NULL) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
-    }
-    const double credit = uap_mix_credit(mix);
-    o->mix = mix;
-    o->c = mix->in->micro_batches;
-    o->target_ticks = target;
-    o->target = (double)target * (1 + 1e-11) + 1;
-    o->priced = ((double)target + credit) * (1 + 1e-11) + 1;
-    o->lo = mix->segments[0]->lo;
-    o->hi = mix->segments[0]->hi;
     double least = HUGE_VAL;
-    bool possible = true;
-    for (int32_t i = 0; i < mix->pp; i++) {
-        possible = possible && o->lo[i] <= o->hi[i];
-    }
-    if (!alloc_outer(o) || (possible && !run_passes(o, &least))) {
-        uap_mix_outer_free(o);
+    bool possible = false;
+    const double credit = uap_mix_credit(mix);
+    *bound = INT64_MAX;
+    *out = new_outer(mix, target, &possible);
+    if (*out == NULL || (possible && !run_passes(*out, &least))) {
+        uap_mix_outer_free(*out);
+        *out = NULL;
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
     }
     if (!isinf(least)) {
         *bound = (int64_t)floor(least - credit - 1e-11 * (least + credit) - 1);
     }
-    *out = o;
     return UAP_OK;
 }

@@ -131,6 +131,23 @@ for event in start progress incumbent checkpoint end message; do
 done
 [ "$(grep -c '^{.*}$' log)" -eq "$(wc -l <log)" ] || complain "$command_line: not JSON lines"
 
+# Too little memory: it stops with what it has, and says why.
+command_line="uniap plan --memory-limit"
+status=0
+"$UNIAP" "${large[@]}" -o plan.json --memory-limit 0.004 >out 2>err || status=$?
+[ $status -eq 4 ] || [ $status -eq 5 ] || complain "$command_line: exit status $status"
+says err "stopped at --memory-limit"
+
+# A live line on a terminal, none that stays, none with --quiet.
+if command -v script >/dev/null; then
+    command_line="uniap plan on a terminal"
+    script -qec "$UNIAP ${large[*]:0:9} -o plan.json" /dev/null >out 2>err </dev/null
+    says out " nodes, "
+    says out "% busy"
+    script -qec "$UNIAP ${large[*]} -o plan.json" /dev/null >out 2>err </dev/null
+    [ ! -s out ] || complain "$command_line: not quiet"
+fi
+
 # An instance: the file is what it is of.
 run 0 plan -m "$models/vit-huge.json" -c "$clusters/env-b.json" -b 64 --quiet -o plan.json \
     --dump-instances dump

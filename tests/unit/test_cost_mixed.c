@@ -242,6 +242,21 @@ static void test_what_is_sent_arrives(void **state)
 
 /* ---- Ties ----------------------------------------------------------------------------------------- */
 
+/* Layer `head` uses 800 of the first layer's parameters and owns 200. */
+static void make_tied(mixed *m, int32_t head)
+{
+    uap_layer *layer = m->b.layer;
+    layer[0].vocab = layer[head].vocab = 100;
+    layer[head].shape = 1;
+    layer[head].params = 200;
+    layer[head].params_split = 0;
+    layer[head].tied_params = 800;
+    m->b.model.n_shapes = 2;
+    m->b.model.n_ties = 1;
+    m->b.model.tie[0][0] = 0;
+    m->b.model.tie[0][1] = head;
+}
+
 /* As in test_cost_instance.c: 800 B / 2 x 4 = 1600 B on two devices. In group 0 another stage
  * would be 2 away: 1.8; towards group 1 with 2 pairs: 2 x 2 + 8. */
 static void test_ties(void **state)
@@ -249,16 +264,7 @@ static void test_ties(void **state)
     (void)state;
     mixed m;
     mixed_init(&m, 2, UAP_SPACE_FSDP);
-    uap_layer *layer = m.b.layer;
-    layer[0].vocab = layer[1].vocab = 100;
-    layer[1].shape = 1;
-    layer[1].params = 200;
-    layer[1].params_split = 0;
-    layer[1].tied_params = 800;
-    m.b.model.n_shapes = 2;
-    m.b.model.n_ties = 1;
-    m.b.model.tie[0][0] = 0;
-    m.b.model.tie[0][1] = 1;
+    make_tied(&m, 1);
     uap_instance *in = build(&m.b, 2, 1);
     assert_non_null(in);
     const uap_layer_table *table = uap_table_of(in, 0);
@@ -356,6 +362,43 @@ static best best_of(mixed *m)
     }
     uap_cost_free(cost);
     return found;
+}
+
+/* The exact engine and CBC find what trying all finds, with ties and live tensors too. */
+static void test_engines_find_the_best(void **state)
+{
+    (void)state;
+    static int32_t readers[1] = {2};
+    uap_model_live live = {.n_readers = 1, .reader = readers, .elems = 50};
+    for (int i = 0; i < 9; i++) {
+        mixed m;
+        uap_err err = {0};
+        uap_cost *cost = NULL;
+        uap_result exact = {0}, cbc = {0};
+        const uap_limits limits = {0};
+        mixed_init(&m, 3, i % 2 == 0 ? UAP_SPACE_DP | UAP_SPACE_TP : UAP_SPACE_FSDP);
+        m.device[1].efficiency *= 1 + i % 3;
+        m.device[i % 2].memory_bytes = i < 3 ? 40000 : 1000000;
+        m.b.options.cost = i == 4 ? UAP_COST_PAPER : UAP_COST_FULL;
+        m.b.options.batch = i == 5 ? 4 : 2;
+        m.b.model.n_live = i >= 6;
+        m.b.model.live = &live;
+        if (i == 8) {
+            make_tied(&m, 2);
+        }
+        const best found = best_of(&m);
+        assert_ok(uap_cost_new(&m.b.model, &m.b.cluster, &m.b.options, &cost, &err),
+                  &err);
+        const uap_source source = uap_cost_source(cost);
+        assert_ok(uap_exact_solve(&source, &limits, &exact, &err), &err);
+        assert_ok(uap_cbc_solve(&source, &limits, &cbc, &err), &err);
+        assert_true(exact.outcome == UAP_OUTCOME_OPTIMAL);
+        assert_i64(exact.value, found.value);
+        assert_i64(cbc.value, found.value);
+        uap_result_free(&exact);
+        uap_result_free(&cbc);
+        uap_cost_free(cost);
+    }
 }
 
 static void swap_groups(mixed *m)
@@ -550,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_what_is_sent_arrives),
         cmocka_unit_test(test_ties),
         cmocka_unit_test(test_live_tensors),
+        cmocka_unit_test(test_engines_find_the_best),
         cmocka_unit_test(test_the_order_of_groups_does_not_matter),
         cmocka_unit_test(test_a_useless_class_is_left_out),
         cmocka_unit_test(test_a_useful_class_helps),

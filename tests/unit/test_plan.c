@@ -243,6 +243,12 @@ static void what_is_wrong_is_refused(void **state)
         {BY_HAND_HEAD "\"pp\": 1, \"stages\": [{\"first_layer\": 0, \"last_layer\": 0, "
                       "\"device_ids\": \"7-0\"}], \"layers\": [{\"strategy\": {}}]}",
          "device_ids"},
+        {BY_HAND_HEAD "\"pp\": 1, \"stages\": [{\"first_layer\": 0, \"last_layer\": 0, "
+                      "\"device_ids\": \"0-7,\"}], \"layers\": [{\"strategy\": {}}]}",
+         "device_ids"},
+        {BY_HAND_HEAD "\"pp\": 1, \"stages\": [{\"first_layer\": 0, \"last_layer\": 0, "
+                      "\"device_ids\": \"0-7,7-9\"}], \"layers\": [{\"strategy\": {}}]}",
+         "device_ids"},
         {BY_HAND_HEAD "\"pp\": 1, \"stages\": [{\"first_layer\": 0, \"last_layer\": 0}], "
                       "\"layers\": [{\"strategy\": {\"recompte\": true}}]}",
          "recompte"},

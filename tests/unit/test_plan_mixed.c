@@ -377,12 +377,56 @@ static void a_plan_by_hand_is_filled_in(void **state)
     tear_down(&f);
 }
 
+/* Like nodes apart in the file are one group: its stages may have several ranges of devices, in
+ * files too. */
+static void devices_may_lie_apart(void **state)
+{
+    (void)state;
+    static const char path[] = "test_plan_mixed.json";
+    static const uap_node_group apart[3] = {{1, 8, 0}, {1, 8, 1}, {2, 8, 0}};
+    fixture f;
+    uap_err err = {0};
+    int seen = 0;
+    set_up(&f, &pairs[5]);
+    uap_cost_free(f.cost);
+    uap_free(f.cluster->group);
+    f.cluster->group = uap_calloc(3, sizeof *f.cluster->group);
+    assert_non_null(f.cluster->group);
+    memcpy(f.cluster->group, apart, sizeof apart);
+    f.cluster->n_groups = 3;
+    assert_ok(uap_cost_new(f.model, f.cluster, &f.options.cost, &f.cost, &err), &err);
+    assert_i64(uap_cost_groups(f.cost)->n, 2);
+    for (int j = 0; j < 200 && seen < 5; j++) {
+        uap_plan *plan = random_plan(&f), *read = NULL;
+        for (int32_t i = 0; i < plan->pp; i++) {
+            seen += plan->stage[i].device_ids != NULL;
+        }
+        assert_ok(uap_plan_save(plan, path, &err), &err);
+        assert_ok(uap_plan_load(path, &read, &err), &err);
+        assert_i64(differences(&f, read, false), 0);
+        for (int32_t i = 0; i < plan->pp; i++) {
+            const char *ids = plan->stage[i].device_ids;
+            assert_true((ids == NULL) == (read->stage[i].device_ids == NULL));
+            if (ids != NULL) {
+                assert_string_equal(read->stage[i].device_ids, ids);
+                assert_i64(plan->stage[i].last_device >= 16, 1);
+            }
+        }
+        uap_plan_free(plan);
+        uap_plan_free(read);
+    }
+    assert_true(seen > 0);
+    (void)remove(path);
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_check_agrees_with_the_cost_tables),
         cmocka_unit_test(what_was_changed_is_found),
         cmocka_unit_test(a_plan_by_hand_is_filled_in),
+        cmocka_unit_test(devices_may_lie_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

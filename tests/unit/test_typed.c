@@ -2,8 +2,9 @@
 #include "unit/engines.h"
 
 #include "bench/rng.h"
+#include "search/frugal.h"
 #include "search/instance_json.h"
-#include "search/milp.h"
+#include "search/mix_frugal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,51 @@ static void exact_equals_brute_force(void **state)
     assert_in_range(s.groups, INSTANCES / 10, INSTANCES);
 }
 
+static bool plan_fits(const uap_instance *in, int64_t *overshoot)
+{
+    uap_shortage shortage = {0};
+    uap_err err = {0};
+    assert_ok(uap_frugal_plan(in, &shortage, overshoot, &err), &err);
+    assert_true(shortage.known == (*overshoot > 0 && *overshoot < UAP_GROUPS_SHORT));
+    return *overshoot <= 0;
+}
+
+/* What is said not to fit does not, by memory or by devices; without ties and bytes kept from
+ * the start on the rest does. */
+static void a_frugal_plan_decides(void **state)
+{
+    (void)state;
+    int by_memory = 0;
+    int by_groups = 0;
+    int right = 0;
+    for (uint64_t seed = 0; seed < 600; seed++) {
+        uap_instance *in = typed_instance(seed, &small);
+        uap_brute_result truth;
+        uap_err err = {0};
+        int64_t overshoot = 0;
+        in->n_ties = 0;
+        assert_ok(uap_brute_solve(in, &truth, &err), &err);
+        const bool fits = plan_fits(in, &overshoot);
+        if (truth.feasible && !fits) {
+            fail_msg("seed %" PRIu64 ": a plan of %" PRId64 " fits, not by %" PRId64
+                     " bytes",
+                     seed, truth.value, overshoot);
+        }
+        if (in->start_act == NULL && fits && !truth.feasible) {
+            fail_msg("seed %" PRIu64 ": nothing fits", seed);
+        }
+        by_groups += overshoot == UAP_GROUPS_SHORT;
+        by_memory += !fits && overshoot < UAP_GROUPS_SHORT;
+        right += fits == truth.feasible;
+        uap_instance_free(in);
+    }
+    printf("600 instances: %d short of memory, %d of devices, %d told rightly\n",
+           by_memory, by_groups, right);
+    assert_in_range(by_memory, 50, 400);
+    assert_in_range(by_groups, 20, 400);
+    assert_in_range(right, 590, 600);
+}
+
 static void files_keep_types(void **state)
 {
     (void)state;
@@ -180,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cbc_equals_brute_force),
         cmocka_unit_test(exact_equals_brute_force),
+        cmocka_unit_test(a_frugal_plan_decides),
         cmocka_unit_test(files_keep_types),
         cmocka_unit_test(bad_types_are_refused),
     };

@@ -1,0 +1,330 @@
+/* Prefixes of plans that count devices: the relaxation's (S, M) of the stages up to each
+ * boundary, from the exact sets of segments, with what they take of every group. They tell the
+ * exact recursion, which comes from the other end, whether what it has left can bring the rest
+ * within the target. Long lists are made coarse, which only weakens that. */
+#include "search/mix_reach.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct reach_pool {
+    uap_reach_point *at;
+    int64_t n, capacity;
+} reach_pool;
+
+typedef struct reach_run {
+    const uap_mix_outer *o;
+    uap_mix *mix;
+    uap_mix_reach *reach;
+    reach_pool acc;
+    reach_pool pool;
+    bool no_memory;
+} reach_run;
+
+#define LONGEST_LIST 160 /* longer lists are made coarse */
+
+static bool push(reach_run *run, reach_pool *pool, const uap_reach_point *p)
+{
+    if (pool->n == pool->capacity) {
+        const int64_t capacity = pool->capacity < 1024 ? 1024 : 2 * pool->capacity;
+        uap_reach_point *at = uap_realloc(pool->at, (size_t)capacity, sizeof *at);
+        if (at == NULL) {
+            run->no_memory = true;
+            return false;
+        }
+        pool->at = at;
+        pool->capacity = capacity;
+    }
+    pool->at[pool->n++] = *p;
+    return true;
+}
+
+static bool covers(const uap_mix *mix, const uap_reach_point *a, const uap_reach_point *b)
+{
+    return a->s <= b->s && a->m <= b->m && uap_devices_cover(mix, &a->left, &b->left);
+}
+
+/* Adds to the list under construction unless dominated; drops what it dominates. */
+static bool add(reach_run *run, const uap_reach_point *p)
+{
+    reach_pool *acc = &run->acc;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < acc->n; i++) {
+        if (covers(run->mix, &acc->at[i], p)) {
+            return true;
+        }
+    }
+    for (int64_t i = 0; i < acc->n; i++) {
+        if (!covers(run->mix, p, &acc->at[i])) {
+            if (kept != i) {
+                acc->at[kept] = acc->at[i];
+            }
+            kept++;
+        }
+    }
+    acc->n = kept;
+    return uap_mix_spend(run->mix, 1 + kept / 16) && push(run, acc, p);
+}
+
+/* Numbers of devices rounded to multiples of `step`: what is left up, what is taken down. */
+static void make_coarse(const uap_mix *mix, int64_t step, uap_reach_point *p)
+{
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        const int64_t most = uap_mix_usable(mix, g);
+        const int64_t left = uap_devices_get(mix, &p->left, g);
+        const int64_t used = uap_devices_get(mix, &p->used, g);
+        const int64_t up = (left + step - 1) / step * step;
+        uap_devices_set(mix, &p->left, g, uap_min_i64(most, up));
+        uap_devices_set(mix, &p->used, g, used / step * step);
+    }
+}
+
+/* Moves the list under construction into the pool, no longer than it may be. */
+static bool store(reach_run *run, uap_list *list)
+{
+    reach_pool *acc = &run->acc;
+    for (int64_t step = 2; acc->n > LONGEST_LIST && step < (int64_t)1 << 32; step *= 2) {
+        const int64_t n = acc->n;
+        acc->n = 0;
+        for (int64_t i = 0; i < n; i++) {
+            uap_reach_point p = acc->at[i]; /* not behind what was added: acc->n <= i */
+            make_coarse(run->mix, step, &p);
+            if (!add(run, &p)) {
+                return false;
+            }
+        }
+    }
+    *list = (uap_list){.first = run->pool.n, .count = (int32_t)acc->n};
+    for (int64_t i = 0; i < acc->n; i++) {
+        if (!push(run, &run->pool, &acc->at[i])) {
+            return false;
+        }
+    }
+    acc->n = 0;
+    return true;
+}
+
+/* ---- Stages -------------------------------------------------------------------------- */
+
+/* A segment's point as stage i of type t, that ends where the tail stands. */
+typedef struct reach_step {
+    int32_t i, t;
+    double s, m;
+    const uap_list *tail;
+} reach_step;
+
+/* What a stage adds to M at least: its own span, and the round trips it waits for. */
+static double most_of(const uap_mix_outer *o, int32_t i, int32_t t,
+                      const uap_segment_point *q, double behind)
+{
+    const uap_instance *in = o->mix->in;
+    const uap_stage_terms *terms = uap_mix_terms(o, t, i);
+    const double p = (double)q->p;
+    double m = terms->kappa * p;
+    if (terms->round_trips) {
+        const int64_t k = uap_min_i64(in->inflight[i], o->c);
+        const int64_t half = uap_min_i64(q->f, q->p - q->f);
+        m = uap_max_f64(m, (double)((o->c - 1) * q->p - (k - 1) * half));
+    }
+    for (int32_t r = 0; r < terms->n_rounds; r++) {
+        m = uap_max_f64(m, (terms->rounds[r] - 1) * (p + behind) + terms->rest[r] * p);
+    }
+    return m;
+}
+
+/* Whether some suffix brings the prefix within the target with what it leaves. */
+static bool can_end(const uap_mix_outer *o, const uap_list *tail,
+                    const uap_reach_point *p, double credit)
+{
+    for (int32_t j = 0; j < tail->count; j++) {
+        const uap_mix_point *t = &o->pool[tail->first + j];
+        const double rest = uap_max_f64(t->t, t->s - credit);
+        const double least = p->s + rest + uap_max_f64(p->m, t->m);
+        if (least - 1e-11 * (t->s + credit) <= o->target) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_step(reach_run *run, const reach_step *step, const uap_reach_point *from)
+{
+    uap_mix *mix = run->mix;
+    const uap_stage_type *type = &mix->in->type[step->t];
+    uap_reach_point p = *from;
+    double credit = 0;
+    const int64_t left = uap_devices_get(mix, &p.left, type->group) - type->devices;
+    if (left < 0) {
+        return true;
+    }
+    uap_devices_set(mix, &p.left, type->group, left);
+    const int64_t used = uap_devices_get(mix, &p.used, type->group) + type->devices;
+    uap_devices_set(mix, &p.used, type->group,
+                    uap_min_i64(used, mix->room[type->group].most));
+    p.left = uap_devices_usable(mix, &p.left, mix->pp - 1 - step->i, &credit);
+    p.s += step->s;
+    p.m = uap_max_f64(p.m, step->m);
+    return !can_end(run->o, step->tail, &p, credit) || add(run, &p);
+}
+
+/* Least time without prices of a tail. */
+static double least_time(const uap_mix_outer *o, const uap_list *tail)
+{
+    double least = HUGE_VAL;
+    for (int32_t j = 0; j < tail->count; j++) {
+        least = uap_min_f64(least, o->pool[tail->first + j].t);
+    }
+    return least;
+}
+
+/* Prefixes that end with stage i of type t from (a, x) to (b, y). */
+static bool extend(reach_run *run, const uap_group *group, const uap_reach_span *s)
+{
+    const uap_mix_outer *o = run->o;
+    const uap_mix *mix = run->mix;
+    const int32_t out = uap_mix_out(mix, s->b, s->t) + s->y;
+    const int32_t in = uap_mix_in(mix, s->a, s->t) + s->x;
+    const uap_list *before = &run->reach->head[uap_mix_at(o, s->i, s->a, in)];
+    const uap_segment_set *set =
+        &group->set[uap_cell(group, s->x, s->b - s->a + 1, s->y)];
+    reach_step step = {
+        .i = s->i, .t = s->t, .tail = &o->tail[uap_mix_at(o, s->i, s->b, out)]};
+    const double behind = set->count == 0 ? 0 : least_time(o, step.tail);
+    for (int32_t j = 0; j < set->count; j++) {
+        const uap_segment_point *q = &mix->segments[s->t]->point[set->first + j];
+        step.s = (double)(s->i == 0 ? q->p + q->g : q->p);
+        step.m = most_of(o, s->i, s->t, q, behind);
+        for (int32_t k = 0; k < before->count; k++) {
+            const uap_reach_point from = run->pool.at[before->first + k];
+            if (!take_step(run, &step, &from)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* All prefixes that end with stage i at (b, y) of type t. */
+static bool end_stage(reach_run *run, const uap_reach_span *end)
+{
+    const uap_mix_outer *o = run->o;
+    uap_reach_span s = *end;
+    for (s.a = o->lo[s.i]; s.a <= s.b && s.a <= o->hi[s.i]; s.a++) {
+        const uap_group *group = uap_mix_group(o, s.t, s.i, s.a);
+        if (group == NULL || s.b - s.a + 1 > group->n_len) {
+            continue;
+        }
+        for (s.x = 0; s.x < group->n_in; s.x++) {
+            if (!extend(run, group, &s)) {
+                return false;
+            }
+        }
+    }
+    const int32_t out = uap_mix_out(run->mix, s.b, s.t) + s.y;
+    return store(run, &run->reach->reached[uap_mix_at(o, s.i, s.b, out)]);
+}
+
+static bool end_stages(reach_run *run, int32_t i)
+{
+    const uap_mix *mix = run->mix;
+    for (uap_reach_span s = {.i = i, .b = i}; s.b < mix->n_layers; s.b++) {
+        for (s.t = 0; s.t < mix->n_types; s.t++) {
+            const int32_t n_out = uap_kind_of(mix->chain[s.t], s.b)->n_out;
+            for (s.y = 0; s.y < n_out; s.y++) {
+                if (!end_stage(run, &s)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+/* Prefixes in front of stage i + 1 at layer a. */
+static bool cross(reach_run *run, int32_t i, int32_t a)
+{
+    const uap_mix_outer *o = run->o;
+    const uap_mix *mix = run->mix;
+    const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
+    for (int32_t x = 0; x < link->n_in; x++) {
+        if (o->head[uap_mix_at(o, i + 1, a, x)].count == 0) {
+            continue;
+        }
+        for (int32_t y = 0; y < link->n_out; y++) {
+            const uap_list *list = &run->reach->reached[uap_mix_at(o, i, a - 1, y)];
+            const double fwd = (double)link->x_fwd[y * link->n_in + x];
+            const double bwd = (double)link->x_bwd[y * link->n_in + x];
+            const double term = uap_mix_boundary(o, fwd, bwd);
+            for (int32_t j = 0; j < list->count; j++) {
+                uap_reach_point p = run->pool.at[list->first + j];
+                p.s += fwd + bwd;
+                p.m = uap_max_f64(p.m, term);
+                if (p.s + p.m <= o->target && !add(run, &p)) {
+                    return false;
+                }
+            }
+        }
+        if (!store(run, &run->reach->head[uap_mix_at(o, i + 1, a, x)])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_all(reach_run *run)
+{
+    const uap_mix_outer *o = run->o;
+    const uap_mix *mix = run->mix;
+    uap_reach_point nothing = {0};
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        uap_devices_set(mix, &nothing.left, g, uap_mix_usable(mix, g));
+    }
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        if (!add(run, &nothing) ||
+            !store(run, &run->reach->head[uap_mix_in(mix, 0, t)])) {
+            return false;
+        }
+    }
+    for (int32_t i = 0; i < mix->pp; i++) {
+        if (!end_stages(run, i)) {
+            return false;
+        }
+        for (int32_t a = i + 1 < mix->pp ? o->lo[i + 1] : 1;
+             i + 1 < mix->pp && a <= o->hi[i + 1]; a++) {
+            if (!cross(run, i, a)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void uap_mix_reach_free(uap_mix_reach *reach)
+{
+    uap_free(reach->head);
+    uap_free(reach->reached);
+    uap_free(reach->pool);
+    *reach = (uap_mix_reach){0};
+}
+
+uap_status uap_mix_reach_run(const uap_mix_outer *outer, uap_mix_reach *reach,
+                             uap_err *err)
+{
+    uap_mix *mix = outer->mix;
+    const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
+    reach_run run = {.o = outer, .mix = mix, .reach = reach};
+    *reach = (uap_mix_reach){.head = uap_calloc(all, sizeof *reach->head),
+                             .reached = uap_calloc(all, sizeof *reach->reached)};
+    run.no_memory = reach->head == NULL || reach->reached == NULL;
+    const bool done = !run.no_memory && run_all(&run);
+    reach->pool = run.pool.at;
+    for (int32_t y = 0; done && y < uap_mix_n_out(mix, mix->n_layers - 1); y++) {
+        const size_t at = uap_mix_at(outer, mix->pp - 1, mix->n_layers - 1, y);
+        reach->is_empty = reach->reached[at].count == 0 && (y == 0 || reach->is_empty);
+    }
+    uap_free(run.acc.at);
+    return run.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
+                         : UAP_OK;
+}
