@@ -55,6 +55,7 @@ static uap_status run_task(void *self, int32_t task, uap_tasks_run *run, uap_err
         uap_tasks_stop(run);
     }
     uap_crew_end(&crew->results, begun);
+    crew->results.n = stop ? begun : crew->results.n;
     return rc;
 }
 
@@ -81,7 +82,7 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     }
     crew->job = job;
     UAP_TRY(uap_tasks_share(crew->comm, &tasks, stopped, &crew->broken, err));
-    if (!*stopped) {
+    if (!*stopped || job->keeps) {
         UAP_TRY(uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
                                   crew, err));
     }
