@@ -285,7 +285,7 @@ uap_status uap_segments_tighten(uap_segments *s, uap_err *err)
             }
         }
     }
-    UAP_TRY(do_job(&job, &(uap_crew_job){.apply = apply_raised}, err));
+    UAP_TRY(do_job(&job, &(uap_crew_job){.apply = apply_raised, .keeps = true}, err));
 done:
     end_job(&job);
     return rc;

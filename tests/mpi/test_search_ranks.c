@@ -205,12 +205,12 @@ static void tied_plans_have_one_answer(void **state)
     }
 }
 
-static uap_instance *hard_instance(uint64_t seed)
+static uap_instance *unlike_layers(uint64_t seed, int32_t n_layers)
 {
     const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
                                      .objective = UAP_OBJECTIVE_SIMPLE,
                                      .schedule = UAP_SCHEDULE_GPIPE,
-                                     .n_layers = 160,
+                                     .n_layers = n_layers,
                                      .n_strategies = 32,
                                      .pp = 4,
                                      .micro_batches = 16,
@@ -228,7 +228,7 @@ static void stopped_searches_end_everywhere(void **state)
     (void)state;
     listed list = {.n = 3, .fails_at = -1};
     for (int32_t i = 0; i < list.n; i++) {
-        list.instance[i] = hard_instance((uint64_t)i + 1);
+        list.instance[i] = unlike_layers((uint64_t)i + 1, 160);
     }
     const bool is_last = uap_comm_rank(ranks_comm) == uap_comm_size(ranks_comm) - 1;
     const volatile sig_atomic_t flag = is_last ? 1 : 0;
@@ -274,6 +274,53 @@ static void nodes_set_aside_have_one_answer(void **state)
     free_list(&list);
 }
 
+/* Stopped every so often and gone on with from its checkpoint, wherever it was, a search comes
+ * to the same. */
+static void stopped_searches_go_on(void **state)
+{
+    (void)state;
+    listed list = {.n = 2, .fails_at = -1};
+    uap_result alone = {0};
+    uap_err err = {0};
+    char path[64], old[80];
+    int runs = 0, open = 0;
+    (void)snprintf(path, sizeof path, "checkpoint-of-%d-ranks",
+                   uap_comm_size(ranks_comm));
+    for (int32_t i = 0; i < list.n; i++) {
+        list.instance[i] = unlike_layers((uint64_t)i + 1, 56);
+    }
+    (void)snprintf(old, sizeof old, "%s.old", path);
+    if (uap_comm_rank(ranks_comm) == 0) { /* of a test that was cut off */
+        (void)remove(path);
+        (void)remove(old);
+    }
+    const uap_source source = source_of(&list);
+    assert_all(uap_exact_solve(&source, NULL, &alone, &err) == UAP_OK);
+    for (int64_t done = 0; done == 0; runs++) {
+        bool broken = false;
+        uap_result result = {0};
+        uap_watch watch = {.checkpoint = path, .interval_s = 0.05, .quiet = true};
+        const uap_limits limits = {.time_limit_s = 0.05 * (runs + 1)};
+        assert_all(uap_search_ranks(ranks_comm, &source, &limits, &watch, &result,
+                                    &broken, &err) == UAP_OK);
+        uap_watch_end(&watch);
+        done = result.outcome == UAP_OUTCOME_OPTIMAL;
+        assert_ok(uap_comm_bcast(ranks_comm, &done, sizeof done, 0, &err), &err);
+        open += done == 0;
+        const bool same = done == 0 || uap_comm_rank(ranks_comm) != 0 ||
+                          same_result(&list, &alone, &result);
+        assert_all(same);
+        uap_result_free(&result);
+    }
+    assert_all(open > 0);
+    if (uap_comm_rank(ranks_comm) == 0) {
+        assert_int_equal(remove(path), 0);
+        (void)remove(old);
+    }
+    uap_result_free(&alone);
+    free_list(&list);
+}
+
 static void gap_is_kept(void **state)
 {
     (void)state;
@@ -302,6 +349,41 @@ static void gap_is_kept(void **state)
     }
 }
 
+static void add_wide(listed *list, uint64_t seed)
+{
+    uap_err err = {0};
+    const uap_generate_wide what = {.chain = {.family = UAP_FAMILY_RANDOM,
+                                              .objective = UAP_OBJECTIVE_FULL,
+                                              .schedule = UAP_SCHEDULE_1F1B,
+                                              .n_layers = 7,
+                                              .n_strategies = 4,
+                                              .pp = 1 + (int32_t)(seed % 3),
+                                              .micro_batches = 4,
+                                              .tightness = 0.4,
+                                              .seed = seed},
+                                    .skips = (uap_skips)(seed % UAP_SKIPS_COUNT),
+                                    .n_live = 6,
+                                    .layouts = 3,
+                                    .weight = 2.0};
+    assert_ok(uap_generate_wide_graph(&what, &list->instance[list->n++], &err), &err);
+}
+
+/* Many live tensors, with and without linear programs at every node; the nodes travel. */
+static void wide_graphs_have_one_answer(void **state)
+{
+    (void)state;
+    static const uint32_t modes[] = {UAP_WIDE_AUTO, UAP_WIDE_LP,
+                                     UAP_WIDE_LP | UAP_WIDE_LEAF};
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        listed list = {.fails_at = -1};
+        add_wide(&list, 20 * seed);
+        add_wide(&list, 20 * seed + 1);
+        const uap_limits limits = {.wide = modes[seed % 3]};
+        check_same(&list, &limits, "wide", seed);
+        free_list(&list);
+    }
+}
+
 static void a_failure_is_told_to_all(void **state)
 {
     (void)state;
@@ -324,7 +406,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(tied_plans_have_one_answer),
         cmocka_unit_test(stopped_searches_end_everywhere),
         cmocka_unit_test(nodes_set_aside_have_one_answer),
+        cmocka_unit_test(stopped_searches_go_on),
         cmocka_unit_test(gap_is_kept),
+        cmocka_unit_test(wide_graphs_have_one_answer),
         cmocka_unit_test(a_failure_is_told_to_all),
     };
     return RANKS_MAIN(&argc, &argv, tests);
