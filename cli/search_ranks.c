@@ -483,8 +483,10 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
 {
     uap_status rc = UAP_OK;
     int64_t left = s->left_bound;
+    int64_t gave_up = s->exact.gave_up;
     UAP_TRY(add_stats(s, &s->exact.stats, err));
     UAP_TRY(uap_comm_allreduce_i64(s->comm, &left, 1, UAP_COMM_MIN, err));
+    UAP_TRY(uap_comm_allreduce_i64(s->comm, &gave_up, 1, UAP_COMM_MAX, err));
     add_exchange(s->comm, found, &s->exact.stats);
     if (found->over_memory && uap_comm_rank(s->comm) == 0) {
         UAP_LOG(WARNING, GLOBAL,
@@ -505,6 +507,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
                                .plan = found->answer,
                                .plan_bytes = found->answer_bytes,
                                .start_wall_s = s->start_wall_s,
+                               .gave_up = gave_up != 0,
                                .stopping = !found->finished,
                                .closed = found->finished && left == INT64_MAX,
                                .bound = uap_min_i64(found->bound, left),
