@@ -4,9 +4,6 @@
 
 #include "search/exact_node.h"
 
-/* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
-#define LEAST_WORK 3000000
-
 static bool spend(void *context, int64_t work)
 {
     uap_search_crew *crew = context;
@@ -100,11 +97,12 @@ done:
 void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm, int64_t least_work)
 {
     crew->comm = comm;
-    crew->face = (uap_crew){.context = crew,
-                            .least_work = least_work == 0 ? LEAST_WORK : least_work,
-                            .share = share,
-                            .spend = spend,
-                            .meet = meet};
+    crew->face =
+        (uap_crew){.context = crew,
+                   .least_work = least_work == 0 ? UAP_CREW_LEAST_WORK : least_work,
+                   .share = share,
+                   .spend = spend,
+                   .meet = meet};
 }
 
 bool uap_search_crew_must_stop(uap_search_crew *crew)

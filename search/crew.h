@@ -36,6 +36,9 @@ typedef struct uap_crew_job {
     uap_status (*apply)(void *self, int32_t task, const char *result, uap_err *err);
 } uap_crew_job;
 
+/* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
+#define UAP_CREW_LEAST_WORK 3000000
+
 typedef struct uap_crew {
     void *context;
     /* Jobs of less work are done by everyone alone. */
