@@ -13,7 +13,8 @@ typedef struct member {
     uap_exact exact;
     uap_result *result;
     const uap_node_pool *pool;
-    bool looks; /* this rank tells the watch */
+    bool looks; /* this rank tells the watch, */
+    bool keeps; /* and of all nodes that are open anywhere */
     double next_look_s, next_keep_s;
     uap_bytes nodes; /* of a picture */
     uap_bytes plan;
@@ -74,7 +75,7 @@ static void look(member *m, bool is_last, bool closed)
         const int64_t own = at_work != NULL ? at_work->bound : INT64_MAX;
         picture.sum.bound = uap_min_i64(picture.sum.bound, uap_min_i64(first, own));
     }
-    picture.has_nodes = watch->checkpoint != NULL && (is_last || now_s >= m->next_keep_s);
+    picture.has_nodes = m->keeps && (is_last || now_s >= m->next_keep_s);
     if (picture.has_nodes) {
         picture.sum.failed = closed ? 0 : put_nodes(m);
         picture.nodes = m->nodes.at;
@@ -130,6 +131,13 @@ static uap_status take_plan(void *context, const uap_instance *in,
     return UAP_OK;
 }
 
+/* Whether no node of the pool could still hold a better plan, however near that would be. */
+static bool is_empty(const member *m, const uap_node_pool *pool)
+{
+    const uap_node *first = pool->n > 0 ? &pool->heap[0] : NULL;
+    return first == NULL || first->bound > uap_exact_cutoff(&m->exact, first->config);
+}
+
 static uap_status search(member *m, uap_node_pool *pool, uap_err *err)
 {
     const uap_together *from = m->from;
@@ -148,11 +156,13 @@ static uap_status search(member *m, uap_node_pool *pool, uap_err *err)
         goto done;
     }
     m->looks = from->watch != NULL && uap_comm_rank(from->comm) == 0 && pool->n > 0;
+    /* Where others are open too, the tree search's last picture has them all, and stays. */
+    m->keeps = m->looks && from->closed && from->watch->checkpoint != NULL;
     m->pool = pool;
     m->next_look_s = m->next_keep_s = uap_exact_wall_s();
     m->next_keep_s += m->looks ? from->watch->interval_s : 0;
     rc = uap_exact_drain(&m->exact, pool, &bound, &closed, err);
-    look(m, true, closed && from->closed);
+    look(m, true, closed && from->closed && is_empty(m, pool));
     m->pool = NULL;
     UAP_TRY(rc);
     bound = from->bound < bound ? from->bound : bound;

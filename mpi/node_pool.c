@@ -53,7 +53,9 @@ static uap_status make_room(uap_node_pool *pool, uap_err *err)
         pool->end = count;
         return UAP_OK;
     }
-    const size_t capacity = pool->capacity == 0 ? FIRST_CAPACITY : 2 * pool->capacity;
+    /* By half, so that one step does not leap over a limit of memory. */
+    const size_t capacity =
+        pool->capacity == 0 ? FIRST_CAPACITY : pool->capacity + pool->capacity / 2;
     size_t bytes = 0;
     char *slot = NULL;
     if (!__builtin_mul_overflow(capacity, pool->problem->node_bytes, &bytes)) {

@@ -61,10 +61,8 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .crew = s->e->crew};
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
-    if (rc == UAP_OK && s->mix != NULL && !are_cut_short(s)) {
-        rc = uap_mix_set_prices(s->mix, target, err);
-    }
     s->has_segments = rc == UAP_OK && !are_cut_short(s);
+    s->has_prices = s->mix == NULL;
     return rc;
 }
 
@@ -143,10 +141,23 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
         }
     }
     if (s->mix != NULL) {
+        UAP_TRY(uap_mix_rough_bound(s->mix, target, &bound, err));
+        s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, target + 1));
+        if (bound > target || *stopped_of(s)) {
+            goto done;
+        }
+        if (!s->has_prices) {
+            UAP_TRY(uap_mix_set_prices(s->mix, target, err));
+            s->has_prices = true;
+        }
         UAP_TRY(uap_mix_relax(s->mix, target, &outer->mixed, &bound, err));
     } else {
         UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, &outer->plain, &bound,
                                 err));
+        if (s->segments->stopped) {
+            s->has_segments = false;
+            goto done;
+        }
     }
     s->node->bound = uap_max_i64(s->node->bound, bound > target ? target + 1 : bound);
     if (bound > target) {
@@ -252,6 +263,26 @@ static int64_t above(int64_t bound, double share, int64_t most)
     return target >= (double)most ? most : (int64_t)target;
 }
 
+/* Where stages are of unlike types, whether devices and memory alone rule out what would
+ * be the best plan: most configurations end here. */
+static uap_status try_cutoff(uap_chain_search *s, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const int64_t cutoff = uap_exact_cutoff(s->e, s->node->config);
+    int64_t bound = 0;
+    if (s->mix == NULL || cutoff >= UAP_VALUE_LIMIT || is_over(s)) {
+        return UAP_OK;
+    }
+    UAP_TRY(make_segments(s, cutoff, err));
+    if (!s->has_segments) {
+        goto done;
+    }
+    UAP_TRY(uap_mix_rough_bound(s->mix, cutoff, &bound, err));
+    s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, cutoff + 1));
+done:
+    return rc;
+}
+
 /* The relaxation, within targets ever further above the bound, until it finds a plan of its
  * own: from there the exact search sets out. How far it got is kept for the next visit. One
  * stage alone has one segment to look at, whose bound is worth sharpening first. */
@@ -327,6 +358,7 @@ uap_status uap_chain_search_grow(uap_chain_search *s, int64_t most, bool *found,
     const uap_limits *limits = s->e->limits;
     s->most = most;
     *found = false;
+    UAP_TRY(try_cutoff(s, err));
     UAP_TRY(find_relaxation(s, err));
     while (!*found && !is_over(s)) {
         if (!(node->step > 0)) {

@@ -199,6 +199,14 @@ done:
     return rc;
 }
 
+/* Before a configuration is searched: whether any plan fits, and a first one. */
+static uap_status open_search(uap_exact *e, const uap_node *node, bool *fits,
+                              uap_err *err)
+{
+    const uap_status rc = check_memory(e, node, fits, err);
+    return rc == UAP_OK && *fits ? try_greedy(e, node, err) : rc;
+}
+
 /* What the chain's plan costs in the instance, if it holds there. */
 static uap_status value_in_instance(const uap_chain_search *s, bool *holds,
                                     int64_t *value, uap_err *err)
@@ -358,22 +366,28 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
     bool fits = true;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_exact_need(e, node->config, err));
+    /* Unlike stages have loose bounds and good first plans: all of these come first, and what
+     * is searched then is searched for longer. */
+    const bool is_mixed = e->instance[node->config]->n_types > 0;
     if (!node->is_bounded) {
         UAP_TRY(bound_node(e, node, err));
-        if (node->bound <= uap_exact_cutoff(e, node->config)) {
+        if (is_mixed && node->bound <= uap_exact_cutoff(e, node->config)) {
+            UAP_TRY(open_search(e, node, &fits, err));
+        }
+        if (fits && node->bound <= uap_exact_cutoff(e, node->config)) {
             *outcome = UAP_EXACT_OPEN;
         }
         goto done;
     }
-    if (!node->is_searched) {
-        UAP_TRY(check_memory(e, node, &fits, err));
-        if (!fits) {
-            goto done;
-        }
-        UAP_TRY(try_greedy(e, node, err));
+    if (!node->is_searched && !is_mixed) {
+        UAP_TRY(open_search(e, node, &fits, err));
+    }
+    if (!fits) {
+        goto done;
     }
     e->stats.nodes++;
-    UAP_TRY(visit(e, node, most, children, outcome, err));
+    const int64_t reach = is_mixed ? node->bound + node->bound / 10 : 0;
+    UAP_TRY(visit(e, node, uap_max_i64(most, reach), children, outcome, err));
 done:
     return rc;
 }

@@ -139,6 +139,17 @@ bool uap_devices_place(uap_mix *mix)
     return true;
 }
 
+void uap_devices_coarsen(const uap_mix *mix, int64_t step, uap_devices *used,
+                         uap_devices *left)
+{
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        const int64_t most = uap_mix_usable(mix, g);
+        const int64_t up = (uap_devices_get(mix, left, g) + step - 1) / step * step;
+        uap_devices_set(mix, left, g, uap_min_i64(most, up));
+        uap_devices_set(mix, used, g, uap_devices_get(mix, used, g) / step * step);
+    }
+}
+
 int64_t uap_mix_usable(const uap_mix *mix, int32_t g)
 {
     const uap_mix_room *room = &mix->room[g];
@@ -304,9 +315,15 @@ static void take_back(uap_mix *mix, const uap_segments *s)
     mix->stopped = mix->stopped || s->stopped;
 }
 
+/* In a crew all must end alike: there only the effort counts. */
 bool uap_mix_spend(uap_mix *mix, int64_t work)
 {
     uap_segments *s = mix->segments[0];
+    if (s->crew != NULL) {
+        mix->effort -= work;
+        mix->stopped = mix->stopped || mix->effort < 0;
+        return !mix->stopped;
+    }
     s->effort = mix->effort;
     s->stopped = mix->stopped;
     mix->stopped = uap_segments_poll(s, work);

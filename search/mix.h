@@ -88,7 +88,7 @@ int64_t uap_mix_usable(const uap_mix *mix, int32_t g);
 double uap_mix_toll(const uap_mix *mix, int32_t t);
 double uap_mix_credit(const uap_mix *mix);
 
-#define UAP_MIX_ROUNDS 60 /* of uap_mix_bound, on every node */
+#define UAP_MIX_ROUNDS 30 /* of uap_mix_bound, on every node */
 
 /* Raises *bound by at most `rounds` subgradient steps over stage weights, prices of memory and
  * of devices; keeps the best prices of devices in the mix. Stops early once the bound passes
@@ -104,6 +104,11 @@ UAP_NODISCARD uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs 
 /* Looks for prices of devices with which uap_mix_relax has a high bound, at best above the
  * target. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err);
+
+/* A bound for plans of at most `target`, from stages and devices alone: *bound is above the
+ * target where none is within it. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_rough_bound(uap_mix *mix, int64_t target, int64_t *bound,
+                                             uap_err *err);
 
 /* uap_segments_tighten and _solve of all types, within mix->effort. */
 UAP_NODISCARD uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err);

@@ -22,6 +22,9 @@ typedef struct uap_device_fields {
     uap_devices guard;    /* the bits above the fields */
 } uap_device_fields;
 
+/* Counts work against what effort is left; false once the run must end. */
+bool uap_mix_spend(uap_mix *mix, int64_t work);
+
 /* Places of the groups in the words, in mix->fields; false where they have no room. */
 bool uap_devices_place(uap_mix *mix);
 
@@ -50,6 +53,19 @@ static inline bool uap_devices_cover(const uap_mix *mix, const uap_devices *a,
     }
     return ok;
 }
+
+/* Counts more devices of a group, no more than there are. */
+static inline void uap_devices_add(const uap_mix *mix, uap_devices *d, int32_t g,
+                                   int64_t more)
+{
+    const int64_t sum = uap_devices_get(mix, d, g) + more;
+    const int64_t most = mix->room[g].most;
+    uap_devices_set(mix, d, g, sum < most ? sum : most);
+}
+
+/* Rounds to multiples of `step`: what is left up, what is taken down. */
+void uap_devices_coarsen(const uap_mix *mix, int64_t step, uap_devices *used,
+                         uap_devices *left);
 
 static inline bool uap_devices_equal(const uap_devices *a, const uap_devices *b)
 {

@@ -62,9 +62,6 @@ void uap_mix_lengths(const uap_mix_outer *o, int32_t i, int32_t a, const uap_gro
 /* What a boundary of fwd and bwd adds to S at least. */
 double uap_mix_boundary(const uap_mix_outer *o, double fwd, double bwd);
 
-/* Counts work against what effort is left; false once the run must end. */
-bool uap_mix_spend(uap_mix *mix, int64_t work);
-
 /* Sets the budgets of all segments from the lists in front of and behind them. */
 void uap_mix_budget(uap_mix_outer *o);
 

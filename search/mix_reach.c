@@ -5,6 +5,7 @@
 #include "search/mix_reach.h"
 
 #include "common/numbers.h"
+#include "search/mix_rough.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,12 +19,14 @@ typedef struct reach_run {
     const uap_mix_outer *o;
     uap_mix *mix;
     uap_mix_reach *reach;
+    uap_mix_rough rough; /* what may follow */
     reach_pool acc;
     reach_pool pool;
     bool no_memory;
 } reach_run;
 
 #define LONGEST_LIST 160 /* longer lists are made coarse */
+#define ROUGH_LIST   96
 
 static bool push(reach_run *run, reach_pool *pool, const uap_reach_point *p)
 {
@@ -68,19 +71,6 @@ static bool add(reach_run *run, const uap_reach_point *p)
     return uap_mix_spend(run->mix, 1 + kept / 16) && push(run, acc, p);
 }
 
-/* Numbers of devices rounded to multiples of `step`: what is left up, what is taken down. */
-static void make_coarse(const uap_mix *mix, int64_t step, uap_reach_point *p)
-{
-    for (int32_t g = 0; g < mix->n_groups; g++) {
-        const int64_t most = uap_mix_usable(mix, g);
-        const int64_t left = uap_devices_get(mix, &p->left, g);
-        const int64_t used = uap_devices_get(mix, &p->used, g);
-        const int64_t up = (left + step - 1) / step * step;
-        uap_devices_set(mix, &p->left, g, uap_min_i64(most, up));
-        uap_devices_set(mix, &p->used, g, used / step * step);
-    }
-}
-
 /* Moves the list under construction into the pool, no longer than it may be. */
 static bool store(reach_run *run, uap_list *list)
 {
@@ -90,7 +80,7 @@ static bool store(reach_run *run, uap_list *list)
         acc->n = 0;
         for (int64_t i = 0; i < n; i++) {
             uap_reach_point p = acc->at[i]; /* not behind what was added: acc->n <= i */
-            make_coarse(run->mix, step, &p);
+            uap_devices_coarsen(run->mix, step, &p.used, &p.left);
             if (!add(run, &p)) {
                 return false;
             }
@@ -112,7 +102,7 @@ static bool store(reach_run *run, uap_list *list)
 typedef struct reach_step {
     int32_t i, t;
     double s, m;
-    const uap_list *tail;
+    const uap_list *tail, *rough;
 } reach_step;
 
 /* What a stage adds to M at least: its own span, and the round trips it waits for. */
@@ -134,15 +124,23 @@ static double most_of(const uap_mix_outer *o, int32_t i, int32_t t,
     return m;
 }
 
-/* Whether some suffix brings the prefix within the target with what it leaves. */
-static bool can_end(const uap_mix_outer *o, const uap_list *tail,
+/* Whether some suffix brings the prefix within the target with what it leaves: one of the
+ * priced ones, and one of those that count devices. */
+static bool can_end(const reach_run *run, const reach_step *step,
                     const uap_reach_point *p, double credit)
 {
-    for (int32_t j = 0; j < tail->count; j++) {
-        const uap_mix_point *t = &o->pool[tail->first + j];
+    const uap_mix_outer *o = run->o;
+    bool priced = false;
+    for (int32_t j = 0; j < step->tail->count && !priced; j++) {
+        const uap_mix_point *t = &o->pool[step->tail->first + j];
         const double rest = uap_max_f64(t->t, t->s - credit);
         const double least = p->s + rest + uap_max_f64(p->m, t->m);
-        if (least - 1e-11 * (t->s + credit) <= o->target) {
+        priced = least - 1e-11 * (t->s + credit) <= o->target;
+    }
+    for (int32_t j = 0; j < step->rough->count && priced; j++) {
+        const uap_rough_point *t = &run->rough.pool[step->rough->first + j];
+        if (p->s + t->s + uap_max_f64(p->m, t->m) <= o->target &&
+            uap_devices_cover(run->mix, &p->left, &t->used)) {
             return true;
         }
     }
@@ -160,13 +158,11 @@ static bool take_step(reach_run *run, const reach_step *step, const uap_reach_po
         return true;
     }
     uap_devices_set(mix, &p.left, type->group, left);
-    const int64_t used = uap_devices_get(mix, &p.used, type->group) + type->devices;
-    uap_devices_set(mix, &p.used, type->group,
-                    uap_min_i64(used, mix->room[type->group].most));
+    uap_devices_add(mix, &p.used, type->group, type->devices);
     p.left = uap_devices_usable(mix, &p.left, mix->pp - 1 - step->i, &credit);
     p.s += step->s;
     p.m = uap_max_f64(p.m, step->m);
-    return !can_end(run->o, step->tail, &p, credit) || add(run, &p);
+    return !can_end(run, step, &p, credit) || add(run, &p);
 }
 
 /* Least time without prices of a tail. */
@@ -190,7 +186,10 @@ static bool extend(reach_run *run, const uap_group *group, const uap_reach_span 
     const uap_segment_set *set =
         &group->set[uap_cell(group, s->x, s->b - s->a + 1, s->y)];
     reach_step step = {
-        .i = s->i, .t = s->t, .tail = &o->tail[uap_mix_at(o, s->i, s->b, out)]};
+        .i = s->i,
+        .t = s->t,
+        .tail = &o->tail[uap_mix_at(o, s->i, s->b, out)],
+        .rough = &run->rough.suffix[(s->i + 1) * (mix->n_layers + 1) + s->b + 1]};
     const double behind = set->count == 0 ? 0 : least_time(o, step.tail);
     for (int32_t j = 0; j < set->count; j++) {
         const uap_segment_point *q = &mix->segments[s->t]->point[set->first + j];
@@ -318,7 +317,14 @@ uap_status uap_mix_reach_run(const uap_mix_outer *outer, uap_mix_reach *reach,
     *reach = (uap_mix_reach){.head = uap_calloc(all, sizeof *reach->head),
                              .reached = uap_calloc(all, sizeof *reach->reached)};
     run.no_memory = reach->head == NULL || reach->reached == NULL;
-    const bool done = !run.no_memory && run_all(&run);
+    if (!run.no_memory && uap_mix_rough_run(mix, outer->target_ticks, ROUGH_LIST,
+                                            &run.rough, err) != UAP_OK) {
+        run.no_memory = true;
+    }
+    const bool open = !run.no_memory && !mix->stopped && !isinf(run.rough.least);
+    const bool done = open && run_all(&run);
+    reach->is_empty = !run.no_memory && isinf(run.rough.least);
+    uap_mix_rough_free(&run.rough);
     reach->pool = run.pool.at;
     for (int32_t y = 0; done && y < uap_mix_n_out(mix, mix->n_layers - 1); y++) {
         const size_t at = uap_mix_at(outer, mix->pp - 1, mix->n_layers - 1, y);

@@ -38,7 +38,7 @@ same_on 7 8 16 -- plan -m "$models/t5-large.json" -c "$clusters/env-a.json" -b 1
 # A checkpoint of 16 ranks, with ties, resumed on 7.
 ties=(plan -m "$models/t5-large.json" -c "$clusters/env-a.json" -b 16 --precision fp32
     --cost paper --space paper --schedule gpipe --quiet --checkpoint ck)
-mpirun --oversubscribe --timeout 60 -n 16 "$UNIAP" "${ties[@]}" -o ranks.json \
+mpirun --oversubscribe --timeout $((60 * ${UAP_TIME_SCALE:-1})) -n 16 "$UNIAP" "${ties[@]}" -o ranks.json \
     --time-limit 0.01 >out 2>err
 command_line="mpirun -n 16 uniap plan --time-limit"
 [ -s ck ] || complain "$command_line: no checkpoint"

@@ -4,36 +4,7 @@
 # An instance of unlike layers and dense random costs that takes far longer than this test:
 # a minute, also where sanitizers make everything slow.
 scale=${UAP_TIME_SCALE:-1}
-awk -v L=$((scale > 1 ? 120 : 200)) 'BEGIN {
-    srand(7); S = 40; pp = 4
-    printf "{\"format\": \"uniap-instance\", \"version\": 1, \"objective\": \"simple\", "
-    printf "\"schedule\": \"gpipe\", \"pp\": %d, \"micro_batches\": 16,\n", pp
-    for (u = 0; u < L; u++) {
-        for (k = 0; k < S; k++) {
-            t = 100 + int(1000 * rand())
-            a = a (k ? "," : (u ? "],[" : "[")) t * 1e-6
-            m = m (k ? "," : (u ? "],[" : "[")) int(3e11 / t * (0.5 + rand()))
-            z = z (k ? "," : (u ? "],[" : "[")) 0
-            n = n (k ? "," : (u ? "],[" : "[")) "\"s" k "\""
-        }
-    }
-    printf "\"A\": [%s]],\n\"Ms\": [%s]],\n\"G\": [%s]],\n\"Ma\": [%s]],\n\"W\": [%s]],\n", a, m, z, z, z
-    printf "\"strategies\": [%s]],\n", n
-    for (half = 0; half < 2; half++) {
-        printf "\"%s\": [", half ? "Rp" : "R"
-        for (u = 0; u + 1 < L; u++) {
-            printf u ? ",[" : "["
-            for (k = 0; k < S; k++) {
-                printf k ? ",[" : "["
-                for (q = 0; q < S; q++) printf "%s%g", q ? "," : "", int(200 * rand()) * 1e-6
-                printf "]"
-            }
-            printf "]"
-        }
-        printf "],\n"
-    }
-    printf "\"cap\": [1.8e10, 1.8e10, 1.8e10, 1.8e10], \"inflight\": [16, 16, 16, 16]}\n"
-}' >hard.json
+hard_instance $((scale > 1 ? 120 : 200)) 40 >hard.json
 
 # stopped STATUS SECONDS: 4 with a plan that is not proven or 5 without one.
 stopped() {

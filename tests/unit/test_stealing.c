@@ -211,6 +211,16 @@ static int64_t no_bound_worth_it(void *self, const void *node)
     return -k->rest[0];
 }
 
+static int64_t most_bytes;
+
+static uap_status branch_and_note_memory(void *self, const void *node, uap_tree *tree,
+                                         uap_err *err)
+{
+    const int64_t bytes = uap_mem_bytes();
+    most_bytes = bytes > most_bytes ? bytes : most_bytes;
+    return knapsack_branch(self, node, tree, err);
+}
+
 /* A pool whose limit is near goes deep: it stays small, and the answer is the same. One that
  * is beyond it stops the search, and what it knows holds. */
 static void test_memory_limit(void **state)
@@ -228,11 +238,13 @@ static void test_memory_limit(void **state)
             uap_virtual_machine machine = quiet;
             uap_virtual_result wide, narrow;
             problem.compare = compare_depths;
+            problem.branch = branch_and_note_memory;
+            most_bytes = 0;
             problem.bound = no_bound_worth_it;
             options.steal_bytes = 512;
             machine.size = sizes[i];
             assert_ok(uap_virtual_run(&problem, &options, &machine, &wide, &err), &err);
-            options.memory_limit_bytes = sizes[i] == 1 ? 100000 : 130000;
+            options.memory_limit_bytes = most_bytes / 10 * (sizes[i] == 1 ? 8 : 9);
             assert_ok(uap_virtual_run(&problem, &options, &machine, &narrow, &err), &err);
             check_balance(&narrow);
             assert_true(narrow.sum.went_deep > 0);

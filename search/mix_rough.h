@@ -1,0 +1,29 @@
+/* Inside of search/mix.h: suffixes of plans that count devices but know no layouts
+ * (mix_rough.c). Nobody else includes this. */
+#ifndef UAP_SEARCH_MIX_ROUGH_H
+#define UAP_SEARCH_MIX_ROUGH_H
+
+#include "search/mix_devices.h"
+#include "search/outer_lists.h"
+
+typedef struct uap_rough_point {
+    double s, m;      /* ticks, without prices */
+    uap_devices used; /* at least so many */
+    uap_devices left; /* as far as stages before can use them */
+} uap_rough_point;
+
+typedef struct uap_mix_rough {
+    uap_list
+        *suffix; /* [pp + 1][L + 1] stages i .. from layer a on; i = pp, a = L: nothing */
+    uap_rough_point *pool;
+    double least; /* no plan is below it; HUGE_VAL: none is within the target */
+} uap_mix_rough;
+
+/* From the segments' bounds; lists of `longest` points at most. Ends early, with least 0,
+ * where mix->stopped is set. Freed with uap_mix_rough_free, also after a failure. Errors:
+ * NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
+                                           uap_mix_rough *rough, uap_err *err);
+void uap_mix_rough_free(uap_mix_rough *rough);
+
+#endif
