@@ -19,7 +19,7 @@
 #define WIDE_COMBINATIONS 256.0
 
 /* Seconds of a visit to a node's chain, about: 24 to 40 layers, 8 strategies. */
-#define VISIT_S 0.025
+#define VISIT_S 0.015
 
 /* And of making a program. */
 #define BUILD_S 0.05
