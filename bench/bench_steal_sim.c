@@ -2,6 +2,7 @@
 #include "bench/bench_steal_sim.h"
 
 #include "bench/bench_uts.h"
+#include "bench/steal_search.h"
 #include "mpi/transport_mpi.h"
 
 #include <inttypes.h>
@@ -135,17 +136,70 @@ done:
     return rc;
 }
 
+/* ---- A recorded plan search ------------------------------------------------------------ */
+
+static void print_search(const uap_bench_steal_sim *bench)
+{
+    const uap_virtual_machine *m = &bench->machine;
+    const uap_recorded_search *s = bench->search;
+    (void)fprintf(bench->out,
+                  "%d jobs of %" PRId64 " tasks take %.3f s, the longest task %.1f ms; "
+                  "every rank does %.3f s for itself; %" PRId64 " meetings\n",
+                  s->n_jobs, s->n_tasks, s->shared_ns * 1e-9, s->longest_ns * 1e-6,
+                  s->alone_ns * 1e-9, s->meetings);
+    (void)fprintf(bench->out,
+                  "a message costs %" PRId64 " ns to send, %" PRId64
+                  " to receive, %.2f a byte; an empty look %" PRId64
+                  " ns\n%d ranks a node, %" PRId64 " ns one way within it\n\n",
+                  m->send_ns, m->receive_ns, m->byte_ns, m->look_ns, m->ranks_per_node,
+                  m->near_ns);
+    (void)fprintf(bench->out, "%9s %7s %11s %10s %9s %9s %9s %8s %8s %8s\n", "latency",
+                  "ranks", "seconds", "efficiency", "alone", "jobs", "meetings", "tried",
+                  "won", "messages");
+}
+
+static uap_status simulate_search(const uap_bench_steal_sim *bench,
+                                  const uap_virtual_machine *machine, bool *differs,
+                                  uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const uap_recorded_search *s = bench->search;
+    const double n = machine->size;
+    uap_steal_search found;
+    UAP_TRY(uap_steal_search_run(s, &bench->options, machine, &found, err));
+    (void)fprintf(
+        bench->out,
+        "%6.1f us %7d %11.6f %10.4f %8.2f%% %8.2f%% %8.2f%% %8.1f %8.1f %8.1f\n",
+        (double)machine->far_ns * 1e-3, machine->size, found.time_ns * 1e-9,
+        (s->alone_ns + s->shared_ns) / (n * found.time_ns),
+        100.0 * s->alone_ns / found.time_ns, 100.0 * found.jobs_ns / found.time_ns,
+        100.0 * found.meet_ns / found.time_ns, (double)found.tried / n,
+        (double)found.won / n, (double)found.messages / n);
+    (void)fflush(bench->out);
+    *differs = *differs || found.differs;
+done:
+    return rc;
+}
+
 uap_status uap_bench_steal_sim_run(const uap_bench_steal_sim *bench, bool *differs,
                                    uap_err *err)
 {
     uap_status rc = UAP_OK;
     *differs = false;
-    print_machine(bench);
+    if (bench->search != NULL) {
+        print_search(bench);
+    } else {
+        print_machine(bench);
+    }
     for (int l = 0; l < bench->n_latencies; l++) {
         for (int i = 0; i < bench->n_ranks; i++) {
             uap_virtual_machine machine = bench->machine;
             machine.size = (int)bench->ranks[i];
             machine.far_ns = bench->latencies_ns[l];
+            if (bench->search != NULL) {
+                UAP_TRY(simulate_search(bench, &machine, differs, err));
+                continue;
+            }
             if (bench->recorded != NULL) {
                 machine.node_ns = 0.0;
                 machine.worked_ns = &bench->recorded->worked_ns;

@@ -3,6 +3,7 @@
 #ifndef UAP_BENCH_BENCH_STEAL_SIM_H
 #define UAP_BENCH_BENCH_STEAL_SIM_H
 
+#include "bench/recorded_search.h"
 #include "bench/recorded_tree.h"
 #include "bench/uts.h"
 #include "bench/virtual_ranks.h"
@@ -23,7 +24,8 @@ UAP_NODISCARD uap_status uap_steal_sim_measure(const uap_comm *comm,
 
 typedef struct uap_bench_steal_sim {
     const uap_uts_tree *tree;    /* or NULL: */
-    uap_recorded_tree *recorded; /* this one */
+    uap_recorded_tree *recorded; /* this one, or */
+    uap_recorded_search *search; /* the jobs of this search */
     uap_virtual_machine machine; /* size is set from `ranks` */
     uap_tree_options options;
     const int64_t *ranks, *latencies_ns; /* [n_ranks], [n_latencies]: between nodes */

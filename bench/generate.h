@@ -77,6 +77,29 @@ UAP_NODISCARD uap_status uap_generate_family(const uap_generate_large *what,
 
 const char *uap_family_name(uap_family family); /* "uniform", "varied", "random" */
 
+/* Which layers' tensors later ones than the next read, over a chain of L layers. */
+typedef enum uap_skips {
+    UAP_SKIPS_NESTED, /* U-Net: tensor t of the first half goes to its mirror in the second */
+    UAP_SKIPS_DENSE,  /* DenseNet: each is read by all of the next four layers */
+    UAP_SKIPS_RANDOM, /* series-parallel branches of random length with random readers */
+    UAP_SKIPS_COUNT
+} uap_skips;
+
+typedef struct uap_generate_wide {
+    uap_generate_large chain;
+    uap_skips skips;
+    int32_t n_live;  /* tensors, at most */
+    int32_t layouts; /* of strategies, by k % layouts: what resharding depends on */
+    double weight;   /* of skips' resharding and transfers; 1: as those of the chain */
+} uap_generate_wide;
+
+/* A chain of a family with skips added, from chain.seed. The caller frees *out. Errors:
+ * NO_MEMORY, BAD_USAGE (as above, layouts or n_live below 1, fewer than 3 layers). */
+UAP_NODISCARD uap_status uap_generate_wide_graph(const uap_generate_wide *what,
+                                                 uap_instance **out, uap_err *err);
+
+const char *uap_skips_name(uap_skips skips); /* "nested", "dense", "random" */
+
 /* The large instances of the project's own: 1f1b, full objective, unequal caps, unlike
  * layers, L 48 to 64, S 12 to 16, pp 4 to 8. */
 #define UAP_GENERATE_OWN 3

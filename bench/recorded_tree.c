@@ -53,6 +53,36 @@ static void link_children(uap_recorded_tree *tree, const int64_t *parent)
     tree->first_child[0] = 0;
 }
 
+/* Room for tree->n nodes. */
+static uap_status alloc_tree(uap_recorded_tree *tree, uap_err *err)
+{
+    const size_t n = (size_t)tree->n;
+    tree->cost_ns = uap_calloc(n, sizeof *tree->cost_ns);
+    tree->child = uap_calloc(n, sizeof *tree->child);
+    tree->first_child = uap_calloc(n + 2, sizeof *tree->first_child);
+    if (tree->cost_ns == NULL || tree->child == NULL || tree->first_child == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "no memory for %zu nodes", n);
+    }
+    return UAP_OK;
+}
+
+uap_status uap_recorded_tree_make(int64_t n, const int64_t *parent, const double *cost_ns,
+                                  uap_recorded_tree *tree, uap_err *err)
+{
+    *tree = (uap_recorded_tree){.n = n};
+    const uap_status rc = alloc_tree(tree, err);
+    if (rc != UAP_OK) {
+        uap_recorded_tree_free(tree);
+        return rc;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        tree->cost_ns[i] = cost_ns[i];
+        tree->total_ns += cost_ns[i];
+    }
+    link_children(tree, parent);
+    return UAP_OK;
+}
+
 static uap_status read_nodes(const char *path, char *at, uap_recorded_tree *tree,
                              int64_t *parent, uap_err *err)
 {
@@ -81,14 +111,10 @@ uap_status uap_recorded_tree_read(const char *path, uap_recorded_tree *tree, uap
     for (size_t i = strlen(HEADER); i < n_bytes; i++) {
         tree->n += text[i] == '\n';
     }
-    const size_t n = (size_t)tree->n;
-    parent = uap_calloc(n, sizeof *parent);
-    tree->cost_ns = uap_calloc(n, sizeof *tree->cost_ns);
-    tree->child = uap_calloc(n, sizeof *tree->child);
-    tree->first_child = uap_calloc(n + 2, sizeof *tree->first_child);
-    if (parent == NULL || tree->cost_ns == NULL || tree->child == NULL ||
-        tree->first_child == NULL) {
-        rc = UAP_FAIL(err, NO_MEMORY, "no memory for %zu nodes", n);
+    UAP_TRY(alloc_tree(tree, err));
+    parent = uap_calloc((size_t)tree->n, sizeof *parent);
+    if (parent == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "no memory for %lld nodes", (long long)tree->n);
         goto done;
     }
     UAP_TRY(read_nodes(path, text + strlen(HEADER), tree, parent, err));

@@ -28,6 +28,12 @@ typedef struct uap_recorded_tree {
  * NO_MEMORY. */
 UAP_NODISCARD uap_status uap_recorded_tree_read(const char *path, uap_recorded_tree *tree,
                                                 uap_err *err);
+
+/* The tree of n nodes, node i's parent and cost being parent[i] and cost_ns[i], as in the
+ * file. Freed likewise. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_recorded_tree_make(int64_t n, const int64_t *parent,
+                                                const double *cost_ns,
+                                                uap_recorded_tree *tree, uap_err *err);
 void uap_recorded_tree_free(uap_recorded_tree *tree);
 
 /* The problem that visits it, depth first. */

@@ -14,6 +14,7 @@ extern "C" {
 
 typedef enum uap_suite_kind {
     UAP_SUITE_CHAIN,   /* one generated instance */
+    UAP_SUITE_MIXED,   /* one generated instance of a mixed cluster */
     UAP_SUITE_MODEL,   /* all configurations of a model on a cluster */
     UAP_SUITE_RECORDED /* one instance file with a known optimum */
 } uap_suite_kind;
@@ -29,10 +30,11 @@ typedef struct uap_suite_model {
 typedef struct uap_suite_case {
     const char *name;
     uap_suite_kind kind;
-    uap_generate_large chain; /* CHAIN */
-    uap_suite_model model;    /* MODEL */
-    const char *file;         /* RECORDED: without .json */
-    double optimum_s;         /* RECORDED: to six decimals; 0: not known */
+    uap_generate_large chain;   /* CHAIN */
+    uap_generate_cluster mixed; /* MIXED */
+    uap_suite_model model;      /* MODEL */
+    const char *file;           /* RECORDED: without .json */
+    double optimum_s;           /* RECORDED: to six decimals; 0: not known */
 } uap_suite_case;
 
 int uap_suite_count(void);
@@ -51,7 +53,7 @@ typedef struct uap_suite_folders {
 typedef struct uap_suite_problem {
     uap_source source;      /* valid until uap_suite_close */
     bool missing;           /* a file is not there: no source; `path` names it */
-    uap_instance *instance; /* CHAIN and RECORDED, owned */
+    uap_instance *instance; /* of all but MODEL, owned */
     uap_cost *cost;         /* MODEL, owned, as are: */
     uap_model *loaded_model;
     uap_cluster *cluster;

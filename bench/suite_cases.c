@@ -12,6 +12,12 @@
         .name = named, .kind = UAP_SUITE_CHAIN, .chain = { __VA_ARGS__ }                 \
     }
 
+/* schedule, L, pp, c, groups, devices of the first, largest stage, memory, varied, seed */
+#define MIXED(named, ...)                                                                \
+    {                                                                                    \
+        .name = named, .kind = UAP_SUITE_MIXED, .mixed = { __VA_ARGS__ }                 \
+    }
+
 /* Attention and MLP apart or not, the longest sequence, the batch, schedules, and memory in
  * GiB (0: the cluster's). */
 #define MODEL(named, config, on, length, apart, samples, of, gib)                        \
@@ -61,6 +67,9 @@ static const uap_suite_case cases[] = {
           1),
     CHAIN("varied-192x64-pp4", VARIED, SIMPLE, F1B1, 192, 64, 4, 16, 0.25, false, 2),
 
+    /* Clusters of four unlike groups. */
+    MIXED("mixed-34-pp8", F1B1, 34, 8, 32, 4, 8, 8, 1.5, false, 2),
+
     /* Models of more than a hundred layers, attention and MLP apart, memory short. */
     MODEL("gpt3-op-1024", "gpt3-175b", "a100-1024", 2048, true, 1536, ALL_SCHEDULES, 32),
     MODEL("gpt3-op-512", "gpt3-175b", "a100-512", 2048, true, 960, ALL_SCHEDULES, 24),
@@ -74,7 +83,6 @@ static const uap_suite_case cases[] = {
           50),
     /* Live tensors and ties. */
     MODEL("t5-op-128", "t5-11b", "a100-128", 512, true, 1024, ALL_SCHEDULES, 16),
-    MODEL("t5-op-256", "t5-11b", "a100-256", 512, true, 1024, ALL_SCHEDULES, 0),
 
     /* Recorded, with the optimum of another program. */
     RECORDED("chain-24x16-pp4-uniform", 0.070642),

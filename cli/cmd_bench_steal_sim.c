@@ -1,9 +1,11 @@
 /* `uniap bench steal-sim`: the work stealing on more ranks than there are. */
 #include "bench/bench_steal_sim.h"
+#include "bench/suite.h"
 #include "cli/cmd_bench.h"
 #include "cli/options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char about[] =
     "Runs the tree search's own code for every rank under a virtual clock and prints "
@@ -22,7 +24,7 @@ static const char about[] =
 
 typedef struct arguments {
     int tree;
-    const char *tree_file;
+    const char *tree_file, *search, *configs, *instances;
     uap_int_list ranks, latencies_ns;
     int64_t ranks_per_node, near_ns, seed, slice_min_ns, slice_max_ns;
     double node_ns, send_ns, receive_ns, look_ns;
@@ -48,12 +50,37 @@ done:
     return rc;
 }
 
+/* Searches a case of the suite here and now, and keeps what it took. */
+static uap_status record(const arguments *a, uap_recorded_search *out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const uap_suite_folders folders = {.configs = a->configs, .instances = a->instances};
+    const uap_suite_case *which = uap_suite_find(a->search);
+    uap_suite_problem problem = {.missing = false};
+    if (which == NULL) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--search: found '%.80s', expected a case of `uniap bench search "
+                        "--part hard`",
+                        a->search);
+    }
+    UAP_TRY(uap_suite_open(which, &folders, &problem, err));
+    if (problem.missing) {
+        rc = UAP_FAIL(err, IO, "%s: cannot open", problem.path);
+        goto done;
+    }
+    UAP_TRY(uap_recorded_search_make(&problem.source, NULL, out, err));
+done:
+    uap_suite_close(&problem);
+    return rc;
+}
+
 static int simulate(const uap_cli *cli, const arguments *a)
 {
     uap_err err = {0};
     uap_status rc = UAP_OK;
     bool differs = false;
     uap_recorded_tree recorded = {.n = 0};
+    uap_recorded_search search = {.n_jobs = 0};
     uap_bench_steal_sim bench = {.machine = {.ranks_per_node = (int)a->ranks_per_node,
                                              .near_ns = a->near_ns,
                                              .byte_ns = 0.1,
@@ -72,7 +99,11 @@ static int simulate(const uap_cli *cli, const arguments *a)
     if (cli->rank > 0) {
         goto done;
     }
-    if (a->tree_file != NULL) {
+    if (a->search != NULL) {
+        UAP_TRY(record(a, &search, &err));
+        bench.search = &search;
+        (void)printf("search %s: ", a->search);
+    } else if (a->tree_file != NULL) {
         UAP_TRY(uap_recorded_tree_read(a->tree_file, &recorded, &err));
         bench.recorded = &recorded;
     } else {
@@ -80,6 +111,7 @@ static int simulate(const uap_cli *cli, const arguments *a)
     }
     UAP_TRY(uap_bench_steal_sim_run(&bench, &differs, &err));
 done:
+    uap_recorded_search_free(&search);
     uap_recorded_tree_free(&recorded);
     if (rc != UAP_OK) {
         return uap_cli_fail(cli, &err);
@@ -92,6 +124,8 @@ int uap_cmd_bench_steal_sim(const uap_cli *cli, int argc, char **argv)
     const uap_tree_options o = uap_tree_options_default();
     arguments a = {.ranks = {7, {1, 4, 16, 64, 256, 1024, 4096}},
                    .latencies_ns = {2, {2000, 17000}},
+                   .configs = "configs",
+                   .instances = getenv("UNIAP_INSTANCES"),
                    .ranks_per_node = 64,
                    .near_ns = 500,
                    .seed = 1,
@@ -101,11 +135,21 @@ int uap_cmd_bench_steal_sim(const uap_cli *cli, int argc, char **argv)
                    .send_ns = -1,
                    .receive_ns = -1,
                    .look_ns = -1};
+    if (a.instances == NULL) {
+        a.instances = "../shared/data/instances";
+    }
     const uap_option option[] = {
         {0, "tree", UAP_OPT_CHOICE, &a.tree, NULL, "which UTS tree (T1)",
          .choices = UAP_UTS_NAMES},
         {0, "tree-file", UAP_OPT_STR, &a.tree_file, "FILE",
          .help = "a recorded tree instead, as docs/stealing.md describes"},
+        {0, "search", UAP_OPT_STR, &a.search, "CASE",
+         .help = "a plan search instead, of `uniap bench search --part hard`: it is done "
+                 "here first"},
+        {0, "configs", UAP_OPT_STR, &a.configs, "DIR",
+         .help = "folder with models/ and clusters/ (configs)"},
+        {0, "instances", UAP_OPT_STR, &a.instances, "DIR",
+         .help = "recorded instances ($UNIAP_INSTANCES, else ../shared/data/instances)"},
         {0, "ranks", UAP_OPT_INTS, &a.ranks, "N,...",
          "numbers of ranks (1,4,16,64,256,1024,4096)", .min = 1, .max = 65536},
         {0, "latency-ns", UAP_OPT_INTS, &a.latencies_ns, "NS,...",

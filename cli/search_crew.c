@@ -4,9 +4,6 @@
 
 #include "search/exact_node.h"
 
-/* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
-#define LEAST_WORK 3000000
-
 static bool spend(void *context, int64_t work)
 {
     uap_search_crew *crew = context;
@@ -58,6 +55,7 @@ static uap_status run_task(void *self, int32_t task, uap_tasks_run *run, uap_err
         uap_tasks_stop(run);
     }
     uap_crew_end(&crew->results, begun);
+    crew->results.n = stop ? begun : crew->results.n;
     return rc;
 }
 
@@ -84,7 +82,7 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     }
     crew->job = job;
     UAP_TRY(uap_tasks_share(crew->comm, &tasks, stopped, &crew->broken, err));
-    if (!*stopped) {
+    if (!*stopped || job->keeps) {
         UAP_TRY(uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
                                   crew, err));
     }
@@ -99,11 +97,12 @@ done:
 void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm, int64_t least_work)
 {
     crew->comm = comm;
-    crew->face = (uap_crew){.context = crew,
-                            .least_work = least_work == 0 ? LEAST_WORK : least_work,
-                            .share = share,
-                            .spend = spend,
-                            .meet = meet};
+    crew->face =
+        (uap_crew){.context = crew,
+                   .least_work = least_work == 0 ? UAP_CREW_LEAST_WORK : least_work,
+                   .share = share,
+                   .spend = spend,
+                   .meet = meet};
 }
 
 bool uap_search_crew_must_stop(uap_search_crew *crew)

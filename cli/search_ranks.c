@@ -224,7 +224,7 @@ static uap_status root(void *self, uap_tree *tree, uap_err *err)
     }
     for (int32_t i = 0; i < s->exact.source->n; i++) {
         if (s->quick[i] != INT64_MAX) {
-            uap_node node = {.config = i, .bound = s->quick[i]};
+            uap_node node = {.config = i, .bound = s->quick[i], .chain = s->quick[i]};
             uap_exact_hold(&s->exact, i);
             UAP_TRY(add(s, &node, err));
         }

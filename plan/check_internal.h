@@ -89,8 +89,8 @@ double uap_check_cross(const uap_check_setting *from, const uap_check_setting *t
 double uap_check_send(const uap_check_setting *from, const uap_check_setting *to,
                       double times, double bytes);
 
-/* Section 13's tying all-reduce of a stage with one that may be on any group. */
-double uap_check_tie(const uap_check_setting *setting, double bytes);
+/* Section 13's tying all-reduce of a stage with one on group `other`. */
+double uap_check_tie(const uap_check_setting *setting, int32_t other, double bytes);
 
 /* Bytes of the tensor that one device holds. */
 double uap_check_held(const uap_check_setting *setting, double bytes, uap_check_layout s);
@@ -111,6 +111,10 @@ UAP_NODISCARD uap_status uap_check_compute(const uap_check_setting *setting,
 UAP_NODISCARD uap_status uap_check_layer_costs(const uap_check_setting *setting,
                                                int32_t u, const uap_strategy *strategy,
                                                uap_check_layer *out, uap_err *err);
+
+/* Bytes that a device has of tie number i. */
+double uap_check_tied_bytes(const uap_check_setting *setting, int32_t i,
+                            const uap_strategy *strategy);
 
 /* --- check_stage.c: sections 6, 8 and 9 --- */
 

@@ -82,27 +82,29 @@ static double tensor_exchange(const parts *p)
     return uap_check_collective(s, UAP_ALL_REDUCE, tp, 1, bytes, 1);
 }
 
-/* Section 7's tying all-reduces of layer u. */
+double uap_check_tied_bytes(const uap_check_setting *setting, int32_t i,
+                            const uap_strategy *strategy)
+{
+    const uap_layer *later = &setting->model->layer[setting->model->tie[i][1]];
+    return (double)setting->elem *
+           (double)divide_up(tied_on_device(later, strategy->tp), strategy->fsdp);
+}
+
+/* Section 7's tying all-reduces of layer u; section 13's depend on the other layer's place. */
 static double tie_time(const parts *p, int32_t u)
 {
     const uap_model *model = p->setting->model;
     double sum = 0;
-    if (p->setting->pp == 1) {
+    if (p->setting->pp == 1 || uap_check_is_mixed(p->setting)) {
         return 0;
     }
     for (int32_t i = 0; i < model->n_ties; i++) {
         if (model->tie[i][0] != u && model->tie[i][1] != u) {
             continue;
         }
-        const int64_t tied =
-            tied_on_device(&model->layer[model->tie[i][1]], p->strategy->tp);
-        const double bytes =
-            (double)p->setting->elem * (double)divide_up(tied, p->strategy->fsdp);
-        sum += uap_check_is_mixed(p->setting)
-                   ? uap_check_tie(p->setting, bytes)
-                   : uap_check_collective(
-                         p->setting, UAP_ALL_REDUCE, 2,
-                         (p->setting->pp - 1) * p->setting->stage_devices, bytes, 1);
+        sum += uap_check_collective(p->setting, UAP_ALL_REDUCE, 2,
+                                    (p->setting->pp - 1) * p->setting->stage_devices,
+                                    uap_check_tied_bytes(p->setting, i, p->strategy), 1);
     }
     return sum;
 }

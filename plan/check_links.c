@@ -66,23 +66,24 @@ double uap_check_send(const uap_check_setting *from, const uap_check_setting *to
     return latency + fmax(sent, received);
 }
 
-double uap_check_tie(const uap_check_setting *setting, double bytes)
+double uap_check_tie(const uap_check_setting *setting, int32_t other, double bytes)
 {
     const int64_t node = uap_cluster_node_size(setting->cluster);
     const int64_t d = setting->stage_devices;
-    double worst = 0.0;
-    if (setting->n_devices > d) {
-        worst = uap_check_collective(setting, UAP_ALL_REDUCE, 2, setting->n_devices - d,
-                                     bytes, 1);
+    if (!(bytes > 0)) {
+        return 0.0;
     }
-    for (int32_t g = 0; g < setting->groups->n && bytes > 0; g++) {
-        if (g != setting->group) {
-            const uap_link link = uap_cluster_between_link(
-                setting->groups, setting->group, g, d < node ? d : node);
-            worst = fmax(worst, over_link(setting, link, bytes, 2));
-        }
+    if (other != setting->group) {
+        return over_link(setting,
+                         uap_cluster_between_link(setting->groups, setting->group, other,
+                                                  d < node ? d : node),
+                         bytes, 2);
     }
-    return worst;
+    if (setting->n_devices == d) {
+        return 0.0;
+    }
+    return uap_check_collective(setting, UAP_ALL_REDUCE, 2, setting->n_devices - d, bytes,
+                                1);
 }
 
 static int64_t least_common_multiple(int64_t a, int64_t b)

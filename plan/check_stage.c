@@ -134,6 +134,36 @@ done:
     return rc;
 }
 
+/* Section 13: what layer u pays to stay equal with the layers it is tied to, each rounded
+ * apart. */
+static uap_status add_ties(walk *w, int32_t u, uap_err *err)
+{
+    const uap_model *model = w->setting->model;
+    const int32_t i = w->plan->layer[u].stage;
+    const uap_check_setting *setting = uap_check_at(w->setting, i);
+    uap_status rc = UAP_OK;
+    for (int32_t t = 0; t < model->n_ties; t++) {
+        const int32_t other = model->tie[t][0] == u   ? model->tie[t][1]
+                              : model->tie[t][1] == u ? model->tie[t][0]
+                                                      : -1;
+        int64_t ticks = 0;
+        if (other < 0) {
+            continue;
+        }
+        const int32_t group =
+            uap_check_at(w->setting, w->plan->layer[other].stage)->group;
+        const double bytes =
+            uap_check_tied_bytes(setting, t, &w->plan->layer[u].strategy);
+        UAP_TRY(uap_check_ticks(uap_check_tie(setting, group, bytes), &ticks, err));
+        if (__builtin_add_overflow(w->stage[i].grad, ticks, &w->stage[i].grad)) {
+            rc = UAP_FAIL(err, TOO_LARGE, "a stage's time: found 2^63 ticks or more");
+            goto done;
+        }
+    }
+done:
+    return rc;
+}
+
 static uap_status add_layer(walk *w, int32_t u, uap_err *err)
 {
     uap_status rc = UAP_OK;
@@ -146,6 +176,9 @@ static uap_status add_layer(walk *w, int32_t u, uap_err *err)
         __builtin_add_overflow(stage->grad, cost.grad, &stage->grad)) {
         rc = UAP_FAIL(err, TOO_LARGE, "a stage's time: found 2^63 ticks or more");
         goto done;
+    }
+    if (uap_check_is_mixed(w->setting) && w->setting->pp > 1 && !w->setting->paper) {
+        UAP_TRY(add_ties(w, u, err));
     }
     UAP_TRY(add_bytes(&w->states, cost.state, err));
     UAP_TRY(add_bytes(&w->per_micro_batch, cost.act, err));

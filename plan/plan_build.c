@@ -264,13 +264,42 @@ static void explain_lack(const uap_plan_needs *needs, char *text, size_t n)
                    needs->is_bound ? "make it more" : "");
 }
 
-/* The needs as one sentence of at most n bytes. Of unlike devices no count or memory is tried. */
-static void explain_needs(const uap_plan_needs *needs, const uap_model *model,
-                          bool is_mixed, char *text, size_t n)
+/* Of unlike devices no count or memory is tried: the class that lacks memory is named, if one has
+ * just that much. */
+static void explain_unlike(const uap_plan_inputs *in, char *text, size_t n)
 {
-    char lack[320], remedies[160] = "devices with more memory would do";
+    const uap_cost_options *options = &in->options->cost;
+    const uap_cluster_groups *groups = uap_cost_groups(in->cost);
+    const uap_device_class *found = NULL;
+    int32_t n_found = 0;
+    for (int32_t g = 0; g < groups->n; g++) {
+        const uap_cluster *view = &groups->group[g].view;
+        const uap_device_class *device = &view->device_class[view->group[0].device_class];
+        const int64_t memory =
+            options->memory_bytes > 0
+                ? uap_min_i64(options->memory_bytes, device->memory_bytes)
+                : device->memory_bytes;
+        if (uap_max_i64(memory - options->reserve_bytes, 0) ==
+            in->result->shortage.cap_bytes) {
+            found = device;
+            n_found++;
+        }
+    }
+    (void)snprintf(text, n, "devices with more memory%s%.60s%s would do",
+                   n_found == 1 ? " than " : "", n_found == 1 ? found->name : "",
+                   n_found == 1 ? " has here" : "");
+}
+
+/* The needs as one sentence of at most n bytes. */
+static void explain_needs(const uap_plan_needs *needs, const uap_plan_inputs *in,
+                          char *text, size_t n)
+{
+    const uap_model *model = in->model;
+    char lack[320], remedies[160];
     explain_lack(needs, lack, sizeof lack);
-    if (!is_mixed) {
+    if (uap_cost_groups(in->cost)->n > 1) {
+        explain_unlike(in, remedies, sizeof remedies);
+    } else {
         explain_remedies(needs, remedies, sizeof remedies);
     }
     (void)snprintf(text, n,
@@ -312,7 +341,7 @@ static uap_status fill_infeasible(uap_plan *plan, const uap_plan_inputs *in, uap
             .device_memory_bytes = enough,
             .device_count = in->enough_devices,
         };
-        explain_needs(&plan->needs, in->model, is_mixed, text, sizeof text);
+        explain_needs(&plan->needs, in, text, sizeof text);
     } else if (stats->illegal == stats->configurations) {
         uap_cost_suggest(in->cost, text, sizeof text);
     }

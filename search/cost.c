@@ -15,18 +15,20 @@ void cost_warn(uap_cost *cost, cost_group *group, cost_warning which, const char
                ...)
 {
     va_list args;
-    char *text = NULL;
-    if (!group->has_warned[which]) {
-        group->has_warned[which] = true;
-        text = uap_arena_alloc(cost->arena, COST_WARNING_BYTES, 1);
+    if (group != NULL && group->has_warned[which]) {
+        return;
     }
+    char *text = uap_arena_alloc(cost->arena, COST_WARNING_BYTES, 1);
     if (text == NULL) {
-        return; /* given already, or no memory: the tables report that */
+        return; /* the tables, which need more, will report it */
+    }
+    if (group != NULL) {
+        group->has_warned[which] = true;
     }
     va_start(args, fmt);
     const int n = vsnprintf(text, COST_WARNING_BYTES, fmt, args);
     va_end(args);
-    if (cost->is_mixed && n >= 0 && n < COST_WARNING_BYTES) {
+    if (group != NULL && cost->is_mixed && n >= 0 && n < COST_WARNING_BYTES) {
         (void)snprintf(text + n, (size_t)(COST_WARNING_BYTES - n), " (on %s)",
                        group->device->name);
     }
@@ -65,17 +67,6 @@ static double peak_of(const uap_device_class *device, uap_precision precision)
         [UAP_FP32] = UAP_FP32, [UAP_BF16] = UAP_FP16, [UAP_FP16] = UAP_BF16};
     const double peak = device->peak_flops[precision];
     return peak > 0.0 ? peak : device->peak_flops[alike[precision]];
-}
-
-/* About the whole file, so it names no group. */
-static void warn_of_source(uap_cost *cost)
-{
-    const bool is_mixed = cost->is_mixed;
-    cost->is_mixed = false;
-    cost_warn(cost, &cost->group[0], COST_WARN_SOURCE,
-              "cluster \"%s\" was not measured: its figures are %s", cost->cluster->name,
-              cost->cluster->source == UAP_DATASHEET ? "from data sheets" : "assumed");
-    cost->is_mixed = is_mixed;
 }
 
 static void set_options(uap_cost *cost, const uap_cost_options *options)
@@ -145,7 +136,10 @@ static uap_status set_groups(uap_cost *cost, uap_err *err)
         rc = set_group(cost, g, err);
     }
     if (rc == UAP_OK && cost->cluster->source != UAP_MEASURED) {
-        warn_of_source(cost);
+        cost_warn(
+            cost, NULL, COST_WARN_SOURCE,
+            "cluster \"%s\" was not measured: its figures are %s", cost->cluster->name,
+            cost->cluster->source == UAP_DATASHEET ? "from data sheets" : "assumed");
     }
     return rc;
 }

@@ -36,7 +36,8 @@ typedef struct uap_cost_options {
     uint32_t schedules;    /* bit i: uap_schedule i */
     uint32_t space;        /* uap_space bits */
     int64_t devices;       /* N; 0: the cluster's */
-    int64_t memory_bytes;  /* per device; 0: the cluster's */
+    int64_t memory_bytes;  /* per device; 0: the cluster's. Unlike ones get what they have
+                            * at most */
     int64_t reserve_bytes; /* kept free */
     bool tp_across_nodes;
 } uap_cost_options;

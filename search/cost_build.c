@@ -7,12 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-/* The numbers of one strategy, as a table holds them. */
-typedef struct entry {
-    int64_t fwd, bwd, grad, state, act, work;
-    int32_t origin, layout, type; /* origin: in the stage */
-} entry;
-
 /* ---- Entries ----------------------------------------------------------------------------- */
 
 /* Seconds that communication x and compute y take together. */
@@ -25,7 +19,7 @@ static double both(const uap_cluster *cluster, double x, double y)
 }
 
 static void make_entry(const cost_work *b, const cost_row *row, double samples,
-                       const double seconds[2], entry *out)
+                       const double seconds[2], cost_entry *out)
 {
     const uap_cluster *cluster = b->cost->cluster;
     const bool is_paper = b->cost->is_paper;
@@ -56,15 +50,15 @@ static void make_entry(const cost_work *b, const cost_row *row, double samples,
     out->grad = cost_ticks(fmax(0.0, rest) + row->after + row->once);
 }
 
-static bool entry_covers(const entry *a, const entry *b)
+static bool entry_covers(const cost_entry *a, const cost_entry *b)
 {
     return a->fwd <= b->fwd && a->bwd <= b->bwd && a->grad <= b->grad &&
            a->state <= b->state && a->act <= b->act && a->work <= b->work;
 }
 
 /* As block_insert of cost_stage.c, on integers; of equal entries the first stays. */
-static int32_t entry_insert(const cost_work *b, const cost_kind *kind, entry *block,
-                            int32_t n, const entry *added)
+static int32_t entry_insert(const cost_work *b, const cost_kind *kind, cost_entry *block,
+                            int32_t n, const cost_entry *added)
 {
     const int32_t *tie = b->type[added->type]->tie_class;
     int32_t kept = 0;
@@ -83,7 +77,7 @@ static int32_t entry_insert(const cost_work *b, const cost_kind *kind, entry *bl
 }
 
 /* All entries of a kind for this micro-batch on one type; returns their number. */
-static int32_t list_of_type(const cost_work *b, int32_t k, int32_t type, entry *out)
+static int32_t list_of_type(const cost_work *b, int32_t k, int32_t type, cost_entry *out)
 {
     const cost_stage *stage = b->type[type];
     const cost_rows *rows = &stage->rows[k];
@@ -98,7 +92,7 @@ static int32_t list_of_type(const cost_work *b, int32_t k, int32_t type, entry *
         const double samples = (double)(b->micro_batch / ways);
         cost_time_at(&rows->time[l], samples, &seconds[0], &seconds[1]);
         for (int32_t r = rows->begin[l]; r < rows->begin[l + 1]; r++) {
-            entry added = {.layout = l, .type = type};
+            cost_entry added = {.layout = l, .type = type};
             make_entry(b, &rows->row[r], samples, seconds, &added);
             length = entry_insert(b, &b->cost->kind[k], &out[n], length, &added);
         }
@@ -107,7 +101,7 @@ static int32_t list_of_type(const cost_work *b, int32_t k, int32_t type, entry *
     return n;
 }
 
-static int32_t list_entries(const cost_work *b, int32_t k, entry *out)
+static int32_t list_entries(const cost_work *b, int32_t k, cost_entry *out)
 {
     int32_t n = 0;
     for (int32_t t = 0; t < b->n_types; t++) {
@@ -139,15 +133,16 @@ static bool table_alloc(const cost_work *b, uap_layer_table *table, int32_t n)
     return true;
 }
 
-static uap_status fill_table(const cost_work *b, const entry *entries, int32_t n,
+static uap_status fill_table(const cost_work *b, const cost_entry *entries, int32_t n,
                              cost_built *built, uap_err *err)
 {
     uap_layer_table *table = built->table;
     built->layout = cost_alloc_i32(b, (size_t)n);
     built->type = cost_alloc_i32(b, (size_t)n);
     built->class_of = cost_alloc_i32(b, (size_t)n);
+    built->partner = uap_arena_alloc(b->instance->arena, (size_t)n, sizeof(cost_partner));
     if (!table_alloc(b, table, n) || built->layout == NULL || built->type == NULL ||
-        built->class_of == NULL) {
+        built->class_of == NULL || built->partner == NULL) {
         return cost_no_memory(err);
     }
     for (int32_t i = 0; i < n; i++) {
@@ -158,6 +153,7 @@ static uap_status fill_table(const cost_work *b, const entry *entries, int32_t n
         table->state[i] = entries[i].state;
         table->act[i] = entries[i].act;
         table->work[i] = entries[i].work;
+        built->partner[i] = entries[i].partner;
         table->origin[i] = entries[i].origin;
         table->name[i] = stage->name[entries[i].origin];
         if (table->type != NULL) {
@@ -179,7 +175,7 @@ static uap_status build_tables(cost_work *b, bool *legal, uap_err *err)
 {
     const uap_cost *cost = b->cost;
     uap_instance *instance = b->instance;
-    entry *entries = NULL;
+    cost_entry *entries = NULL;
     uap_status rc = UAP_OK;
     int32_t most = 0;
     *legal = true;
@@ -190,7 +186,7 @@ static uap_status build_tables(cost_work *b, bool *legal, uap_err *err)
         }
         most = n > most ? n : most;
     }
-    entries = uap_calloc((size_t)most, sizeof *entries);
+    entries = uap_calloc((size_t)most * cost_tie_room(b), sizeof *entries);
     instance->n_tables = cost->n_kinds;
     instance->table =
         uap_arena_alloc(instance->arena, (size_t)cost->n_kinds, sizeof *instance->table);
@@ -200,7 +196,8 @@ static uap_status build_tables(cost_work *b, bool *legal, uap_err *err)
         goto done;
     }
     for (int32_t k = 0; k < cost->n_kinds && *legal; k++) {
-        const int32_t n = list_entries(b, k, entries);
+        int32_t n = list_entries(b, k, entries);
+        n = cost_tie_rows(b, k, entries, n);
         b->built[k].table = &instance->table[k];
         *legal = n > 0;
         if (n > 0) {

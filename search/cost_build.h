@@ -9,13 +9,27 @@
 extern "C" {
 #endif
 
+/* For each tie of a layer the group that the other layer is on; -1 where it makes no
+ * difference. */
+typedef struct cost_partner {
+    int32_t group[UAP_MODEL_MAX_TIES];
+} cost_partner;
+
+/* The numbers of one strategy, as a table holds them. */
+typedef struct cost_entry {
+    int64_t fwd, bwd, grad, state, act, work;
+    int32_t origin, layout, type; /* origin: in the stage */
+    cost_partner partner;
+} cost_entry;
+
 /* A table under construction, with what edges need to know of it. */
 typedef struct cost_built {
     uap_layer_table *table;
     int32_t n_classes;
-    int32_t *type;     /* [n_classes] the stage type behind a class */
-    int32_t *layout;   /* [n_classes] and its layout */
-    int32_t *class_of; /* [n] class of a strategy */
+    int32_t *type;         /* [n_classes] the stage type behind a class */
+    int32_t *layout;       /* [n_classes] and its layout */
+    int32_t *class_of;     /* [n] class of a strategy */
+    cost_partner *partner; /* [n] */
 } cost_built;
 
 /* One configuration while it is built. */
@@ -55,6 +69,13 @@ UAP_NODISCARD uap_status cost_build_live(const cost_work *b, uap_err *err);
 
 /* Live tensors of mixed clusters: added to rows, edges and start_act. */
 UAP_NODISCARD uap_status cost_fold_live(const cost_work *b, uap_err *err);
+
+/* By how much cost_tie_rows may lengthen a list. */
+size_t cost_tie_room(const cost_work *b);
+
+/* Tied layers of mixed clusters: each of the n entries of kind k once for every group that the
+ * other layer may be on, with the tying all-reduce to there. Returns their number. */
+int32_t cost_tie_rows(const cost_work *b, int32_t k, cost_entry *entries, int32_t n);
 
 UAP_NODISCARD uap_status cost_build_ties(const cost_work *b, uap_err *err);
 

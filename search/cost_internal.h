@@ -163,8 +163,8 @@ struct uap_cost {
     const char **warning; /* [n_groups x COST_WARN_COUNT + 1], NULL-terminated */
 };
 
-/* Records a warning unless it has been given; with several groups it names the group's device
- * class. */
+/* Records a warning unless the group has given it; with several groups it names the group's
+ * device class. NULL: about the whole cluster, given once by its caller. */
 void cost_warn(uap_cost *cost, cost_group *group, cost_warning which, const char *fmt,
                ...) __attribute__((format(printf, 4, 5)));
 

@@ -1,5 +1,4 @@
-/* What goes beyond neighbours: tensors that later layers read, and layers that share
- * parameters (docs/cost-model.md, sections 7, 8 and 13). */
+/* Tensors that later layers than the next one read (docs/cost-model.md, sections 8 and 13). */
 #include "search/cost_build.h"
 
 /* ---- Live tensors where all stages are alike -------------------------------------------- */
@@ -206,80 +205,6 @@ uap_status cost_fold_live(const cost_work *b, uap_err *err)
     }
     for (int32_t i = 0; i < model->n_live; i++) {
         fold_tensor(b, &model->live[i]);
-    }
-    return UAP_OK;
-}
-
-/* ---- Ties --------------------------------------------------------------------------------- */
-
-static const uap_strategy *strategy_of(const uap_cost *cost, const uap_layer_table *table,
-                                       int32_t i)
-{
-    const int32_t origin = table->origin[i];
-    return &cost->stage[origin / COST_MAX_STRATEGIES]
-                .strategy[origin % COST_MAX_STRATEGIES];
-}
-
-/* The first row of the table that has the (tp, fsdp) of the strategy, or -1. */
-static int32_t first_alike(const uap_cost *cost, const uap_layer_table *table,
-                           const uap_strategy *strategy)
-{
-    for (int32_t i = 0; i < table->n; i++) {
-        const uap_strategy *other = strategy_of(cost, table, i);
-        if (other->tp == strategy->tp && other->fsdp == strategy->fsdp) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/* Over all types a class is the number of the first row of a that has it, then of b. */
-static int32_t *tie_over_types(const cost_work *b, const uap_tie *tie, int32_t layer)
-{
-    const uap_cost *cost = b->cost;
-    const uap_layer_table *first = b->built[cost->layer_kind[tie->a]].table;
-    const uap_layer_table *table = b->built[cost->layer_kind[layer]].table;
-    int32_t *classes = cost_alloc_i32(b, (size_t)table->n);
-    for (int32_t i = 0; classes != NULL && i < table->n; i++) {
-        const uap_strategy *strategy = strategy_of(cost, table, i);
-        classes[i] = first_alike(cost, first, strategy);
-        if (classes[i] < 0) {
-            classes[i] = first->n + first_alike(cost, table, strategy);
-        }
-    }
-    return classes;
-}
-
-static int32_t *tie_classes(const cost_work *b, int32_t layer)
-{
-    const uap_layer_table *table = b->built[b->cost->layer_kind[layer]].table;
-    int32_t *classes = cost_alloc_i32(b, (size_t)table->n);
-    for (int32_t i = 0; classes != NULL && i < table->n; i++) {
-        classes[i] = b->type[0]->tie_class[table->origin[i]];
-    }
-    return classes;
-}
-
-uap_status cost_build_ties(const cost_work *b, uap_err *err)
-{
-    const uap_model *model = b->cost->model;
-    uap_instance *instance = b->instance;
-    const bool is_mixed = b->cost->is_mixed;
-    instance->tie =
-        uap_arena_alloc(instance->arena, (size_t)model->n_ties, sizeof *instance->tie);
-    if (instance->tie == NULL) {
-        return cost_no_memory(err);
-    }
-    instance->n_ties = model->n_ties;
-    for (int32_t i = 0; i < model->n_ties; i++) {
-        uap_tie *tie = &instance->tie[i];
-        tie->a = model->tie[i][0];
-        tie->b = model->tie[i][1];
-        tie->class_a = is_mixed ? tie_over_types(b, tie, tie->a) : tie_classes(b, tie->a);
-        tie->class_b = is_mixed ? tie_over_types(b, tie, tie->b) : tie_classes(b, tie->b);
-        if (tie->class_a == NULL || tie->class_b == NULL) {
-            return cost_no_memory(err);
-        }
     }
     return UAP_OK;
 }

@@ -8,35 +8,15 @@
 
 /* ---- Rows -------------------------------------------------------------------------------- */
 
-/* The tying all-reduce of two ranks, of which the other may be on any group: the slowest
- * (docs/cost-model.md, section 13). */
-static double tie_over_groups(const uap_cost *cost, const cost_stage *stage, double bytes)
-{
-    const uap_dim_scope *scope = &stage->scope;
-    const int64_t away = scope->devices - scope->stage_devices;
-    const int64_t pairs =
-        uap_min_i64(scope->stage_devices, uap_cluster_node_size(scope->cluster));
-    double seconds =
-        away > 0 ? uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2, away, bytes) : 0.0;
-    for (int32_t g = 0; g < cost->n_groups; g++) {
-        if (g != stage->group) {
-            uap_link link =
-                uap_cluster_between_link(cost->joined, stage->group, g, pairs);
-            link.latency_s *= 2.0; /* a reduce-scatter and an all-gather */
-            seconds = uap_max_f64(seconds, uap_link_s(&link, bytes));
-        }
-    }
-    return seconds;
-}
-
-/* Seconds for the layer's share of tying all-reduces (docs/cost-model.md, section 7). */
+/* Seconds for the layer's share of tying all-reduces (docs/cost-model.md, section 7). Of unlike
+ * devices they depend on where the other layer is: cost_tie_rows adds them. */
 static double tie_seconds(const uap_cost *cost, const cost_stage *stage, int32_t layer,
                           const uap_strategy *strategy)
 {
     const uap_model *model = cost->model;
     const uap_dim_scope *scope = &stage->scope;
     double seconds = 0.0;
-    if (!scope->is_pipelined) {
+    if (!scope->is_pipelined || cost->is_mixed) {
         return 0.0;
     }
     for (int32_t i = 0; i < model->n_ties; i++) {
@@ -47,11 +27,8 @@ static double tie_seconds(const uap_cost *cost, const cost_stage *stage, int32_t
             uap_layer_local_tied(&model->layer[model->tie[i][1]], strategy->tp);
         const double bytes =
             (double)uap_ceil_div(tied, strategy->fsdp) * (double)scope->elem_bytes;
-        seconds +=
-            cost->is_mixed
-                ? tie_over_groups(cost, stage, bytes)
-                : uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2,
-                                         scope->devices - scope->stage_devices, bytes);
+        seconds += uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2,
+                                          scope->devices - scope->stage_devices, bytes);
     }
     return seconds;
 }

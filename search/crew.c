@@ -48,12 +48,13 @@ static uap_status do_alone(const uap_crew_job *job, bool *stopped, uap_err *err)
         }
         UAP_TRY(job->run(job->self, i, &results, stopped, err));
         uap_crew_end(&results, begun);
+        results.n = *stopped ? begun : results.n;
         if (!job->at_end && !*stopped) {
             UAP_TRY(uap_crew_apply(job, results.at, results.n, err));
             results.n = 0;
         }
     }
-    if (!*stopped) {
+    if (!*stopped || job->keeps) {
         UAP_TRY(uap_crew_apply(job, results.at, results.n, err));
     }
 done:

@@ -26,6 +26,8 @@ typedef struct uap_crew_job {
      * Else one may be applied as soon as it is there, and what a stopped job leaves is
      * good for nothing. */
     bool at_end;
+    /* With at_end: what was finished counts although the job was given up. */
+    bool keeps;
     /* Works out one task and appends its result to `out`, what is there being of others.
      * Nothing else that lasts may come of it. *stop: it was not finished, and nor need the
      * others be. */
@@ -33,6 +35,9 @@ typedef struct uap_crew_job {
     /* Takes a result in; once per task, in any order. */
     uap_status (*apply)(void *self, int32_t task, const char *result, uap_err *err);
 } uap_crew_job;
+
+/* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
+#define UAP_CREW_LEAST_WORK 3000000
 
 typedef struct uap_crew {
     void *context;
@@ -53,7 +58,7 @@ typedef struct uap_crew {
 } uap_crew;
 
 /* Does a job, with the crew where it is worth while. crew: NULL, alone. After *stopped
- * nothing was applied, or the data are good for nothing (at_end). Errors: those of tasks,
+ * what was finished is applied (keeps), or nothing (at_end), or the data are good for nothing. Errors: those of tasks,
  * NO_MEMORY. */
 UAP_NODISCARD uap_status uap_crew_do(const uap_crew *crew, const uap_crew_job *job,
                                      bool *stopped, uap_err *err);

@@ -154,6 +154,10 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
     } else {
         UAP_TRY(uap_outer_bound(&s->pipeline, s->segments, target, &outer->plain, &bound,
                                 err));
+        if (s->segments->stopped) {
+            s->has_segments = false;
+            goto done;
+        }
     }
     s->node->bound = uap_max_i64(s->node->bound, bound > target ? target + 1 : bound);
     if (bound > target) {

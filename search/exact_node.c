@@ -12,6 +12,7 @@
 #include "search/frugal.h"
 #include "search/greedy.h"
 #include "search/objective.h"
+#include "search/wide.h"
 
 #include <time.h>
 
@@ -50,8 +51,10 @@ void uap_exact_free(uap_exact *e)
     for (int32_t i = 0; e->instance != NULL && i < e->source->n; i++) {
         uap_instance_free(e->instance[i]);
     }
+    uap_wide_free(e->wide);
     uap_free(e->instance);
     uap_free(e->users);
+    e->wide = NULL;
     e->instance = NULL;
     e->users = NULL;
 }
@@ -75,6 +78,7 @@ void uap_exact_hold(uap_exact *e, int32_t config)
 void uap_exact_drop(uap_exact *e, uap_node *node)
 {
     if (--e->users[node->config] == 0) {
+        uap_wide_forget(e->wide, node->config);
         uap_instance_free(e->instance[node->config]);
         e->instance[node->config] = NULL;
     }
@@ -92,8 +96,8 @@ uap_status uap_exact_open(uap_exact *e, int32_t config, uap_node *node, bool *le
         e->stats.illegal++;
         goto done;
     }
-    *node = (uap_node){.config = config,
-                       .bound = uap_instance_quick_bound(e->instance[config])};
+    const int64_t bound = uap_instance_quick_bound(e->instance[config]);
+    *node = (uap_node){.config = config, .bound = bound, .chain = bound};
     *legal = true;
     uap_exact_hold(e, config);
 done:
@@ -116,8 +120,8 @@ bool uap_exact_is_enough(const uap_exact *e, int64_t bound)
            (bound >= e->value || (gap > 0 && value - (double)bound <= gap * value));
 }
 
-static uap_status improve(uap_exact *e, int32_t config, const uap_choice *choice,
-                          int64_t value, uap_err *err)
+uap_status uap_exact_improve(uap_exact *e, int32_t config, const uap_choice *choice,
+                             int64_t value, uap_err *err)
 {
     e->value = value;
     e->config = config;
@@ -145,13 +149,14 @@ static uap_status bound_node(uap_exact *e, uap_node *node, uap_err *err)
         UAP_TRY(uap_chain_build(in, restriction, &chain, err));
     }
     if (mix != NULL) {
-        UAP_TRY(uap_mix_bound(mix, UAP_MIX_ROUNDS, cutoff, &node->bound, err));
+        UAP_TRY(uap_mix_bound(mix, UAP_MIX_ROUNDS, cutoff, &node->chain, err));
     } else if (chain == NULL) {
-        node->bound = INT64_MAX;
+        node->chain = INT64_MAX;
     } else {
         UAP_TRY(uap_pipeline_init(&pipeline, chain, err));
-        UAP_TRY(uap_chain_bound(&pipeline, BOUND_ROUNDS, cutoff, &node->bound, err));
+        UAP_TRY(uap_chain_bound(&pipeline, BOUND_ROUNDS, cutoff, &node->chain, err));
     }
+    node->bound = uap_max_i64(node->bound, node->chain);
     node->is_bounded = true;
 done:
     uap_pipeline_free(&pipeline);
@@ -187,7 +192,7 @@ static uap_status try_greedy(uap_exact *e, const uap_node *node, uap_err *err)
     }
     UAP_TRY(uap_greedy_plan(in, &choice, &value, &found, err));
     if (found && value <= uap_exact_cutoff(e, node->config)) {
-        UAP_TRY(improve(e, node->config, &choice, value, err));
+        UAP_TRY(uap_exact_improve(e, node->config, &choice, value, err));
     }
 done:
     uap_choice_free(&choice);
@@ -215,34 +220,108 @@ static uap_status value_in_instance(const uap_chain_search *s, bool *holds,
     return UAP_OK;
 }
 
-static uap_status split(uap_chain_search *s, uap_node_pool *children, uap_err *err)
+/* Splits a node whose relaxed plan does not hold. */
+static uap_status split(uap_chain_search *s, const uap_wide_plan *wide,
+                        uap_node_pool *children, uap_err *err)
 {
     int32_t count = 0;
-    s->node->bound = uap_max_i64(s->node->bound, s->value);
-    const uap_status rc =
-        uap_node_branch(s->in, s->node, &s->choice, children, &count, err);
+    uap_status rc = UAP_OK;
+    double *score = NULL;
+    if (wide->scores) {
+        score = uap_calloc((size_t)s->in->n_live, sizeof *score);
+        if (score == NULL) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
+        }
+        UAP_TRY(uap_wide_scores(s->e, s->node, score, err));
+    }
+    UAP_TRY(uap_node_branch(s->in, s->node, &s->choice, score, children, &count, err));
+done:
     s->e->users[s->node->config] += count;
+    uap_free(score);
+    return rc;
+}
+
+/* What is left to do for a node whose chain's best plan does not hold: a bound by the linear
+ * program if it is its turn, else children. */
+static uap_status take_apart(uap_chain_search *s, const uap_wide_plan *wide,
+                             uap_node_pool *children, uap_exact_step *outcome,
+                             uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    s->node->bound = uap_max_i64(s->node->bound, s->value);
+    *outcome = UAP_EXACT_CLOSED;
+    if (wide->late) {
+        UAP_TRY(uap_wide_bound(s->e, s->node, err));
+    }
+    if (s->node->bound <= uap_exact_cutoff(s->e, s->node->config)) {
+        uap_wide_learn(s->e, s->node, s->value);
+        *outcome = UAP_EXACT_SPLIT;
+        UAP_TRY(split(s, wide, children, err));
+    }
+done:
     return rc;
 }
 
 /* A plan of the relaxation was found: it closes the node where it holds in the instance;
  * else it may still serve as incumbent, and the node is split. */
-static uap_status settle(uap_chain_search *s, uap_node_pool *children,
-                         uap_exact_step *outcome, uap_err *err)
+static uap_status settle(uap_chain_search *s, const uap_wide_plan *wide,
+                         uap_node_pool *children, uap_exact_step *outcome, uap_err *err)
 {
     uap_status rc = UAP_OK;
     bool holds = false;
     int64_t value = 0;
     UAP_TRY(value_in_instance(s, &holds, &value, err));
     if (holds && value <= uap_exact_cutoff(s->e, s->node->config)) {
-        UAP_TRY(improve(s->e, s->node->config, &s->choice, value, err));
+        UAP_TRY(uap_exact_improve(s->e, s->node->config, &s->choice, value, err));
     }
     *outcome = UAP_EXACT_CLOSED;
     if (!holds || value != s->value) {
-        *outcome = UAP_EXACT_SPLIT;
-        UAP_TRY(split(s, children, err));
+        if (s->in->n_live > 1 && s->in->n_types == 0) {
+            UAP_TRY(uap_wide_polish(s->e, s->node->config, &s->choice, err));
+        }
+        UAP_TRY(take_apart(s, wide, children, outcome, err));
     }
 done:
+    return rc;
+}
+
+/* A node's linear program and CBC, where it gets them; *is_over where that closed or split
+ * it, which *outcome tells. */
+static uap_status try_programs(uap_exact *e, uap_node *node, const uap_wide_plan *wide,
+                               uap_node_pool *children, uap_exact_step *outcome,
+                               bool *is_over, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    int32_t count = 0;
+    *is_over = false;
+    *outcome = UAP_EXACT_CLOSED;
+    if (wide->program) {
+        UAP_TRY(uap_wide_bound(e, node, err));
+    }
+    if (wide->cbc && node->bound <= uap_exact_cutoff(e, node->config)) {
+        UAP_TRY(uap_wide_close(e, node, is_over, err));
+    }
+    *is_over = *is_over || node->bound > uap_exact_cutoff(e, node->config);
+    if (!*is_over && wide->program && wide->skip_chain) {
+        UAP_TRY(uap_wide_split(e, node, children, &count, err));
+        e->users[node->config] += count;
+        *is_over = count > 0;
+        *outcome = *is_over ? UAP_EXACT_SPLIT : UAP_EXACT_CLOSED;
+    }
+done:
+    return rc;
+}
+
+/* Searches from the chain's own bound on: what a program knows of the node says nothing of
+ * the chain, and targets far above the chain's best plan are slow. */
+static uap_status grow_chain(uap_chain_search *s, int64_t most, bool *found, uap_err *err)
+{
+    uap_node *node = s->node;
+    const int64_t proven = node->bound;
+    node->bound = node->chain;
+    const uap_status rc = uap_chain_search_grow(s, most, found, err);
+    node->chain = *found ? uap_max_i64(node->bound, s->value) : node->bound;
+    node->bound = uap_max_i64(node->bound, proven);
     return rc;
 }
 
@@ -250,9 +329,17 @@ done:
 static uap_status visit(uap_exact *e, uap_node *node, int64_t most,
                         uap_node_pool *children, uap_exact_step *outcome, uap_err *err)
 {
+    uap_wide_plan wide;
     uap_chain_search s;
     uap_status rc = UAP_OK;
     bool found = false;
+    bool is_over = false;
+    s = (uap_chain_search){0};
+    UAP_TRY(uap_wide_choose(e, node, &wide, err));
+    UAP_TRY(try_programs(e, node, &wide, children, outcome, &is_over, err));
+    if (is_over) {
+        goto done;
+    }
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_chain_search_begin(&s, e, node, err));
     if (uap_chain_search_is_empty(&s)) {
@@ -260,9 +347,9 @@ static uap_status visit(uap_exact *e, uap_node *node, int64_t most,
     }
     e->stats.solved += node->is_searched ? 0 : 1;
     node->is_searched = true;
-    UAP_TRY(uap_chain_search_grow(&s, most, &found, err));
+    UAP_TRY(grow_chain(&s, most, &found, err));
     if (found) {
-        UAP_TRY(settle(&s, children, outcome, err));
+        UAP_TRY(settle(&s, &wide, children, outcome, err));
     } else if (node->bound <= uap_exact_cutoff(e, node->config)) {
         *outcome = UAP_EXACT_OPEN;
     }
@@ -336,13 +423,22 @@ int64_t uap_exact_reach(const uap_node *node, int64_t next)
 }
 
 /* The chain of one node searched within the result's value: *done once its plan is the
- * result's, else the node's children are in the pool. */
+ * result's, else the node's children are in the pool. Programs only leave out nodes without
+ * such a plan, in the same order every time. */
 static uap_status look_for_plan(uap_exact *e, uap_node *node, uap_node_pool *pool,
                                 uap_result *result, bool *done, uap_err *err)
 {
-    uap_chain_search s;
+    uap_chain_search s = {0};
+    uap_wide_plan wide;
+    uap_exact_step outcome = UAP_EXACT_CLOSED;
     uap_status rc = UAP_OK;
-    bool found = false;
+    bool found = false, is_over = false;
+    UAP_TRY(uap_wide_choose(e, node, &wide, err));
+    wide.cbc = false;
+    UAP_TRY(try_programs(e, node, &wide, pool, &outcome, &is_over, err));
+    if (is_over) {
+        goto done;
+    }
     UAP_TRY(uap_chain_search_begin(&s, e, node, err));
     if (!uap_chain_search_is_empty(&s)) {
         UAP_TRY(uap_chain_search_at(&s, result->value, &found, err));
@@ -355,7 +451,7 @@ static uap_status look_for_plan(uap_exact *e, uap_node *node, uap_node_pool *poo
         if (*done) {
             uap_choice_copy(&result->choice, &s.choice, s.in->pp, s.in->n_layers);
         } else {
-            UAP_TRY(split(&s, pool, err));
+            UAP_TRY(take_apart(&s, &wide, pool, &outcome, err));
         }
     }
 done:
@@ -413,6 +509,10 @@ static uap_status fix_plan(uap_exact *e, uap_result *result, uap_err *err)
                        .crew = e->crew};
     uap_status rc = UAP_OK;
     UAP_TRY(uap_exact_init(&alone, err));
+    /* As if a configuration behind all had this value: plans within it are looked for. */
+    alone.value = result->value;
+    alone.config = e->source->n;
+    alone.is_fixed = true;
     UAP_TRY(find_same_plan(&alone, result, err));
     e->stats.labels += alone.stats.labels;
     e->stats.bound_s += alone.stats.bound_s;

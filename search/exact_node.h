@@ -21,6 +21,8 @@
 extern "C" {
 #endif
 
+typedef struct uap_wide uap_wide; /* search/wide.h */
+
 /* One process's part of a search. */
 typedef struct uap_exact {
     const uap_source *source;
@@ -36,6 +38,10 @@ typedef struct uap_exact {
     int32_t config;          /* its configuration, -1 without a plan */
     uap_instance **instance; /* [n] made on demand, kept while `users` */
     int32_t *users;          /* [n] open nodes of each configuration here */
+    /* Looks for the plan of a known value: what is tried beyond chains may leave nodes out,
+     * not change their order. */
+    bool is_fixed;
+    uap_wide *wide;          /* made when a wide graph needs it */
     const uap_node *at_work; /* of uap_exact_drain, as far as it has come, or NULL */
     uap_search_stats stats;
 } uap_exact;
@@ -56,6 +62,12 @@ UAP_NODISCARD uap_status uap_exact_need(uap_exact *e, int32_t config, uap_err *e
 /* One more open node of this configuration is here: keeps the instance once it is made. */
 void uap_exact_hold(uap_exact *e, int32_t config);
 void uap_exact_drop(uap_exact *e, uap_node *node); /* clears a held node */
+
+/* A plan that is as good as the cutoff asks is the best one now. Errors: those of
+ * `improved`. */
+UAP_NODISCARD uap_status uap_exact_improve(uap_exact *e, int32_t config,
+                                           const uap_choice *choice, int64_t value,
+                                           uap_err *err);
 
 /* The most that a plan of this configuration may cost to become the best one. */
 int64_t uap_exact_cutoff(const uap_exact *e, int32_t config);

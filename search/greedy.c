@@ -508,3 +508,24 @@ uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
     uap_arena_free(g.arena);
     return made ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for a first plan");
 }
+
+uap_status uap_greedy_improve(const uap_instance *instance, uap_choice *choice,
+                              int64_t *value, bool *found, uap_err *err)
+{
+    greedy g = {.in = instance};
+    *found = false;
+    g.arena = uap_arena_new();
+    const bool made = g.arena != NULL && make(&g);
+    if (made) {
+        uap_choice_copy(&g.good, choice, instance->pp, instance->n_layers);
+        g.good_score = score_of(&g, &g.good);
+        improve(&g);
+        uap_choice_copy(choice, &g.good, instance->pp, instance->n_layers);
+        *found = g.good_score.over == 0;
+        *value = g.good_score.value;
+    }
+    uap_choice_free(&g.trial);
+    uap_choice_free(&g.good);
+    uap_arena_free(g.arena);
+    return made ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for a better plan");
+}

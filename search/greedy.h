@@ -15,6 +15,13 @@ extern "C" {
 UAP_NODISCARD uap_status uap_greedy_plan(const uap_instance *instance, uap_choice *choice,
                                          int64_t *value, bool *found, uap_err *err);
 
+/* Single changes to a plan, cuts and strategies, while they help. choice: any strategies in
+ * range and ascending cuts, in and out; *found: it fits, and *value (ticks) is set. Errors:
+ * NO_MEMORY. O(changes x L^2 x S). Local. */
+UAP_NODISCARD uap_status uap_greedy_improve(const uap_instance *instance,
+                                            uap_choice *choice, int64_t *value,
+                                            bool *found, uap_err *err);
+
 #ifdef __cplusplus
 }
 #endif

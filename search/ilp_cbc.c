@@ -125,6 +125,9 @@ static uap_status build(run *r, uap_err *err)
                                       .n_no_goods = r->n_no_goods};
     uap_status rc = UAP_OK;
     UAP_TRY(uap_milp_new(task->instance, &options, &r->milp, err));
+    if (task->restriction != NULL) {
+        uap_milp_restrict(r->milp, task->restriction->allow, r->milp->upper);
+    }
     const size_t n = (size_t)r->milp->n_cols;
     r->start_col = uap_calloc(n, sizeof *r->start_col);
     r->start_value = uap_calloc(n, sizeof *r->start_value);

@@ -3,6 +3,7 @@
 #ifndef UAP_SEARCH_ILP_CBC_H
 #define UAP_SEARCH_ILP_CBC_H
 
+#include "search/chain.h"
 #include "search/milp.h"
 #include "search/solve.h"
 
@@ -11,7 +12,8 @@ extern "C" {
 #endif
 
 typedef struct uap_cbc_task {
-    const uap_instance *instance; /* checked */
+    const uap_instance *instance;       /* checked */
+    const uap_restriction *restriction; /* only these strategies, or NULL */
     uap_milp_goal goal;
     const uap_choice *start; /* a plan that fits, to start from, or NULL */
     int64_t start_value;     /* its value, ticks */

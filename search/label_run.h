@@ -47,7 +47,7 @@ typedef struct uap_label_run {
     int32_t n_bands; /* bands in which a label may still reach an end */
     uap_run_band *bands;
     int32_t *likely; /* [bands] the test that failed a label last */
-    double *limit; /* [bands][slots][tests] most that each test may be there */
+    double *limit;   /* [bands][slots][tests] most that each test may be there */
     size_t limit_capacity;
     double *sweep;                  /* [n_rows + width][UAP_MAX_TESTS] */
     struct uap_sweep_place *places; /* [width] */

@@ -390,6 +390,16 @@ static int32_t largest(const double *x, int32_t n)
     return best;
 }
 
+void uap_milp_restrict(const uap_milp *milp, uint8_t *const *allow, double *upper)
+{
+    for (int32_t u = 0; u < milp->n_layers; u++) {
+        for (int32_t k = 0; k < milp->n_strategies[u]; k++) {
+            upper[milp->strategy[u] + k] =
+                allow == NULL || allow[u] == NULL || allow[u][k] != 0 ? 1.0 : 0.0;
+        }
+    }
+}
+
 void uap_milp_decode(const uap_milp *milp, const double *x, uap_choice *choice)
 {
     for (int32_t i = 0; i < milp->pp; i++) {

@@ -174,6 +174,10 @@ void uap_milp_free(uap_milp *milp); /* NULL is legal */
 char *uap_milp_col_name(const uap_milp *milp, int32_t col, char buffer[UAP_MILP_NAME]);
 char *uap_milp_row_name(const uap_milp *milp, int32_t row, char buffer[UAP_MILP_NAME]);
 
+/* Sets the upper bounds [n_cols] of strategies to 1, or 0 where their layer's `allow` (NULL:
+ * all) leaves them out. allow: [L]. */
+void uap_milp_restrict(const uap_milp *milp, uint8_t *const *allow, double *upper);
+
 /* The plan that the integer columns of x [n_cols] are nearest to, as it stands: whether it
  * is a legal one is for uap_choice_value to say. choice: arrays of pp and L, out. */
 void uap_milp_decode(const uap_milp *milp, const double *x, uap_choice *choice);

@@ -97,19 +97,10 @@ static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
                 w.tail = &o->tail[uap_mix_at(o, i, b, uap_mix_out(mix, b, t) + y)];
                 if (w.tail->count > 0 && !isinf(w.group->bound[0][w.cell])) {
                     budget_of_cell(o, &w);
+                    if (!isinf(w.group->budget[0][w.cell])) {
+                        uap_group_want(w.group, x, l);
+                    }
                 }
-            }
-        }
-    }
-}
-
-static void forget_budgets(const uap_segments *s)
-{
-    for (int32_t i = 0; i < s->n_groups; i++) {
-        const uap_group *group = &s->group[i];
-        for (int32_t f = 0; f < group->n_functionals; f++) {
-            for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-                group->budget[f][j] = -HUGE_VAL;
             }
         }
     }
@@ -119,7 +110,9 @@ void uap_mix_budget(uap_mix_outer *o)
 {
     const uap_mix *mix = o->mix;
     for (int32_t t = 0; t < mix->n_types; t++) {
-        forget_budgets(mix->segments[t]);
+        for (int32_t i = 0; i < mix->segments[t]->n_groups; i++) {
+            uap_group_forget(&mix->segments[t]->group[i]);
+        }
     }
     for (int32_t i = 0; i < mix->pp; i++) {
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {

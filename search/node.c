@@ -1,6 +1,8 @@
 /* The pool of nodes, and branching on what chains relax. */
 #include "search/node.h"
 
+#include "common/numbers.h"
+
 #include <string.h>
 
 void uap_node_clear(uap_node *node)
@@ -117,6 +119,8 @@ static bool make_child(const uap_instance *in, const uap_node *node, uap_node *c
 {
     *child = (uap_node){.config = node->config,
                         .bound = node->bound,
+                        .chain = node->chain,
+                        .lead = node->lead,
                         .is_searched = node->is_searched,
                         .n_layers = in->n_layers};
     return copy_restriction(in, node, child);
@@ -214,16 +218,16 @@ static bool same_layout(const uap_instance *in, const uap_live_tensor *live, int
     return true;
 }
 
-/* Writes layout classes of the producer; returns how many the allowed ones have. */
-static int32_t layout_classes(const uap_instance *in, const uap_node *node,
-                              const uap_live_tensor *live, int32_t *class_of)
+int32_t uap_node_layouts(const uap_instance *instance, const uap_node *node, int32_t t,
+                         int32_t *class_of)
 {
-    const int32_t n = uap_table_of(in, live->from)->n;
+    const uap_live_tensor *live = &instance->live[t];
+    const int32_t n = uap_table_of(instance, live->from)->n;
     int32_t open = 0;
     for (int32_t k = 0; k < n; k++) {
         class_of[k] = k;
         for (int32_t j = 0; j < k && class_of[k] == k; j++) {
-            if (class_of[j] == j && same_layout(in, live, j, k)) {
+            if (class_of[j] == j && same_layout(instance, live, j, k)) {
                 class_of[k] = j;
             }
         }
@@ -234,18 +238,29 @@ static int32_t layout_classes(const uap_instance *in, const uap_node *node,
     return open;
 }
 
-static uap_status branch_on_live(const uap_instance *in, const uap_node *node,
-                                 const uap_live_tensor *live, uap_node_pool *pool,
-                                 int32_t *count, uap_err *err)
+uap_status uap_node_branch_live(const uap_instance *in, const uap_node *node,
+                                const double *score, uap_node_pool *pool, int32_t *count,
+                                uap_err *err)
 {
-    const int32_t n = uap_table_of(in, live->from)->n;
-    int32_t *class_of = uap_calloc((size_t)n, sizeof *class_of);
+    *count = 0;
+    int32_t most = 0, best = -1;
+    uap_status rc = UAP_OK;
+    for (int32_t t = 0; t < in->n_live; t++) {
+        most = uap_max_i32(most, uap_table_of(in, in->live[t].from)->n);
+    }
+    int32_t *class_of = uap_calloc((size_t)most + 1, sizeof *class_of);
     if (class_of == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "out of memory for layouts");
     }
-    uap_status rc = UAP_OK;
-    if (layout_classes(in, node, live, class_of) > 1) {
-        const uap_tie alone = {.a = live->from, .b = -1, .class_a = class_of};
+    for (int32_t t = 0; t < in->n_live && (best < 0 || score != NULL); t++) {
+        if ((best < 0 || score[t] > score[best]) &&
+            uap_node_layouts(in, node, t, class_of) > 1) {
+            best = t;
+        }
+    }
+    if (best >= 0) {
+        const uap_tie alone = {.a = in->live[best].from, .b = -1, .class_a = class_of};
+        (void)uap_node_layouts(in, node, best, class_of);
         rc = branch_on(in, node, &alone, pool, count, err);
     }
     uap_free(class_of);
@@ -253,8 +268,8 @@ static uap_status branch_on_live(const uap_instance *in, const uap_node *node,
 }
 
 uap_status uap_node_branch(const uap_instance *instance, const uap_node *node,
-                           const uap_choice *choice, uap_node_pool *pool, int32_t *count,
-                           uap_err *err)
+                           const uap_choice *choice, const double *score,
+                           uap_node_pool *pool, int32_t *count, uap_err *err)
 {
     *count = 0;
     for (int32_t t = 0; t < instance->n_ties; t++) {
@@ -264,12 +279,9 @@ uap_status uap_node_branch(const uap_instance *instance, const uap_node *node,
             return branch_on(instance, node, tie, pool, count, err);
         }
     }
-    for (int32_t t = 0; t < instance->n_live; t++) {
-        const uap_status rc =
-            branch_on_live(instance, node, &instance->live[t], pool, count, err);
-        if (rc != UAP_OK || *count > 0) {
-            return rc;
-        }
+    const uap_status rc = uap_node_branch_live(instance, node, score, pool, count, err);
+    if (rc != UAP_OK || *count > 0) {
+        return rc;
     }
     return UAP_FAIL(err, INTERNAL, "a relaxed plan's value does not hold");
 }

@@ -12,11 +12,16 @@ extern "C" {
 typedef struct uap_node {
     int32_t config;
     int64_t bound;  /* no plan of this node is below it, ticks */
+    int64_t chain;  /* nor is the best plan of its chain below this; at most bound */
     int64_t serial; /* age */
     double reach;   /* share by which the relaxation looks above the bound; 0: none yet */
     double step;    /* share of the bound by which the next target lies above it; 0: none
                        * yet */
     int64_t effort; /* labels looked at before a search within a target is given up */
+    double lead;    /* share by which the linear program's bound was above the chain's, in
+                  * the nearest node above that has both; 0: in none */
+    int64_t program;             /* the linear program's bound, ticks; 0: not asked yet */
+    bool had_cbc;                /* CBC was tried */
     bool is_bounded;             /* the Lagrangian bound of the chain is in */
     bool is_searched;            /* its configuration went through an exact search */
     int32_t n_layers;            /* of allow below; 0 while unrestricted */
@@ -42,13 +47,24 @@ uap_node uap_pool_pop(uap_node_pool *pool);
 void uap_pool_free(uap_node_pool *pool);
 
 /* Splits a node whose relaxed plan `choice` does not hold in the instance: by the class of
- * a broken tie, else by the layout of a live tensor's producer. children: pushed to the
- * pool with the node's bound; *count of them.
- * Errors: NO_MEMORY, INTERNAL (nothing left to branch on). */
+ * a broken tie, else by the layout of a live tensor's producer: of the one with the highest
+ * score [n_live], or NULL: of the first. children: pushed to the pool with the node's bound;
+ * *count of them. Errors: NO_MEMORY, INTERNAL (nothing left to branch on). */
 UAP_NODISCARD uap_status uap_node_branch(const uap_instance *instance,
                                          const uap_node *node, const uap_choice *choice,
-                                         uap_node_pool *pool, int32_t *count,
-                                         uap_err *err);
+                                         const double *score, uap_node_pool *pool,
+                                         int32_t *count, uap_err *err);
+
+/* The same by a live tensor's layout alone; no child where all are decided. */
+UAP_NODISCARD uap_status uap_node_branch_live(const uap_instance *instance,
+                                              const uap_node *node, const double *score,
+                                              uap_node_pool *pool, int32_t *count,
+                                              uap_err *err);
+
+/* Numbers the layouts of live tensor t's producer: class_of [S_from], the first strategy of
+ * each that costs the same everywhere. Returns how many the allowed strategies have. */
+int32_t uap_node_layouts(const uap_instance *instance, const uap_node *node, int32_t t,
+                         int32_t *class_of);
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,8 @@ typedef struct uap_outer uap_outer;
 
 /* Computes suffix and prefix lists, sets the budgets of all segments for plans of at most
  * `target` ticks, and *bound: no plan of the chain is below it (INT64_MAX: none fits or
- * none is within the target). Errors: NO_MEMORY. The caller frees *out. */
+ * none is within the target). Once segments->stopped is set, nothing was found out. Errors:
+ * NO_MEMORY, those of the crew. The caller frees *out. */
 UAP_NODISCARD uap_status uap_outer_bound(const uap_pipeline *pipeline,
                                          uap_segments *segments, int64_t target,
                                          uap_outer **out, int64_t *bound, uap_err *err);

@@ -5,6 +5,7 @@
 #include "common/numbers.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Most that a stage's time, its share of S and its span may be in plans within the target. */
 typedef struct cell_slack {
@@ -66,9 +67,8 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
 }
 
 /* Budgets of all spans of stage i that start at layer a. */
-static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
+static void budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group)
 {
-    uap_group *group = uap_outer_group(o, i, a);
     int32_t first;
     int32_t last;
     uap_outer_lengths(o, i, a, group, &first, &last);
@@ -81,26 +81,104 @@ static void budget_of_start(uap_outer *o, int32_t i, int32_t a)
                 const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
                 if (tail->count > 0 && !isinf(group->bound[0][cell])) {
                     budget_of_cell(o, i, head, tail, group, cell);
+                    if (!isinf(group->budget[0][cell])) {
+                        uap_group_want(group, x, l);
+                    }
                 }
             }
         }
     }
 }
 
-void uap_outer_budget(uap_outer *o)
+/* A wanted cell of a result; its budgets stand behind it. */
+typedef struct wanted_cell {
+    int32_t x, length, cell;
+} wanted_cell;
+
+/* The result of a group: how many cells are wanted, and each with its budgets. */
+static bool put_budgets(const uap_group *group, uap_bytes *out)
 {
-    const uap_chain *chain = o->chain;
-    for (int32_t i = 0; i < o->segments->n_groups; i++) {
-        uap_group *group = &o->segments->group[i];
-        for (int32_t f = 0; f < group->n_functionals; f++) {
-            for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-                group->budget[f][j] = -HUGE_VAL;
+    const size_t begun = out->n;
+    int32_t n = 0;
+    bool ok = uap_bytes_put(out, &n, sizeof n);
+    for (int32_t x = 0; x < group->n_in; x++) {
+        wanted_cell w = {.x = x, .length = 1};
+        for (int32_t i = 0; ok && group->wanted[x] && i < group->cells; i++) {
+            w.cell = x * group->cells + i;
+            w.length += i == group->offset[w.length];
+            if (isinf(group->budget[0][w.cell])) {
+                continue;
+            }
+            ok = uap_bytes_put(out, &w, sizeof w);
+            for (int32_t f = 0; ok && f < group->n_functionals; f++) {
+                ok = uap_bytes_put(out, &group->budget[f][w.cell], sizeof(double));
+            }
+            n++;
+        }
+    }
+    if (ok) {
+        memcpy(out->at + begun, &n, sizeof n);
+    }
+    return ok;
+}
+
+static uap_status run_group(void *self, int32_t task, uap_bytes *out, bool *stop,
+                            uap_err *err)
+{
+    uap_outer *o = self;
+    uap_segments *s = o->segments;
+    uap_group *group = &s->group[task];
+    const int32_t *group_of = s->cls[group->class_index].group_of;
+    uap_group_forget(group);
+    for (int32_t i = 0; i < o->chain->pp; i++) {
+        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+            if (s->class_of[i] == group->class_index && group_of[a] == task) {
+                budget_of_start(o, i, a, group);
             }
         }
     }
-    for (int32_t i = 0; i < chain->pp; i++) {
-        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-            budget_of_start(o, i, a);
+    *stop = uap_segments_breathe(s, (int64_t)group->n_in * group->cells);
+    return put_budgets(group, out) ? UAP_OK
+                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
+}
+
+static uap_status apply_group(void *self, int32_t task, const char *result, uap_err *err)
+{
+    const uap_outer *o = self;
+    uap_group *group = &o->segments->group[task];
+    int32_t n = 0;
+    (void)err;
+    uap_group_forget(group);
+    result = uap_bytes_get(result, &n, sizeof n);
+    while (n-- > 0) {
+        wanted_cell w;
+        result = uap_bytes_get(result, &w, sizeof w);
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            result = uap_bytes_get(result, &group->budget[f][w.cell], sizeof(double));
         }
+        uap_group_want(group, w.x, w.length);
     }
+    return UAP_OK;
+}
+
+uap_status uap_outer_budget(uap_outer *o, uap_err *err)
+{
+    uap_segments *s = o->segments;
+    uap_crew_job all = {.self = o,
+                        .n = s->n_groups,
+                        .effort = INT64_MAX,
+                        .run = run_group,
+                        .apply = apply_group};
+    uap_status rc = UAP_OK;
+    bool stopped = false;
+    for (int32_t i = 0; i < s->n_groups; i++) {
+        all.work += 4 * (int64_t)s->group[i].n_in * s->group[i].cells;
+    }
+    if (s->stopped) {
+        goto done;
+    }
+    UAP_TRY(uap_crew_do(s->crew, &all, &stopped, err));
+    s->stopped = s->stopped || stopped;
+done:
+    return rc;
 }

@@ -43,7 +43,7 @@ struct uap_outer {
     uap_stage_terms *terms; /* [pp] */
     uap_list *head; /* [pp][L][width] before stage i that starts at (a, x), transfer in */
     uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, y), transfer in */
-    uap_list *suffix; /* [L][width] from (a, x) on, of the stage at hand */
+    uap_list *suffix; /* [width] of the whole chain from (0, x) on */
     double *before;   /* [pp][L][width] least S of head */
     double *at_end;   /* [L][width] scratch */
     uap_relaxed *pool;
@@ -68,7 +68,8 @@ bool uap_outer_cell(const uap_group *group, int32_t cell, uap_cell_bounds *out);
 void uap_outer_lengths(const uap_outer *o, int32_t i, int32_t a, const uap_group *group,
                        int32_t *first, int32_t *last);
 
-/* Sets the budgets of all segments from the lists in front of and behind them. */
-void uap_outer_budget(uap_outer *o);
+/* Sets the budgets of all segments from the lists in front of and behind them. Errors:
+ * NO_MEMORY, those of the crew. */
+UAP_NODISCARD uap_status uap_outer_budget(uap_outer *o, uap_err *err);
 
 #endif

@@ -496,7 +496,24 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
         }
     }
     group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
-    return group->set != NULL;
+    group->wanted = uap_arena_alloc(s->arena, (size_t)group->n_in, sizeof *group->wanted);
+    return group->set != NULL && group->wanted != NULL;
+}
+
+void uap_group_forget(uap_group *group)
+{
+    if (group->longest == 0) {
+        return;
+    }
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        for (int32_t j = 0; j < group->n_in * group->cells; j++) {
+            group->budget[f][j] = -HUGE_VAL;
+        }
+    }
+    for (int32_t x = 0; x < group->n_in; x++) {
+        group->wanted[x] = false;
+    }
+    group->shortest = group->longest = 0;
 }
 
 static bool make_groups(uap_segments *s)

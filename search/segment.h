@@ -124,6 +124,9 @@ typedef struct uap_group {
     double
         *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, HUGE_VAL: none fits */
     double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
+    int32_t shortest, longest;           /* lengths of wanted cells; 0: none */
+    bool *wanted;                        /* [n_in] has wanted cells */
+    bool has_sets;                       /* some set may not be empty */
     uap_segment_set *set;                /* [n_in][cells] */
 } uap_group;
 
@@ -168,6 +171,18 @@ static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length
 {
     return x * group->cells + group->offset[length - 1] + y;
 }
+
+/* Notes a cell with a budget. */
+static inline void uap_group_want(uap_group *group, int32_t x, int32_t length)
+{
+    group->wanted[x] = true;
+    group->longest = length > group->longest ? length : group->longest;
+    group->shortest =
+        group->shortest == 0 || length < group->shortest ? length : group->shortest;
+}
+
+/* Takes all budgets away. */
+void uap_group_forget(uap_group *group);
 
 /* Prepares classes, groups and the lower bounds of all segments whose times can lie in a
  * plan of at most `target` ticks. Where (*out)->stopped is set these are incomplete, and

@@ -8,6 +8,7 @@
 
 #include "common/numbers.h"
 
+#include <float.h>
 #include <math.h>
 
 /* Rounding errors of a few hundred additions in double stay far below this share. */
@@ -29,12 +30,12 @@ typedef struct bound_sweep {
     uap_price_table *table;
     int32_t x;
     uap_measure measure;
-    int32_t multiplier; /* of the class */
-    int32_t band;       /* of the class; n_bands: all workspaces */
-    int32_t n_len;      /* lengths to look at */
-    double *in, *out;   /* widest class set each */
+    int32_t band;     /* of the class; n_bands: all workspaces */
+    int32_t n_len;    /* lengths to look at */
+    double *in, *out; /* widest class set each */
     double *best;
-    bool *late; /* [cells] longer than a stage within the target can be */
+    bool
+        *late; /* [cells] longer than a stage within the target can be, or out of reach */
 } bound_sweep;
 
 /* in[i] = min(in[i], base + r[i]); kept apart so that it compiles to vector code. */
@@ -87,37 +88,35 @@ static inline void take_rows(const uap_price_pairs *pairs, const double *restric
     }
 }
 
+/* What folding one length came to. */
+typedef struct folded {
+    int64_t alive;  /* classes that are not late */
+    int64_t raised; /* of these, bounds that rose */
+} folded;
+
 /* Folds the costs at one length into the bounds there, less what memory within the cap is
- * worth. */
-static inline void raise_bounds(double *restrict bound, const double *restrict out,
-                                double credit, int32_t n)
+ * worth. What is above the limit, or out of reach, is late: it counts as infinite from then on
+ * and leads nowhere. */
+static inline folded fold_length(double *restrict bound, double *restrict out,
+                                 double credit, double limit, int32_t n)
 {
     const double taken = credit + RELATIVE_MARGIN * fabs(credit);
+    folded f = {0, 0};
     for (int32_t y = 0; y < n; y++) {
         const double v = out[y] * (1 - RELATIVE_MARGIN) - taken;
-        bound[y] = v > bound[y] ? v : bound[y];
+        const double most = v > bound[y] ? v : bound[y];
+        f.raised += v > bound[y];
+        f.alive += most <= limit;
+        out[y] = most <= limit ? out[y] : HUGE_VAL;
+        bound[y] = most <= limit ? most : HUGE_VAL;
     }
+    return f;
 }
 
-/* Times alone tell what is too long: that leads nowhere. False when all of a length is. */
-static inline bool leave_late(const bound_sweep *b, const double *bound, bool *late,
-                              double *out, int32_t n)
-{
-    const double limit = b->s->cls[b->group->class_index].p_limit;
-    const bool is_time = b->measure == UAP_MEASURE_TIME;
-    bool any = false;
-    for (int32_t y = 0; y < n; y++) {
-        late[y] = late[y] || (is_time && bound[y] > limit);
-        out[y] = late[y] ? HUGE_VAL : out[y];
-        any = any || !late[y];
-    }
-    return any;
-}
-
-/* Returns the lengths up to the first at which every class is late or out of reach: no
- * longer segment is within the target. */
+/* Cuts n_len down to the first length at which every class is late: no longer segment is
+ * within the target. False when no bound rose. */
 FOR_WIDE_REGISTERS
-static int32_t sweep_bounds(const bound_sweep *b, const uap_priced *priced)
+static bool sweep_bounds(bound_sweep *b, const uap_priced *priced)
 {
     const uap_group *group = b->group;
     const uap_chain *chain = b->s->chain;
@@ -129,25 +128,30 @@ static int32_t sweep_bounds(const bound_sweep *b, const uap_priced *priced)
     }
     in[b->x] = priced->multiplier * (double)chain->start_act[group->start] *
                (double)cls->inflight;
+    /* Times alone tell what is too long. */
+    const bool is_time = b->measure == UAP_MEASURE_TIME;
+    const double limit = is_time && cls->p_limit < DBL_MAX ? cls->p_limit : DBL_MAX;
     int64_t work = priced->band.lo;
+    bool raised = false;
     for (int32_t l = 0; l < b->n_len; l++) {
         const int32_t u = group->start + l;
         const int32_t i = chain->kind_of[u];
         const uap_kind *kind = &chain->kind[i];
-        const int32_t first = group->offset[l];
         take_rows(&b->table->pairs[i], priced->cost[i], in, out, kind->n_out);
         work = uap_max_i64(work, kind->min_work);
-        raise_bounds(b->best + first, out, priced->multiplier * (double)(cls->cap - work),
-                     kind->n_out);
-        if (!leave_late(b, b->best + first, b->late + first, out, kind->n_out)) {
-            return l;
+        const folded f = fold_length(b->best + group->offset[l], out,
+                                     priced->multiplier * (double)(cls->cap - work),
+                                     limit, kind->n_out);
+        raised = raised || f.raised > 0;
+        if (f.alive == 0) {
+            b->n_len = l;
         }
         if (l + 1 < b->n_len) {
             follow_link(uap_link_of(chain, u),
                         &b->table->link[b->measure][chain->link_of[u]], out, in);
         }
     }
-    return b->n_len;
+    return raised;
 }
 
 /* Segments that cannot fit at all: the least memory of any path, in exact integers. */
@@ -194,20 +198,24 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
     }
 }
 
-/* All multipliers of one measure within one band; lengths shrink as they prove too long. */
+/* The multipliers of one measure within one band, ascending; lengths shrink as they prove too
+ * long. A bound is concave in the multiplier: where none rises any more, none will. */
 static bool sweep_band(bound_sweep *b, int32_t cells)
 {
     const uap_stage_class *cls = &b->s->cls[b->group->class_index];
+    bool raised = true;
     for (int32_t i = 0; i < cells; i++) {
-        b->best[i] = -HUGE_VAL;
+        b->best[i] = b->late[i] ? HUGE_VAL : -HUGE_VAL;
     }
-    for (b->multiplier = 0; b->multiplier < cls->n_multipliers; b->multiplier++) {
-        const uap_priced *priced =
-            uap_price_at(b->table, b->measure, b->multiplier, b->band);
+    for (int32_t m = 0; m < cls->n_multipliers && raised; m++) {
+        const uap_priced *priced = uap_price_at(b->table, b->measure, m, b->band);
         if (priced == NULL) {
             return false;
         }
-        b->n_len = sweep_bounds(b, priced);
+        raised = sweep_bounds(b, priced);
+    }
+    for (int32_t i = 0; i < cells; i++) {
+        b->late[i] = b->late[i] || isinf(b->best[i]);
     }
     return true;
 }
@@ -258,8 +266,7 @@ static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
                 return false;
             }
             for (int32_t i = 0; i < group->offset[b.n_len]; i++) {
-                const double v = late[i] ? HUGE_VAL : b.best[i];
-                bound[i] = v < bound[i] ? v : bound[i];
+                bound[i] = b.best[i] < bound[i] ? b.best[i] : bound[i];
             }
             if (uap_segments_breathe(s, band_steps(s, group, b.n_len))) {
                 return true;

@@ -6,26 +6,6 @@
 
 #include <math.h>
 
-/* Longest wanted segment of a group and the shortest; 0: none. */
-static int32_t longest_wanted(const uap_group *group, int32_t *shortest)
-{
-    int32_t longest = 0;
-    *shortest = 0;
-    for (int32_t l = 1; l <= group->n_len; l++) {
-        bool wanted = false;
-        for (int32_t x = 0; x < group->n_in; x++) {
-            for (int32_t i = group->offset[l - 1]; i < group->offset[l]; i++) {
-                wanted = wanted || !isinf(group->budget[0][x * group->cells + i]);
-            }
-        }
-        if (wanted) {
-            longest = l;
-            *shortest = *shortest == 0 ? l : *shortest;
-        }
-    }
-    return longest;
-}
-
 /* Whether g of a stage i of n layers that starts here can never decide: all of it, at its
  * most, takes no longer than the backward work of the layers before and g_0, at their least.
  * Then V + g_0, which is at least f + u + b + v of the stages before, V_i and g_0, is above
@@ -58,10 +38,9 @@ static void find_wanted(const uap_segments *s, int32_t *longest, int32_t *next)
             if (i < 0) {
                 continue;
             }
-            int32_t shortest = 0;
-            const int32_t most = longest_wanted(&s->group[i], &shortest);
-            longest[a] = uap_max_i32(longest[a], most);
-            next[i] = next[i] == 0 ? a + shortest : next[i];
+            const uap_group *group = &s->group[i];
+            longest[a] = uap_max_i32(longest[a], group->longest);
+            next[i] = next[i] == 0 ? a + group->shortest : next[i];
         }
     }
 }

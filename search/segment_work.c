@@ -26,17 +26,6 @@ typedef struct label_job {
     int64_t labels, effort; /* of all tasks applied: created, and looked at */
 } label_job;
 
-static bool any_budget(const uap_group *group, int32_t x)
-{
-    const double *budget = group->budget[0] + (size_t)x * (size_t)group->cells;
-    for (int32_t i = 0; i < group->cells; i++) {
-        if (!isinf(budget[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void budgets_of(const uap_group *group, int32_t x, const double **budget)
 {
     for (int32_t f = 0; f < group->n_functionals; f++) {
@@ -141,6 +130,7 @@ static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
     result_head head = {0};
     bool ok = uap_bytes_put(out, &head, sizeof head);
     run->raised = out;
+    s->group[t->group].has_sets |= t->only == FULL_LABELS;
     start_run(run, &s->group[t->group], t->x, t->only == EXCESS ? -1 : t->only);
     ok = ok && (t->only == EXCESS ? raise_by_excess(run) : uap_label_run_labels(run));
     *stop = s->stopped;
@@ -193,10 +183,11 @@ static uap_status apply_sets(void *self, int32_t task, const char *result, uap_e
 {
     label_job *job = self;
     const label_task *t = &job->task[task];
-    const uap_group *group = &job->s->group[t->group];
+    uap_group *group = &job->s->group[t->group];
     uap_segments *s = job->s;
     result_head head;
     result = get_head(job, result, &head);
+    group->has_sets = group->has_sets || head.n > 0;
     for (int64_t i = 0; i < head.n; i++) {
         int32_t of[2];
         result = uap_bytes_get(result, of, sizeof of);
@@ -289,12 +280,12 @@ uap_status uap_segments_tighten(uap_segments *s, uap_err *err)
     s->is_tightened = false;
     for (int32_t i = 0; i < s->n_groups; i++) {
         for (int32_t x = 0; x < s->group[i].n_in; x++) {
-            if (any_budget(&s->group[i], x)) {
+            if (s->group[i].wanted[x]) {
                 add_tightening(&job, i, x);
             }
         }
     }
-    UAP_TRY(do_job(&job, &(uap_crew_job){.apply = apply_raised}, err));
+    UAP_TRY(do_job(&job, &(uap_crew_job){.apply = apply_raised, .keeps = true}, err));
 done:
     end_job(&job);
     return rc;
@@ -309,9 +300,12 @@ uap_status uap_segments_solve(uap_segments *s, uap_err *err)
     for (int32_t i = 0; i < s->n_groups; i++) {
         uap_group *group = &s->group[i];
         const size_t n = (size_t)group->n_in * (size_t)group->cells;
-        memset(group->set, 0, n * sizeof *group->set);
+        if (group->has_sets) {
+            memset(group->set, 0, n * sizeof *group->set);
+            group->has_sets = false;
+        }
         for (int32_t x = 0; x < group->n_in; x++) {
-            if (any_budget(group, x)) {
+            if (group->wanted[x]) {
                 add_task(&job, i, x, FULL_LABELS);
             }
         }

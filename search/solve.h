@@ -20,6 +20,15 @@ typedef struct uap_source {
     uap_status (*build)(void *context, int32_t index, uap_instance **out, uap_err *err);
 } uap_source;
 
+/* What the exact engine does about live tensors of many layouts besides branching. */
+typedef enum uap_wide_mode {
+    UAP_WIDE_AUTO = 0,  /* linear programs and CBC where they pay */
+    UAP_WIDE_NEVER = 1, /* neither */
+    UAP_WIDE_LP = 2,    /* bits: a linear program at every node, */
+    UAP_WIDE_CBC = 4,   /* a run of CBC at every node, */
+    UAP_WIDE_LEAF = 8   /* and chains searched only where all layouts are decided */
+} uap_wide_mode;
+
 typedef struct uap_limits {
     double time_limit_s;        /* <= 0: none */
     double gap;                 /* relative gap at which to stop; 0: prove */
@@ -28,6 +37,8 @@ typedef struct uap_limits {
                          * ones are made; 0: as many as these cost, < 0: sharp at once */
     int64_t effort; /* exact engine: labels looked at before the first search of a node
                          * is given up for a nearer target; 0: the engine's choice */
+    uint32_t wide;  /* exact engine: UAP_WIDE_NEVER or bits of uap_wide_mode; 0: its
+                    * choice */
     int64_t
         share_work; /* search by ranks: steps of a job (search/crew.h) that all of them
                          * take together; 0: as many as pay; < 0: all, and every node */
@@ -50,6 +61,10 @@ typedef struct uap_search_stats {
     int64_t solved;          /* went through the exact phase */
     int64_t nodes, labels;   /* search nodes; labels created */
     int64_t ranks;           /* that searched */
+    int64_t programs;        /* linear programs solved for bounds of nodes */
+    int64_t programs_closed; /* nodes closed by them */
+    int64_t cbc_runs;        /* of nodes of the exact engine */
+    int64_t cbc_closed;      /* nodes of which CBC says that they hold nothing better */
     int64_t steals;          /* of nodes between them */
     double idle_s;           /* wall seconds that they had nothing to do, all together */
     int64_t peak_bytes;      /* largest arena use, as far as the engine counts it */

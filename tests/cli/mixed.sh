@@ -87,7 +87,10 @@ says out "cluster.sha256"
 # Nothing fits: which memory is meant is said, and no count or memory is promised.
 run 3 plan -m small.json -c half.json -b 16 --seq 512 --memory-gib 1.02 -o none.json --quiet
 says none.json "no plan fits"
-says none.json "devices with more memory would do"
+says none.json "devices with more memory"
+run 3 plan -m small.json -c half.json -b 16 --seq 512 --reserve-gib 11.9 -o none.json --quiet
+says none.json "devices with more memory than "
+says none.json " has here would do"
 run 1 check none.json
 says out "an infeasible plan, which states nothing wrong"
 

@@ -5,9 +5,9 @@
 configs=$UAP_SOURCE_DIR/configs
 data=$UAP_SOURCE_DIR/../shared/data/instances
 
-run 0 bench search --part hard --case t5-op-256 --case unlike-96x32-pp4-gpipe \
+run 0 bench search --part hard --case t5-op-128 --case unlike-96x32-pp4-gpipe \
     --configs "$configs" --exact-limit 0.2
-says out "t5-op-256"
+says out "t5-op-128"
 says out "unlike-96x32-pp4-gpipe"
 [ "$(grep -cE 'feasible|unknown' out)" -eq 2 ] || complain "$command_line: not two cut off"
 run 0 bench search --part hard --case gpt3-op-256 --case chain-24x16-pp4-random \
@@ -17,8 +17,8 @@ says out "skipped: no file nowhere/chain-24x16-pp4-random.json"
 run 2 bench search --part hard --case none
 one_line
 
-run_ranks 2 0 bench scaling --case t5-op-256 --configs "$configs" --time-limit 0.2 --repeat 1
-says err "t5-op-256: run 1 of 1, 2 ranks"
+run_ranks 2 0 bench scaling --case t5-op-128 --configs "$configs" --time-limit 0.2 --repeat 1
+says err "t5-op-128: run 1 of 1, 2 ranks"
 [ "$(grep -c 'cut off' out)" -eq 2 ] || complain "$command_line: not two cut off"
 run_ranks 2 2 bench scaling --ranks 1,3
 run_ranks 2 2 bench scaling --case none

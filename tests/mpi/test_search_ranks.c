@@ -84,20 +84,21 @@ static bool same_result(const listed *list, const uap_result *a, const uap_resul
 }
 
 /* All ranks search, some seeds with every node taken by all of them and every job shared out,
- * and others again; each rank also alone. */
+ * and others again; rank 0 also alone. */
 static void check_same(listed *list, const uap_limits *limits, const char *what,
                        uint64_t seed)
 {
     uap_result alone = {0};
     uap_err err = {0};
     const uap_source source = source_of(list);
-    assert_all(uap_exact_solve(&source, limits, &alone, &err) == UAP_OK);
+    const bool is_first = uap_comm_rank(ranks_comm) == 0;
+    assert_all(!is_first || uap_exact_solve(&source, limits, &alone, &err) == UAP_OK);
     for (int turn = 0; turn < 2; turn++) {
         uap_result together = {0};
         uap_limits own = limits == NULL ? (uap_limits){0} : *limits;
         own.share_work = turn == 1 && seed % 4 == 1 ? -1 : 0;
         assert_all(search(list, &own, &together, &err) == UAP_OK);
-        const bool same = same_result(list, &alone, &together);
+        const bool same = !is_first || same_result(list, &alone, &together);
         if (!same) {
             (void)fprintf(stderr,
                           "%s, seed %" PRIu64 ": outcome %d, configuration %d, %" PRId64
@@ -107,7 +108,7 @@ static void check_same(listed *list, const uap_limits *limits, const char *what,
         }
         assert_all(same);
         assert_all(together.stats.ranks == uap_comm_size(ranks_comm));
-        assert_all(together.stats.illegal == alone.stats.illegal);
+        assert_all(!is_first || together.stats.illegal == alone.stats.illegal);
         uap_result_free(&together);
     }
     uap_result_free(&alone);
@@ -204,12 +205,12 @@ static void tied_plans_have_one_answer(void **state)
     }
 }
 
-static uap_instance *hard_instance(uint64_t seed)
+static uap_instance *unlike_layers(uint64_t seed, int32_t n_layers)
 {
     const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
                                      .objective = UAP_OBJECTIVE_SIMPLE,
                                      .schedule = UAP_SCHEDULE_GPIPE,
-                                     .n_layers = 160,
+                                     .n_layers = n_layers,
                                      .n_strategies = 32,
                                      .pp = 4,
                                      .micro_batches = 16,
@@ -227,7 +228,7 @@ static void stopped_searches_end_everywhere(void **state)
     (void)state;
     listed list = {.n = 3, .fails_at = -1};
     for (int32_t i = 0; i < list.n; i++) {
-        list.instance[i] = hard_instance((uint64_t)i + 1);
+        list.instance[i] = unlike_layers((uint64_t)i + 1, 160);
     }
     const bool is_last = uap_comm_rank(ranks_comm) == uap_comm_size(ranks_comm) - 1;
     const volatile sig_atomic_t flag = is_last ? 1 : 0;
@@ -259,7 +260,7 @@ static void nodes_set_aside_have_one_answer(void **state)
         const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
                                          .objective = UAP_OBJECTIVE_FULL,
                                          .schedule = UAP_SCHEDULE_1F1B,
-                                         .n_layers = 48,
+                                         .n_layers = 44,
                                          .n_strategies = 12,
                                          .pp = 4,
                                          .micro_batches = 16,
@@ -270,6 +271,53 @@ static void nodes_set_aside_have_one_answer(void **state)
         assert_ok(uap_generate_family(&what, &list.instance[list.n++], &err), &err);
     }
     check_same(&list, NULL, "set aside", 0);
+    free_list(&list);
+}
+
+/* Stopped every so often and gone on with from its checkpoint, wherever it was, a search comes
+ * to the same. */
+static void stopped_searches_go_on(void **state)
+{
+    (void)state;
+    listed list = {.n = 2, .fails_at = -1};
+    uap_result alone = {0};
+    uap_err err = {0};
+    char path[64], old[80];
+    int runs = 0, open = 0;
+    (void)snprintf(path, sizeof path, "checkpoint-of-%d-ranks",
+                   uap_comm_size(ranks_comm));
+    for (int32_t i = 0; i < list.n; i++) {
+        list.instance[i] = unlike_layers((uint64_t)i + 1, 56);
+    }
+    (void)snprintf(old, sizeof old, "%s.old", path);
+    if (uap_comm_rank(ranks_comm) == 0) { /* of a test that was cut off */
+        (void)remove(path);
+        (void)remove(old);
+    }
+    const uap_source source = source_of(&list);
+    assert_all(uap_exact_solve(&source, NULL, &alone, &err) == UAP_OK);
+    for (int64_t done = 0; done == 0; runs++) {
+        bool broken = false;
+        uap_result result = {0};
+        uap_watch watch = {.checkpoint = path, .interval_s = 0.05, .quiet = true};
+        const uap_limits limits = {.time_limit_s = 0.05 * (runs + 1)};
+        assert_all(uap_search_ranks(ranks_comm, &source, &limits, &watch, &result,
+                                    &broken, &err) == UAP_OK);
+        uap_watch_end(&watch);
+        done = result.outcome == UAP_OUTCOME_OPTIMAL;
+        assert_ok(uap_comm_bcast(ranks_comm, &done, sizeof done, 0, &err), &err);
+        open += done == 0;
+        const bool same = done == 0 || uap_comm_rank(ranks_comm) != 0 ||
+                          same_result(&list, &alone, &result);
+        assert_all(same);
+        uap_result_free(&result);
+    }
+    assert_all(open > 0);
+    if (uap_comm_rank(ranks_comm) == 0) {
+        assert_int_equal(remove(path), 0);
+        (void)remove(old);
+    }
+    uap_result_free(&alone);
     free_list(&list);
 }
 
@@ -301,6 +349,41 @@ static void gap_is_kept(void **state)
     }
 }
 
+static void add_wide(listed *list, uint64_t seed)
+{
+    uap_err err = {0};
+    const uap_generate_wide what = {.chain = {.family = UAP_FAMILY_RANDOM,
+                                              .objective = UAP_OBJECTIVE_FULL,
+                                              .schedule = UAP_SCHEDULE_1F1B,
+                                              .n_layers = 7,
+                                              .n_strategies = 4,
+                                              .pp = 1 + (int32_t)(seed % 3),
+                                              .micro_batches = 4,
+                                              .tightness = 0.4,
+                                              .seed = seed},
+                                    .skips = (uap_skips)(seed % UAP_SKIPS_COUNT),
+                                    .n_live = 6,
+                                    .layouts = 3,
+                                    .weight = 2.0};
+    assert_ok(uap_generate_wide_graph(&what, &list->instance[list->n++], &err), &err);
+}
+
+/* Many live tensors, with and without linear programs at every node; the nodes travel. */
+static void wide_graphs_have_one_answer(void **state)
+{
+    (void)state;
+    static const uint32_t modes[] = {UAP_WIDE_AUTO, UAP_WIDE_LP,
+                                     UAP_WIDE_LP | UAP_WIDE_LEAF};
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        listed list = {.fails_at = -1};
+        add_wide(&list, 20 * seed);
+        add_wide(&list, 20 * seed + 1);
+        const uap_limits limits = {.wide = modes[seed % 3]};
+        check_same(&list, &limits, "wide", seed);
+        free_list(&list);
+    }
+}
+
 static void a_failure_is_told_to_all(void **state)
 {
     (void)state;
@@ -323,7 +406,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(tied_plans_have_one_answer),
         cmocka_unit_test(stopped_searches_end_everywhere),
         cmocka_unit_test(nodes_set_aside_have_one_answer),
+        cmocka_unit_test(stopped_searches_go_on),
         cmocka_unit_test(gap_is_kept),
+        cmocka_unit_test(wide_graphs_have_one_answer),
         cmocka_unit_test(a_failure_is_told_to_all),
     };
     return RANKS_MAIN(&argc, &argv, tests);

@@ -21,8 +21,13 @@ static void names_are_found_and_unlike(void **state)
     assert_null(uap_suite_find("no such case"));
 }
 
+static bool is_generated(const uap_suite_case *what)
+{
+    return what->kind == UAP_SUITE_CHAIN || what->kind == UAP_SUITE_MIXED;
+}
+
 /* A figure in docs/performance.md speaks of the instance that had this number. */
-static void chains_are_what_they_were(void **state)
+static void generated_instances_are_what_they_were(void **state)
 {
     (void)state;
     static const struct {
@@ -41,13 +46,14 @@ static void chains_are_what_they_were(void **state)
         {"varied-192x32-pp8-1f1b", 0x60b4c73258bb1e52u},
         {"varied-128x32-pp8-eager", 0x62a11968f9cea8efu},
         {"varied-192x64-pp4", 0xb51b72798251b8d5u},
+        {"mixed-34-pp8", 0xfaa57bfb327cdecbu},
     };
     size_t n = 0;
     for (int i = 0; i < uap_suite_count(); i++) {
         const uap_suite_case *what = uap_suite_at(i);
         uap_suite_problem problem;
         uap_err err = {0};
-        if (what->kind != UAP_SUITE_CHAIN) {
+        if (!is_generated(what)) {
             continue;
         }
         assert_ok(uap_suite_open(what, &folders, &problem, &err), &err);
@@ -144,7 +150,7 @@ static void what_is_missing_is_said(void **state)
         const uap_suite_case *what = uap_suite_at(i);
         uap_suite_problem problem;
         uap_err err = {0};
-        if (what->kind == UAP_SUITE_CHAIN) {
+        if (is_generated(what)) {
             continue;
         }
         assert_ok(uap_suite_open(what, &none, &problem, &err), &err);
@@ -154,9 +160,8 @@ static void what_is_missing_is_said(void **state)
     }
 }
 
-/* The same family, objective, schedule and tightness, small. */
-static uap_instance *small_relative(const uap_suite_case *what, uint64_t seed,
-                                    int32_t n_layers)
+static uap_instance *small_chain(const uap_suite_case *what, uint64_t seed,
+                                 int32_t n_layers)
 {
     uap_generate_large small = what->chain;
     uap_instance *in = NULL;
@@ -167,6 +172,32 @@ static uap_instance *small_relative(const uap_suite_case *what, uint64_t seed,
     small.micro_batches = (int32_t)(seed % 7) + 1;
     small.seed = seed;
     assert_ok(uap_generate_family(&small, &in, &err), &err);
+    return in;
+}
+
+static uap_instance *small_cluster(const uap_suite_case *what, uint64_t seed)
+{
+    uap_generate_cluster small = what->mixed;
+    uap_instance *in = NULL;
+    uap_err err = {0};
+    small.n_layers = 4;
+    small.pp = 2;
+    small.micro_batches = (int32_t)(seed % 7) + 1;
+    small.n_groups = 2;
+    small.group_devices = 2;
+    small.max_size = 2;
+    small.seed = seed;
+    assert_ok(uap_generate_mixed(&small, &in, &err), &err);
+    return in;
+}
+
+/* The same family, objective, schedule and tightness, small. */
+static uap_instance *small_relative(const uap_suite_case *what, uint64_t seed,
+                                    int32_t n_layers)
+{
+    uap_err err = {0};
+    uap_instance *in = what->kind == UAP_SUITE_MIXED ? small_cluster(what, seed)
+                                                     : small_chain(what, seed, n_layers);
     assert_ok(uap_instance_check(in, &err), &err);
     return in;
 }
@@ -177,7 +208,7 @@ static void small_relatives_agree_with_brute_force(void **state)
     int feasible = 0;
     for (int i = 0; i < uap_suite_count(); i++) {
         for (uint64_t seed = 0; seed < 20; seed++) {
-            if (uap_suite_at(i)->kind != UAP_SUITE_CHAIN) {
+            if (!is_generated(uap_suite_at(i))) {
                 continue;
             }
             uap_brute_result truth;
@@ -200,7 +231,7 @@ static void small_relatives_agree_with_cbc(void **state)
 {
     (void)state;
     for (int i = 0; i < uap_suite_count(); i++) {
-        if (uap_suite_at(i)->kind != UAP_SUITE_CHAIN) {
+        if (!is_generated(uap_suite_at(i))) {
             continue;
         }
         uap_instance *in = small_relative(uap_suite_at(i), 1, 6);
@@ -218,7 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_found_and_unlike),
-        cmocka_unit_test(chains_are_what_they_were),
+        cmocka_unit_test(generated_instances_are_what_they_were),
         cmocka_unit_test(fingerprints_differ),
         cmocka_unit_test(models_are_alike_on_all_ranks),
         cmocka_unit_test(what_is_missing_is_said),
