@@ -90,7 +90,7 @@ static uap_status run_once(const scaling *s, const part *on, const uap_source *s
     }
     UAP_TRY(uap_comm_barrier_asleep(s->comm, err));
     UAP_TRY(uap_comm_agree(s->comm, rc, err));
-    /* Together rank 0 alone has the answer; apart each has its own. */
+    /* Together all have the same answer; apart each has its own. */
     const bool answers = takes_part && (!together || uap_comm_rank(s->comm) == 0);
     const bool is_proven = result.outcome == UAP_OUTCOME_OPTIMAL;
     int64_t proven = !answers || is_proven;

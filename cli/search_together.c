@@ -121,7 +121,10 @@ static bool asked(void *context)
         return true;
     }
     const double limit_s = limits->time_limit_s;
-    return (limits->stop != NULL && *limits->stop != 0) ||
+    const int64_t limit_bytes =
+        limits->memory_limit_bytes / uap_comm_node_size(m->from->comm);
+    m->over_memory = m->over_memory || (limit_bytes > 0 && uap_mem_bytes() > limit_bytes);
+    return m->over_memory || (limits->stop != NULL && *limits->stop != 0) ||
            (limit_s > 0 && uap_exact_wall_s() - m->from->start_wall_s > limit_s);
 }
 
@@ -216,6 +219,22 @@ done:
     return rc;
 }
 
+/* Says so where some rank ran out of the memory that it may use. */
+static uap_status warn_of_memory(const member *m, uap_err *err)
+{
+    int64_t over = m->over_memory;
+    const uap_status rc =
+        uap_comm_allreduce_i64(m->from->comm, &over, 1, UAP_COMM_MAX, err);
+    if (rc == UAP_OK && over != 0 && uap_comm_rank(m->from->comm) == 0) {
+        UAP_LOG(
+            WARNING, GLOBAL,
+            "stopped at --memory-limit: one configuration needs more than %.3g GiB on "
+            "a machine",
+            (double)m->from->limits->memory_limit_bytes / (double)((int64_t)1 << 30));
+    }
+    return rc;
+}
+
 uap_status uap_search_together(const uap_together *from, uap_node_pool *pool,
                                uap_result *result, bool *broken, uap_err *err)
 {
@@ -237,6 +256,7 @@ uap_status uap_search_together(const uap_together *from, uap_node_pool *pool,
     if (!*broken) {
         UAP_TRY(uap_search_crew_part(&m.crew, rc, err));
         m.exact.stats.total_s += uap_exact_cpu_s() - start_cpu_s;
+        UAP_TRY(warn_of_memory(&m, err));
         UAP_TRY(add_clocks(&m, &m.exact.stats, err));
         result->stats = m.exact.stats;
     }
