@@ -69,6 +69,8 @@ static const uap_suite_case cases[] = {
 
     /* Clusters of four unlike groups. */
     MIXED("mixed-34-pp8", F1B1, 34, 8, 32, 4, 8, 8, 1.5, false, 2),
+    MIXED("mixed-34-pp8-gpipe", GPIPE, 34, 8, 32, 4, 8, 8, 1.5, false, 8),
+    MIXED("mixed-50-pp8", F1B1, 50, 8, 32, 4, 8, 8, 1.6, false, 7),
 
     /* Models of more than a hundred layers, attention and MLP apart, memory short. */
     MODEL("gpt3-op-1024", "gpt3-175b", "a100-1024", 2048, true, 1536, ALL_SCHEDULES, 32),

@@ -91,6 +91,24 @@ static void look(member *m, bool is_last, bool closed)
 
 /* ---- The search ---- */
 
+/* Whether this process holds more than its share of --memory-limit; said once. */
+static bool is_over_memory(member *m)
+{
+    const int64_t limit = m->from->limits->memory_limit_bytes;
+    if (limit <= 0 || uap_mem_bytes() <= limit / uap_comm_node_size(m->from->comm)) {
+        return false;
+    }
+    if (!m->over_memory) {
+        m->over_memory = true;
+        UAP_LOG(
+            WARNING, GLOBAL,
+            "stopped at --memory-limit: one node of the search needs more than %.3g GiB "
+            "on a machine",
+            (double)limit / (double)((int64_t)1 << 30));
+    }
+    return true;
+}
+
 /* This rank's own reasons. */
 static bool asked(void *context)
 {
@@ -98,6 +116,9 @@ static bool asked(void *context)
     const uap_limits *limits = m->from->limits;
     if (limits == NULL) {
         return false;
+    }
+    if (m->over_memory || is_over_memory(m)) {
+        return true;
     }
     const double limit_s = limits->time_limit_s;
     const int64_t limit_bytes =

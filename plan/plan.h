@@ -72,6 +72,8 @@ typedef struct uap_plan_search {
     bool stated;
     double wall_s, cpu_s;
     int64_t ranks, nodes, configurations, illegal, infeasible, pruned_by_bound, labels;
+    int64_t programs,
+        cbc_runs; /* linear programs and runs of CBC inside the exact engine */
     uap_engine engine;
 } uap_plan_search;
 

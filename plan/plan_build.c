@@ -50,6 +50,8 @@ static void fill_search(uap_plan *plan, const uap_result *result)
         .infeasible = stats->infeasible,
         .pruned_by_bound = stats->pruned_by_bound,
         .labels = stats->labels,
+        .programs = stats->programs,
+        .cbc_runs = stats->cbc_runs,
         .engine = plan->options.engine,
     };
 }

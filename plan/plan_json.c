@@ -162,6 +162,8 @@ static uap_jout *write_search(const uap_plan_search *search)
     uap_jset_i64(object, "infeasible", search->infeasible);
     uap_jset_i64(object, "pruned_by_bound", search->pruned_by_bound);
     uap_jset_i64(object, "labels", search->labels);
+    uap_jset_i64(object, "linear_programs", search->programs);
+    uap_jset_i64(object, "cbc_runs", search->cbc_runs);
     uap_jset_str(object, "engine", uap_engine_name(search->engine));
     return object;
 }

@@ -453,7 +453,9 @@ static uap_status read_search(uap_plan *plan, const uap_jval *root, uap_err *err
                  {"illegal", &search->illegal},
                  {"infeasible", &search->infeasible},
                  {"pruned_by_bound", &search->pruned_by_bound},
-                 {"labels", &search->labels}};
+                 {"labels", &search->labels},
+                 {"linear_programs", &search->programs},
+                 {"cbc_runs", &search->cbc_runs}};
     for (size_t i = 0; i < N_KEYS(count); i++) {
         UAP_TRY(uap_jopt_i64(&object, count[i].key, 0, INT64_MAX, count[i].out, err));
     }

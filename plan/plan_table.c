@@ -207,6 +207,12 @@ static void print_search(const uap_plan *plan, FILE *out)
         search->configurations, search->illegal, search->pruned_by_bound,
         search->infeasible, search->nodes, search->labels, search->wall_s, search->cpu_s,
         search->ranks, search->ranks == 1 ? "" : "s", uap_engine_name(search->engine));
+    if (search->programs > 0) {
+        (void)fprintf(out,
+                      "               many live tensors: %" PRId64
+                      " linear programs, %" PRId64 " runs of CBC\n",
+                      search->programs, search->cbc_runs);
+    }
 }
 
 void uap_plan_print(const uap_plan *plan, FILE *out)

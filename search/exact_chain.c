@@ -330,7 +330,7 @@ uap_status uap_chain_search_begin(uap_chain_search *s, uap_exact *e, uap_node *n
     }
     if (s->mix != NULL) {
         int64_t bound = 0; /* for its prices */
-        UAP_TRY(uap_mix_bound(s->mix, UAP_MIX_ROUNDS, INT64_MAX, &bound, err));
+        UAP_TRY(uap_mix_bound(s->mix, UAP_MIX_FEW_ROUNDS, INT64_MAX, &bound, err));
     } else {
         UAP_TRY(uap_pipeline_init(&s->pipeline, s->chain, err));
     }

@@ -195,6 +195,17 @@ bool uap_limits_admit(const uap_label_run *run, int32_t slot, const uap_label *l
     return possible;
 }
 
+double uap_limits_most(const uap_label_run *run, int32_t slot)
+{
+    double most = -HUGE_VAL;
+    for (int32_t j = 0; j < run->n_bands; j++) {
+        const size_t at =
+            (size_t)j * band_size(run) + (size_t)slot * (size_t)run->n_tests;
+        most = uap_max_f64(most, run->limit[at]);
+    }
+    return most;
+}
+
 bool uap_limits_allow(const uap_label_run *run, int32_t slot, const uap_label *label)
 {
     if (!uap_limits_admit(run, slot, label)) {

@@ -151,6 +151,10 @@ bool uap_limits_allow(const uap_label_run *run, int32_t slot, const uap_label *l
 /* The same without completions, which in-classes do not have. */
 bool uap_limits_admit(const uap_label_run *run, int32_t slot, const uap_label *label);
 
+/* The most time that a label of one functional alone may have in this slot, whatever its
+ * memory: its first test has no price. */
+double uap_limits_most(const uap_label_run *run, int32_t slot);
+
 /* Fills the completion lists of every functional, and tells whether one of a slot takes a
  * label in (whose functional f is `value`). */
 bool uap_completions_prepare(uap_label_run *run);

@@ -54,6 +54,32 @@ static void fill_block(const uap_mix *m, int32_t u, int32_t t, int32_t s,
     }
 }
 
+/* The first class on one side that pays the same as this one to all on the other. step:
+ * entries between neighbours of this side, across: of the other. */
+static bool find_alike(uap_mix *m, const uap_mix_link *link, bool is_row, int32_t **out)
+{
+    const int32_t n = is_row ? link->n_out : link->n_in;
+    const int32_t length = is_row ? link->n_in : link->n_out;
+    const int32_t step = is_row ? link->n_in : 1;
+    const int32_t across = is_row ? 1 : link->n_in;
+    int32_t *like = uap_arena_alloc(m->arena, (size_t)n, sizeof *like);
+    for (int32_t i = 0; like != NULL && i < n; i++) {
+        bool same = false;
+        for (int32_t j = 0; j < i && !same; j++) {
+            same = like[j] == j;
+            for (int32_t e = 0; e < length && same; e++) {
+                const int32_t a = i * step + e * across;
+                const int32_t b = j * step + e * across;
+                same =
+                    link->x_fwd[a] == link->x_fwd[b] && link->x_bwd[a] == link->x_bwd[b];
+            }
+            like[i] = same ? j : i;
+        }
+    }
+    *out = like;
+    return like != NULL;
+}
+
 /* Links of the chains are the same for all types, one an edge table. */
 static bool make_links(uap_mix *m)
 {
@@ -77,6 +103,10 @@ static bool make_links(uap_mix *m)
             for (int32_t s = 0; s < m->n_types; s++) {
                 fill_block(m, u, t, s, link);
             }
+        }
+        if (!find_alike(m, link, true, &link->row_like) ||
+            !find_alike(m, link, false, &link->column_like)) {
+            return false;
         }
     }
     return m->link != NULL;

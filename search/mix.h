@@ -21,6 +21,8 @@ typedef struct uap_mix_link {
     int32_t n_out, n_in;
     int64_t *x_fwd, *x_bwd; /* ticks */
     double *x_both;
+    int32_t *row_like,
+        *column_like; /* [n_out], [n_in] the first with the same transfers */
 } uap_mix_link;
 
 /* What stages before i can take at most of a group of which so many devices are left: those
@@ -88,7 +90,8 @@ int64_t uap_mix_usable(const uap_mix *mix, int32_t g);
 double uap_mix_toll(const uap_mix *mix, int32_t t);
 double uap_mix_credit(const uap_mix *mix);
 
-#define UAP_MIX_ROUNDS 30 /* of uap_mix_bound, on every node */
+#define UAP_MIX_ROUNDS     30 /* of uap_mix_bound, on every node */
+#define UAP_MIX_FEW_ROUNDS 12 /* for prices of devices alone */
 
 /* Raises *bound by at most `rounds` subgradient steps over stage weights, prices of memory and
  * of devices; keeps the best prices of devices in the mix. Stops early once the bound passes

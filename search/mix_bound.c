@@ -139,15 +139,21 @@ static void open_stage(const dual *d, int32_t i, int32_t u, double *scratch)
     const double *open = d->out + at(d, i - 1, u - 1);
     double *in = d->in + at(d, i, u);
     const double weight = 1 + d->link_share[i - 1] * boundary_factor(d);
+    double *least = scratch + mix->width; /* of rows that are alike */
+    for (int32_t y = 0; y < link->n_out; y++) {
+        const int32_t like = link->row_like[y];
+        least[y] = open[y];
+        least[like] = uap_min_f64(least[like], open[y]);
+    }
     for (int32_t y = 0; y < link->n_out; y++) {
         const double *x_both = link->x_both + (size_t)y * (size_t)link->n_in;
-        if (isinf(open[y])) {
+        if (isinf(least[y]) || link->row_like[y] != y) {
             continue;
         }
         for (int32_t x = 0; x < link->n_in; x++) {
             scratch[x] = weight * x_both[x];
         }
-        lower_row(in, scratch, open[y], link->n_in);
+        lower_row(in, scratch, least[y], link->n_in);
     }
     for (int32_t t = 0; t < mix->n_types; t++) {
         const double start = start_cost(d, i, u, t);
@@ -427,7 +433,7 @@ uap_status uap_mix_bound(uap_mix *mix, int32_t rounds, int64_t cutoff, int64_t *
 {
     dual d;
     const size_t groups = (size_t)mix->n_groups;
-    double *scratch = uap_calloc((size_t)mix->width, sizeof *scratch);
+    double *scratch = uap_calloc(2 * (size_t)mix->width, sizeof *scratch);
     uap_status rc = UAP_OK;
     if (!dual_init(&d, mix) || scratch == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a bound");

@@ -20,6 +20,7 @@ typedef struct frugal {
     const uap_instance *in;
     int64_t *threshold; /* [n_thresholds] distinct W of the type at hand, ascending */
     int32_t n_thresholds;
+    int64_t *least; /* [n_kinds][n_thresholds] memory of a layer at least, -1: no row */
     int64_t *best;  /* [pp][L] minimax overshoot with stage i ending behind layer u */
     int32_t *first; /* [pp][L] first layer of that stage, */
     int32_t *type;  /* its type, */
@@ -67,17 +68,27 @@ static int64_t least_row(const uap_kind *kind, int64_t threshold, int64_t inflig
     return least;
 }
 
+static void least_rows(frugal *f, const uap_chain *chain, int64_t inflight)
+{
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        for (int32_t j = 0; j < f->n_thresholds; j++) {
+            f->least[i * f->n_thresholds + j] =
+                least_row(&chain->kind[i], f->threshold[j], inflight);
+        }
+    }
+}
+
 /* All segments of stage i of type t that start at layer a under one threshold. */
-static void extend_from(frugal *f, int32_t i, int32_t t, int32_t a, int64_t threshold)
+static void extend_from(frugal *f, int32_t i, int32_t t, int32_t a, int32_t number)
 {
     const uap_chain *chain = f->mix->chain[t];
     const int32_t n = chain->n_layers;
     const int64_t inflight = f->in->inflight[i];
     const int64_t before = i == 0 ? INT64_MIN : f->best[(i - 1) * n + a - 1];
     int32_t *end = &f->end[(i * f->mix->n_types + t) * n + a];
-    int64_t sum = threshold + chain->start_act[a] * inflight;
+    int64_t sum = f->threshold[number] + chain->start_act[a] * inflight;
     for (int32_t b = a; b <= n - (chain->pp - i); b++) {
-        const int64_t least = least_row(uap_kind_of(chain, b), threshold, inflight);
+        const int64_t least = f->least[chain->kind_of[b] * f->n_thresholds + number];
         if (least < 0) {
             break;
         }
@@ -102,11 +113,12 @@ static void run_stage(frugal *f, int32_t i)
     const int32_t last = i == 0 ? 0 : n - (f->in->pp - i);
     for (int32_t t = 0; t < f->mix->n_types; t++) {
         collect_thresholds(f, f->mix->chain[t]);
+        least_rows(f, f->mix->chain[t], f->in->inflight[i]);
         int32_t *end = &f->end[(i * f->mix->n_types + t) * n];
         for (int32_t a = i; a <= last; a++) {
             end[a] = a > 0 ? end[a - 1] : 0;
             for (int32_t j = 0; j < f->n_thresholds; j++) {
-                extend_from(f, i, t, a, f->threshold[j]);
+                extend_from(f, i, t, a, j);
             }
         }
     }
@@ -233,6 +245,17 @@ static bool alloc_frugal(frugal *f)
     f->capacity = 256;
     /* Kinds share tables, one a layer at most. */
     f->threshold = uap_calloc(rows * (size_t)f->in->n_layers, sizeof *f->threshold);
+    size_t most = 1; /* thresholds x kinds of a type */
+    for (int32_t t = 0; t < f->mix->n_types; t++) {
+        const uap_chain *chain = f->mix->chain[t];
+        size_t own = 0;
+        for (int32_t i = 0; i < chain->n_kinds; i++) {
+            own += (size_t)chain->kind[i].n;
+        }
+        own *= (size_t)chain->n_kinds;
+        most = own > most ? own : most;
+    }
+    f->least = uap_calloc(most, sizeof *f->least);
     f->best = uap_calloc(cells, sizeof *f->best);
     f->first = uap_calloc(cells, sizeof *f->first);
     f->type = uap_calloc(cells, sizeof *f->type);
@@ -243,14 +266,15 @@ static bool alloc_frugal(frugal *f)
     for (size_t j = 0; f->best != NULL && j < cells; j++) {
         f->best[j] = INT64_MAX;
     }
-    return f->threshold != NULL && f->best != NULL && f->first != NULL &&
-           f->type != NULL && f->need != NULL && f->end != NULL && f->list != NULL &&
-           f->next_list != NULL;
+    return f->threshold != NULL && f->least != NULL && f->best != NULL &&
+           f->first != NULL && f->type != NULL && f->need != NULL && f->end != NULL &&
+           f->list != NULL && f->next_list != NULL;
 }
 
 static void free_frugal(frugal *f)
 {
     uap_free(f->threshold);
+    uap_free(f->least);
     uap_free(f->best);
     uap_free(f->first);
     uap_free(f->type);

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PRICES    8  /* of memory, from nothing on, each 6 times the last */
-#define BEAM      24 /* partial plans kept at each end of each stage */
-#define TIE_TRIES 8  /* combinations of tie classes looked at */
-#define ROUNDS    6  /* of local search */
+#define PRICES    5   /* of memory, from nothing on, each 12 times the last */
+#define BEAM      16  /* partial plans kept at each end of each stage */
+#define TIE_TRIES 8   /* combinations of tie classes looked at */
+#define ROUNDS    6   /* of local search */
+#define UNEVEN    2.5 /* times what the bound leaves to each stage */
 
 /* A way to run stages: a type, and rows by a price of memory. */
 typedef struct way {
@@ -32,6 +33,7 @@ typedef struct part {
 typedef struct beam {
     part at[BEAM];
     int32_t n;
+    double worst; /* rank, of a full one */
 } beam;
 
 typedef struct greedy {
@@ -45,7 +47,8 @@ typedef struct greedy {
     beam *ends;              /* [pp][L] */
     int32_t *first, *chosen; /* [pp] of the plan at hand: cuts and ways */
     uap_choice trial, good;
-    int64_t value; /* of good, INT64_MAX: none */
+    int64_t value;  /* of good, INT64_MAX: none */
+    double longest; /* time of a stage beyond which no plan is good */
 } greedy;
 
 /* ---- Rows by price ------------------------------------------------------------------- */
@@ -102,7 +105,7 @@ static void choose_ways(greedy *g)
             const size_t bytes = (size_t)g->in->n_layers * sizeof *w->row;
             /* A price that changes nothing is left out. */
             g->n_ways += last == NULL || memcmp(last->row, w->row, bytes) != 0;
-            price = p == 0 ? lowest_price(g) : price * 6.0;
+            price = p == 0 ? lowest_price(g) : price * 12.0;
         }
     }
 }
@@ -114,26 +117,31 @@ static double rank_of(const part *p)
     return p->s + p->m + p->toll;
 }
 
+static void find_worst(beam *b)
+{
+    b->worst = 0;
+    for (int32_t i = 0; i < b->n; i++) {
+        b->worst = uap_max_f64(b->worst, rank_of(&b->at[i]));
+    }
+}
+
 /* Keeps the BEAM best, one of those that are alike. */
 static void offer(beam *b, const part *p)
 {
-    int32_t worst = 0;
-    for (int32_t i = 0; i < b->n; i++) {
+    int32_t place = b->n;
+    for (int32_t i = 0; i < b->n && place == b->n; i++) {
         const bool alike = uap_devices_equal(&b->at[i].left, &p->left);
         if (alike && b->at[i].s <= p->s && b->at[i].m <= p->m) {
             return;
         }
-        if (alike && p->s <= b->at[i].s && p->m <= b->at[i].m) {
-            b->at[i] = *p;
-            return;
-        }
-        worst = rank_of(&b->at[i]) > rank_of(&b->at[worst]) ? i : worst;
+        place = alike && p->s <= b->at[i].s && p->m <= b->at[i].m ? i : place;
     }
-    if (b->n < BEAM) {
-        b->at[b->n++] = *p;
-    } else if (rank_of(p) < rank_of(&b->at[worst])) {
-        b->at[worst] = *p;
+    for (int32_t i = 0; i < b->n && place == BEAM; i++) {
+        place = rank_of(&b->at[i]) >= b->worst ? i : place;
     }
+    b->at[place] = *p;
+    b->n += place == b->n;
+    find_worst(b);
 }
 
 static beam *ends_at(const greedy *g, int32_t i, int32_t b)
@@ -172,15 +180,16 @@ static void go_on(greedy *g, const span *s, int32_t before)
         }
     }
     const int64_t left = uap_devices_get(g->mix, &p.left, type->group) - type->devices;
-    if (left < 0) {
+    beam *to = ends_at(g, s->i, s->b);
+    p.s += s->p + (s->i == 0 ? s->g : 0);
+    p.m = uap_max_f64(p.m, (c - 1) * s->p);
+    p.toll += uap_mix_toll(g->mix, w->type);
+    if (left < 0 || (to->n == BEAM && rank_of(&p) >= to->worst)) {
         return;
     }
     uap_devices_set(g->mix, &p.left, type->group, left);
     p.left = uap_devices_usable(g->mix, &p.left, in->pp - 1 - s->i, &credit);
-    p.s += s->p + (s->i == 0 ? s->g : 0);
-    p.m = uap_max_f64(p.m, (c - 1) * s->p);
-    p.toll += uap_mix_toll(g->mix, w->type);
-    offer(ends_at(g, s->i, s->b), &p);
+    offer(to, &p);
 }
 
 /* All spans of stage i from layer a in one way, as long as they fit. */
@@ -204,7 +213,7 @@ static void extend(greedy *g, int32_t i, int32_t a, int32_t number)
         s.g += (double)t->grad[k];
         memory += t->state[k] + in->inflight[i] * t->act[k];
         work = uap_max_i64(work, t->work[k]);
-        if (memory + work > cap) {
+        if (memory + work > cap || s.p > g->longest) {
             return;
         }
         const bool is_end = i + 1 < in->pp || s.b + 1 == in->n_layers;
@@ -447,11 +456,12 @@ uap_status uap_mix_greedy_plan(const uap_instance *instance, uap_choice *choice,
     if (g.mix == NULL) {
         goto done;
     }
-    UAP_TRY(uap_mix_bound(g.mix, UAP_MIX_ROUNDS, INT64_MAX, &bound, err));
+    UAP_TRY(uap_mix_bound(g.mix, UAP_MIX_FEW_ROUNDS, INT64_MAX, &bound, err));
     if (!make(&g)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a first plan");
         goto done;
     }
+    g.longest = UNEVEN * (double)bound / (double)instance->micro_batches;
     search(&g);
     *found = g.value < INT64_MAX;
     if (*found) {

@@ -572,8 +572,7 @@ static void find_excess(const uap_mix_outer *o, uap_mix_point p, double *excess)
 }
 
 #define PRICE_ROUNDS   6
-#define PRICE_PATIENCE 3    /* rounds without a better bound before steps are halved */
-#define PRICE_WORTH    2e-3 /* shares of the bound that a few rounds must bring */
+#define PRICE_PATIENCE 3 /* rounds without a better bound before steps are halved */
 
 /* What a walk along the prices knows. */
 typedef struct price_walk {

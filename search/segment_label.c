@@ -138,11 +138,17 @@ static bool follow_link(uap_label_run *run, int32_t l, int32_t x, bool is_inside
     if (!reserve(run, &run->shifted, from->n)) {
         return false;
     }
+    /* Labels of one functional alone stand in the order of their times. */
+    const bool in_order = run->only >= 0 && !is_inside;
+    const double most = in_order ? uap_limits_most(run, slot) : HUGE_VAL;
     size_t n = 0;
     for (size_t i = 0; i < from->n; i++) {
         uap_label next = from->at[i];
         next.p += step.p;
         next.f += step.f;
+        if ((double)next.p > most) {
+            break;
+        }
         if (is_inside || uap_limits_admit(run, slot, &next)) {
             run->shifted.at[n++] = next;
         }

@@ -98,7 +98,7 @@ void uap_result_free(uap_result *result); /* what the result owns; NULL is legal
 
 /* The exact engine: proves the best plan over all configurations of the source. The
  * caller frees the result with uap_result_free. Errors: those of build, NO_MEMORY,
- * UNSUPPORTED (too many live-tensor layouts). Local. */
+ * INTERNAL. Local. */
 UAP_NODISCARD uap_status uap_exact_solve(const uap_source *source,
                                          const uap_limits *limits, uap_result *result,
                                          uap_err *err);

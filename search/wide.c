@@ -19,7 +19,7 @@
 #define WIDE_COMBINATIONS 256.0
 
 /* Seconds of a visit to a node's chain, about: 24 to 40 layers, 8 strategies. */
-#define VISIT_S 0.025
+#define VISIT_S 0.015
 
 /* And of making a program. */
 #define BUILD_S 0.05
@@ -62,7 +62,8 @@ struct uap_wide {
     /* Means over nodes of `config`, later ones weighing more: the lead of programs that did
      * not close their node, and how many did. */
     double lead, closed;
-    double visits; /* to nodes of wide graphs */
+    int32_t failures; /* programs in a row that neither closed nor led */
+    double visits;    /* to nodes of wide graphs */
     double program_s, cbc_s;
     double cbc_gap;
 };
@@ -82,6 +83,7 @@ void uap_wide_forget(uap_wide *wide, int32_t config)
         wide->program = NULL;
         wide->config = -1;
         wide->lead = wide->closed = 0.0;
+        wide->failures = 0;
     }
 }
 
@@ -148,7 +150,7 @@ static double fair_share(const uap_wide *wide, double lead)
     if (wide->closed > MOSTLY_CLOSED || lead > CLEAR_LEAD) {
         return CLEAR_SHARE;
     }
-    return lead > 0 ? LED_SHARE : TRY_SHARE;
+    return lead > 0 ? LED_SHARE : TRY_SHARE / (1 + wide->failures);
 }
 
 /* CBC's slices are timed: ranks that must decide alike go without. */
@@ -213,6 +215,7 @@ void uap_wide_learn(uap_exact *e, uap_node *node, int64_t chain)
     if (node->program > 0 && chain > 0) {
         node->lead = ((double)node->program - (double)chain) / (double)chain;
         e->wide->lead = mix(e->wide->lead, node->lead);
+        e->wide->failures = node->lead > 0 ? 0 : e->wide->failures + 1;
     }
 }
 
@@ -251,6 +254,7 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
     e->wide->closed = mix(e->wide->closed, is_closed ? 1.0 : 0.0);
     if (is_closed) {
         e->stats.programs_closed++;
+        e->wide->failures = 0;
     } else if (!e->is_fixed && uap_program_has_solution(e->wide->program)) {
         UAP_TRY(tell_rounded(e, node, err));
     }

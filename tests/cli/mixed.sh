@@ -61,6 +61,15 @@ plan half.json half-plan.json --schedule all
 plan turned.json turned-plan.json --schedule all
 [ "$(tpi half-plan.json)" = "$(tpi turned-plan.json)" ] ||
     complain "the order of groups matters: $(tpi half-plan.json), $(tpi turned-plan.json)"
+
+# Three ranks give the same plan, byte for byte.
+run_ranks 3 0 plan -m small.json -c half.json -b 16 --seq 512 --precision fp32 -o ranks-plan.json \
+    --quiet --schedule all
+for file in half-plan ranks-plan; do
+    sed '/"search": {/,/}/d' "$file.json" >"$file.txt"
+done
+cmp half-plan.txt ranks-plan.txt || complain "three ranks give another plan"
+
 plan half.json some-plan.json --devices 6 --cost paper
 plan half.json others-plan.json --memory-gib 5 --optimizer sgd --tp-across-nodes
 

@@ -355,14 +355,14 @@ static void add_wide(listed *list, uint64_t seed)
     const uap_generate_wide what = {.chain = {.family = UAP_FAMILY_RANDOM,
                                               .objective = UAP_OBJECTIVE_FULL,
                                               .schedule = UAP_SCHEDULE_1F1B,
-                                              .n_layers = 7,
+                                              .n_layers = 6,
                                               .n_strategies = 4,
                                               .pp = 1 + (int32_t)(seed % 3),
                                               .micro_batches = 4,
                                               .tightness = 0.4,
                                               .seed = seed},
                                     .skips = (uap_skips)(seed % UAP_SKIPS_COUNT),
-                                    .n_live = 6,
+                                    .n_live = 5,
                                     .layouts = 3,
                                     .weight = 2.0};
     assert_ok(uap_generate_wide_graph(&what, &list->instance[list->n++], &err), &err);

@@ -47,6 +47,8 @@ static void generated_instances_are_what_they_were(void **state)
         {"varied-128x32-pp8-eager", 0x62a11968f9cea8efu},
         {"varied-192x64-pp4", 0xb51b72798251b8d5u},
         {"mixed-34-pp8", 0xfaa57bfb327cdecbu},
+        {"mixed-34-pp8-gpipe", 0x8465c302f6f8637fu},
+        {"mixed-50-pp8", 0x8d939d181ea53630u},
     };
     size_t n = 0;
     for (int i = 0; i < uap_suite_count(); i++) {

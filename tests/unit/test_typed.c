@@ -101,6 +101,98 @@ static void exact_equals_brute_force(void **state)
     assert_in_range(s.groups, INSTANCES / 10, INSTANCES);
 }
 
+/* The same with gradient work where E decides. */
+static void late_gradient_work_is_weighed(void **state)
+{
+    (void)state;
+    seen s = {0};
+    int counted = 0;
+    for (uint64_t seed = 50000; counted < 300; seed++) {
+        uap_instance *in = typed_instance(seed, &small);
+        if (in->objective == UAP_OBJECTIVE_FULL && in->pp >= 2) {
+            for (int32_t t = 0; t < in->n_tables; t++) {
+                const uap_layer_table *table = &in->table[t];
+                for (int32_t k = 0; k < table->n; k++) {
+                    table->grad[k] += t * (table->fwd[k] + table->bwd[k]);
+                }
+            }
+            compare(in, seed, &s);
+            counted++;
+        }
+        uap_instance_free(in);
+    }
+}
+
+/* One type for all stages, of a group with devices enough, is no type at all. */
+static void one_type_is_none(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        uap_instance *in = random_instance(seed, &small);
+        in->n_live = 0;
+        const answer plain = solve_exactly(in, seed);
+        uap_stage_type type = {.group = 0, .devices = 2, .cap = UAP_VALUE_LIMIT};
+        int64_t devices = 2 * (int64_t)in->pp;
+        int32_t none[16] = {0};
+        in->n_types = in->n_groups = 1;
+        in->type = &type;
+        in->group_devices = &devices;
+        for (int32_t t = 0; t < in->n_tables; t++) {
+            in->table[t].type = none;
+        }
+        const answer typed = solve_exactly(in, seed);
+        if (typed.value != plain.value) {
+            fail_msg("seed %" PRIu64 ": %" PRId64 " with a type, %" PRId64 " without",
+                     seed, typed.value, plain.value);
+        }
+        if (in->pp > 1) {
+            devices--;
+            assert_int_equal(solve_exactly(in, seed).outcome, UAP_OUTCOME_INFEASIBLE);
+        }
+        uap_instance_free(in);
+    }
+}
+
+/* Numbers of types and groups are names. */
+static void numbering_does_not_matter(void **state)
+{
+    (void)state;
+    static const uap_generate_range middle = {5, 10, 3, 8, 2, 4};
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        uap_instance *in = typed_instance(seed, &middle);
+        const int64_t before = solve_exactly(in, seed).value;
+        const int32_t last = in->n_types - 1;
+        const int32_t group = in->n_groups - 1;
+        for (int32_t t = 0; t < in->n_tables; t++) {
+            for (int32_t k = 0; k < in->table[t].n; k++) {
+                in->table[t].type[k] = last - in->table[t].type[k];
+            }
+        }
+        for (int32_t t = 0; t <= last; t++) {
+            in->type[t].group = group - in->type[t].group;
+        }
+        for (int32_t t = 0; t < last - t; t++) {
+            const uap_stage_type swap = in->type[t];
+            in->type[t] = in->type[last - t];
+            in->type[last - t] = swap;
+            for (int32_t u = 0; in->start_act != NULL && u < in->n_layers; u++) {
+                int64_t *a = &in->start_act[t * in->n_layers + u];
+                int64_t *b = &in->start_act[(last - t) * in->n_layers + u];
+                const int64_t bytes = *a;
+                *a = *b;
+                *b = bytes;
+            }
+        }
+        for (int32_t g = 0; g < group - g; g++) {
+            const int64_t devices = in->group_devices[g];
+            in->group_devices[g] = in->group_devices[group - g];
+            in->group_devices[group - g] = devices;
+        }
+        assert_int_equal(solve_exactly(in, seed).value, before);
+        uap_instance_free(in);
+    }
+}
+
 static bool plan_fits(const uap_instance *in, int64_t *overshoot)
 {
     uap_shortage shortage = {0};
@@ -226,6 +318,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cbc_equals_brute_force),
         cmocka_unit_test(exact_equals_brute_force),
+        cmocka_unit_test(late_gradient_work_is_weighed),
+        cmocka_unit_test(one_type_is_none),
+        cmocka_unit_test(numbering_does_not_matter),
         cmocka_unit_test(a_frugal_plan_decides),
         cmocka_unit_test(files_keep_types),
         cmocka_unit_test(bad_types_are_refused),

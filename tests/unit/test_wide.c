@@ -71,7 +71,7 @@ static void test_modes_equal_brute_force(void **state)
 {
     (void)state;
     int64_t programs = 0, closed = 0, cbc_runs = 0, cbc_closed = 0, infeasible = 0;
-    for (uint64_t seed = 1; seed <= 80; seed++) {
+    for (uint64_t seed = 1; seed <= 36; seed++) {
         uap_instance *in = small_graph(seed);
         uap_brute_result brute;
         uap_result first = {0};
@@ -80,7 +80,7 @@ static void test_modes_equal_brute_force(void **state)
         infeasible += !brute.feasible;
         for (size_t m = 0; m < N_MODES; m++) {
             uap_result r = {0};
-            if ((modes[m] & UAP_WIDE_CBC) != 0 && seed % 6 != 0) {
+            if ((modes[m] & UAP_WIDE_CBC) != 0 && seed % 9 != 0) {
                 continue; /* it takes its time */
             }
             solve_in_mode(in, modes[m], &r);
@@ -116,15 +116,15 @@ static void test_modes_equal_brute_force(void **state)
     printf("%" PRId64 " infeasible; %" PRId64 " programs closed %" PRId64
            " nodes, %" PRId64 " runs of CBC %" PRId64 "\n",
            infeasible, programs, closed, cbc_runs, cbc_closed);
-    assert_true(infeasible > 5 && infeasible < 60);
-    assert_true(programs > 200 && closed > 50 && cbc_runs > 20 && cbc_closed > 5);
+    assert_true(infeasible > 0 && infeasible < 30);
+    assert_true(programs > 200 && closed > 50 && cbc_runs > 5 && cbc_closed > 2);
 }
 
 /* The whole MILP in CBC and the engine that uses both. */
 static void test_cbc_agrees(void **state)
 {
     (void)state;
-    for (uint64_t seed = 301; seed <= 304; seed++) {
+    for (uint64_t seed = 301; seed <= 302; seed++) {
         uap_instance *in = small_graph(seed);
         uap_result r = {0};
         solve_in_mode(in, UAP_WIDE_LP | UAP_WIDE_CBC, &r);
@@ -173,7 +173,7 @@ static void test_bounds_are_safe(void **state)
 {
     (void)state;
     int useful = 0;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 40; seed++) {
         uap_instance *in = small_graph(seed);
         uap_brute_result brute;
         uap_err err = {0};
@@ -218,7 +218,7 @@ static void test_bounds_are_safe(void **state)
         free_program(&p);
         uap_instance_free(in);
     }
-    assert_true(useful > 20);
+    assert_true(useful > 12);
 }
 
 /* One model solved again and again as bounds change says what a new one says. */
