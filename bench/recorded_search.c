@@ -229,8 +229,8 @@ uap_status uap_recorded_search_make(const uap_source *source, const uap_limits *
                             .improved = take_plan},
                   .result = {.config = -1, .outcome = UAP_OUTCOME_UNKNOWN},
                   .crew = {.least_work = limits != NULL && limits->share_work != 0
-                                          ? limits->share_work
-                                          : UAP_CREW_LEAST_WORK,
+                                             ? limits->share_work
+                                             : UAP_CREW_LEAST_WORK,
                            .share = share,
                            .spend = spend,
                            .meet = meet},
