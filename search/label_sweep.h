@@ -33,7 +33,7 @@ typedef struct uap_sweep {
 
 /* Backward from the wanted ends: fills limit, and leaves in entry what may stand in front of
  * the group's first layer. */
-void uap_sweep_limits(const uap_sweep *b);
+void uap_sweep_limits(const uap_sweep *sweep);
 
 /* What a label at the start lacks (positive: it can reach no end) under one test, in the
  * test's own unit. */

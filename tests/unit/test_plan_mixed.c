@@ -227,7 +227,7 @@ static void check_devices(const fixture *f, const uap_plan *plan)
     int64_t total = 0;
     for (int32_t i = 0; i < plan->pp; i++) {
         const uap_plan_stage *stage = &plan->stage[i];
-        int64_t node_first = 0, node = 0;
+        int64_t node_first = 0, node = 1;
         assert_null(stage->device_ids);
         for (int64_t d = stage->first_device; d <= stage->last_device; d++) {
             assert_false(used[d]);
