@@ -525,7 +525,7 @@ done:
 }
 
 /* Whether there is nothing to share out but the insides of nodes. */
-static uap_status is_for_all(const searcher *s, bool *for_all, uap_err *err)
+static uap_status is_for_all(searcher *s, bool *for_all, uap_err *err)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < s->exact.source->n; i++) {
@@ -533,6 +533,8 @@ static uap_status is_for_all(const searcher *s, bool *for_all, uap_err *err)
     }
     int64_t resumes = s->watch != NULL && uap_watch_resumes(s->watch); /* on rank 0 */
     const uap_status rc = uap_comm_allreduce_i64(s->comm, &resumes, 1, UAP_COMM_MAX, err);
+    /* What it did before it was stopped is not known: its plan must be fixed. */
+    s->exact.gave_up = s->exact.gave_up || resumes != 0;
     const bool asked = s->limits != NULL && s->limits->share_work < 0;
     *for_all = resumes == 0 && (asked || (n == 1 && uap_comm_size(s->comm) > 1));
     return rc;
