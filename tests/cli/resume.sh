@@ -91,7 +91,10 @@ for ranks in 2 3 1; do
         --checkpoint ck --checkpoint-interval 0.2 --time-limit 1 >out 2>err || status=$?
     case $status in
     0 | 4 | 5) ;;
-    *) complain "$command_line: exit status $status" ;;
+    *)
+        complain "$command_line, $ranks ranks: exit status $status"
+        head -20 err
+        ;;
     esac
     [ -s ck ] || complain "$command_line: no checkpoint"
 done
