@@ -198,6 +198,7 @@ typedef struct uap_segment_needs {
     uap_stop_fn *stop;
     void *context;
     const uap_crew *crew; /* or NULL; all of it makes the same segments */
+    uap_arena *arena;     /* of segments before, which become its owner; or NULL */
 } uap_segment_needs;
 
 UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
@@ -214,6 +215,9 @@ UAP_NODISCARD uap_status uap_segments_finish(uap_segments *const *all, int32_t n
                                              uap_err *err);
 
 void uap_segments_free(uap_segments *segments); /* NULL is legal */
+
+/* The same, but gives the arena back, empty: memory for the next. */
+uap_arena *uap_segments_end(uap_segments *segments);
 
 /* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. Errors as
  * there. */
