@@ -496,7 +496,9 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
     }
     group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
     group->wanted = uap_arena_alloc(s->arena, (size_t)group->n_in, sizeof *group->wanted);
-    return group->set != NULL && group->wanted != NULL;
+    group->looked = uap_arena_alloc(
+        s->arena, (size_t)group->n_in * (UAP_MAX_FUNCTIONALS + 1), sizeof *group->looked);
+    return group->set != NULL && group->wanted != NULL && group->looked != NULL;
 }
 
 void uap_group_forget(uap_group *group)

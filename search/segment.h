@@ -126,8 +126,11 @@ typedef struct uap_group {
     double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
     int32_t shortest, longest;           /* lengths of wanted cells; 0: none */
     bool *wanted;                        /* [n_in] has wanted cells */
-    bool has_sets;                       /* some set may not be empty */
-    uap_segment_set *set;                /* [n_in][cells] */
+    /* [n_in][UAP_MAX_FUNCTIONALS + 1] labels that the last runs of each functional, and of
+     * all together, looked at: what the next ones may take. */
+    int64_t *looked;
+    bool has_sets;        /* some set may not be empty */
+    uap_segment_set *set; /* [n_in][cells] */
 } uap_group;
 
 /* Tells a long run to end; called every millisecond or so. */
