@@ -164,8 +164,12 @@ static void run_member(board *b, int rank, const uap_source *source,
                        const uap_limits *limits, const uap_instance *in)
 {
     member m = {b, rank};
-    const uap_crew crew = {
-        .context = &m, .least_work = -1, .share = share, .spend = spend, .meet = meet};
+    const uap_crew crew = {.context = &m,
+                           .least_work = -1,
+                           .long_task_s = limits->long_run_s,
+                           .share = share,
+                           .spend = spend,
+                           .meet = meet};
     uap_err err = {0};
     const uap_status rc = solve(source, limits, in, &crew, &b->end[rank], &err);
     if (rc != UAP_OK) {
@@ -196,7 +200,8 @@ static void check_crew(board *b, const uap_instance *in, uint64_t seed)
 {
     const uap_source source = uap_source_of_instance(in);
     const uap_limits limits = {.rough_work = seed % 2 == 0 ? 0 : -1,
-                               .effort = seed % 3 == 0 ? 20 : 0};
+                               .effort = seed % 3 == 0 ? 20 : 0,
+                               .long_run_s = seed % 5 < 2 ? -1 : 1};
     outcome alone = {0};
     uap_err err = {0};
     pid_t child[CREW];
