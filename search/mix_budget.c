@@ -86,7 +86,7 @@ static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
     if (w.group == NULL) {
         return;
     }
-    uap_mix_lengths(o, i, a, w.group, &first, &last);
+    uap_stage_lengths(mix->segments[0], i, a, w.group, &first, &last);
     for (int32_t x = 0; x < w.group->n_in; x++) {
         w.head = &o->head[uap_mix_at(o, i, a, uap_mix_in(mix, a, t) + x)];
         for (int32_t l = first; l <= last && w.head->count > 0; l++) {
