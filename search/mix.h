@@ -110,8 +110,8 @@ UAP_NODISCARD uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_er
 
 /* A bound for plans of at most `target`, from stages and devices alone: *bound is above the
  * target where none is within it. Errors: NO_MEMORY. */
-UAP_NODISCARD uap_status uap_mix_rough_bound(uap_mix *mix, int64_t target, int64_t *bound,
-                                             uap_err *err);
+UAP_NODISCARD uap_status uap_mix_window_bound(uap_mix *mix, int64_t target,
+                                              int64_t *bound, uap_err *err);
 
 /* uap_segments_tighten and _solve of all types, within mix->effort. */
 UAP_NODISCARD uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err);

@@ -253,20 +253,3 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
     return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
                                : UAP_OK;
 }
-
-#define SHORT_LIST 48 /* for the bound alone */
-
-uap_status uap_mix_rough_bound(uap_mix *mix, int64_t target, int64_t *bound, uap_err *err)
-{
-    uap_mix_rough rough;
-    const int64_t effort = mix->effort;
-    mix->effort = INT64_MAX;
-    const uap_status rc = uap_mix_rough_run(mix, target, SHORT_LIST, &rough, err);
-    mix->effort = effort;
-    if (rc == UAP_OK) {
-        const double least = rough.least * (1 - 1e-11) - 1;
-        *bound = isinf(rough.least) ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
-    }
-    uap_mix_rough_free(&rough);
-    return rc;
-}
