@@ -267,9 +267,7 @@ static int64_t above(int64_t bound, double share, int64_t most)
     return target >= (double)most ? most : (int64_t)target;
 }
 
-/* Where stages are of unlike types, whether devices and memory alone rule out what would
- * be the best plan: most configurations end here. */
-static uap_status try_cutoff(uap_chain_search *s, uap_err *err)
+uap_status uap_chain_search_rule_out(uap_chain_search *s, uap_err *err)
 {
     uap_status rc = UAP_OK;
     const int64_t cutoff = uap_exact_cutoff(s->e, s->node->config);
@@ -363,7 +361,7 @@ uap_status uap_chain_search_grow(uap_chain_search *s, int64_t most, bool *found,
     const uap_limits *limits = s->e->limits;
     s->most = most;
     *found = false;
-    UAP_TRY(try_cutoff(s, err));
+    UAP_TRY(uap_chain_search_rule_out(s, err));
     UAP_TRY(find_relaxation(s, err));
     while (!*found && !is_over(s)) {
         if (!(node->step > 0)) {
