@@ -141,13 +141,10 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
         }
     }
     if (s->mix != NULL) {
-        if (target > s->seen) {
-            UAP_TRY(uap_mix_window_bound(s->mix, target, &bound, err));
-            s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, target + 1));
-            if (bound > target || *stopped_of(s)) {
-                goto done;
-            }
-            s->seen = target;
+        UAP_TRY(uap_mix_window_bound(s->mix, target, true, &bound, err));
+        s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, target + 1));
+        if (bound > target || *stopped_of(s)) {
+            goto done;
         }
         if (!s->has_prices) {
             UAP_TRY(uap_mix_set_prices(s->mix, target, err));
@@ -279,9 +276,8 @@ uap_status uap_chain_search_rule_out(uap_chain_search *s, uap_err *err)
     if (!s->has_segments) {
         goto done;
     }
-    UAP_TRY(uap_mix_window_bound(s->mix, cutoff, &bound, err));
+    UAP_TRY(uap_mix_window_bound(s->mix, cutoff, false, &bound, err));
     s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, cutoff + 1));
-    s->seen = cutoff;
 done:
     return rc;
 }

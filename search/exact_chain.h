@@ -20,7 +20,6 @@ typedef struct uap_chain_search {
     uap_segments *segments; /* of the chain */
     bool has_segments;      /* either's are made */
     bool has_prices;        /* and the mix's prices of devices set for them */
-    int64_t seen;           /* the mix's bound by windows knows targets up to this */
     int64_t most;           /* the node's bound need not rise above it */
     int64_t reach;          /* the segments are bounded for targets up to this */
     uap_choice choice;      /* the plan found, of the chain */

@@ -27,7 +27,7 @@ static bool extend(count_run *run, int32_t i, int32_t t, int32_t a)
     const uap_mix_window *w = run->w;
     uap_mix *mix = run->mix;
     const size_t at = uap_window_at(w, i, t, a);
-    const uap_window_arcs *from = &w->from[at];
+    const uap_mix_starts *from = &w->from[at];
     const uap_stage_type *type = &mix->in->type[t];
     for (int32_t j = 0; j < from->count && !isinf(w->head[at]); j++) {
         const uap_window_arc *arc = &w->arc[from->first + j];

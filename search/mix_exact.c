@@ -192,7 +192,8 @@ static bool labels_of_start(mix_run *run, const start *s)
          l++) {
         const int32_t b = s->a + l - 1;
         const int32_t n_out = uap_kind_of(mix->chain[s->t], b)->n_out;
-        for (int32_t y = 0; y < n_out; y++) {
+        const bool is_live = uap_mix_is_live(mix, s->i, s->t, s->a, l);
+        for (int32_t y = 0; y < n_out && is_live; y++) {
             if (!labels_of_end(run, s, group, b, y)) {
                 return false;
             }
@@ -236,7 +237,8 @@ static void find_wanted(mix_run *run, int32_t i)
                     const int32_t b = a + l - 1;
                     bool *to = run->wanted + b * mix->width + uap_mix_out(mix, b, t);
                     const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
-                    for (int32_t y = 0; y < n_out; y++) {
+                    const bool is_live = uap_mix_is_live(mix, i, t, a, l);
+                    for (int32_t y = 0; y < n_out && is_live; y++) {
                         to[y] = to[y] || group->set[uap_cell(group, x, l, y)].count > 0;
                     }
                 }

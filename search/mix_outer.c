@@ -83,6 +83,9 @@ static void end_stages(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
         const double s = o->before[uap_mix_at(o, i, a, uap_mix_in(mix, a, t) + x)] + toll;
         for (int32_t l = first; l <= last && s <= o->priced; l++) {
             const int32_t b = a + l - 1;
+            if (!uap_mix_is_live(mix, i, t, a, l)) {
+                continue;
+            }
             const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
             double *end = o->ended + uap_mix_at(o, i, b, uap_mix_out(mix, b, t));
             const double *bound = group->bound[group->sum] + uap_cell(group, x, l, 0);
@@ -180,7 +183,8 @@ static void suffix_of_start(uap_mix_outer *o, const span *start, stair *acc)
     uap_stage_lengths(mix->segments[0], s.i, s.a, group, &first, &last);
     for (s.l = first; s.l <= last; s.l++) {
         const int32_t n_out = uap_kind_of(mix->chain[s.t], s.a + s.l - 1)->n_out;
-        for (s.y = 0; s.y < n_out; s.y++) {
+        const bool is_live = uap_mix_is_live(mix, s.i, s.t, s.a, s.l);
+        for (s.y = 0; s.y < n_out && is_live; s.y++) {
             suffix_of_span(o, group, &s, before, acc);
         }
     }
@@ -337,7 +341,8 @@ static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
                     const int32_t b = s.a + s.l - 1;
                     stair *end = &ends[b * mix->width + uap_mix_out(mix, b, s.t)];
                     const int32_t n_out = uap_kind_of(mix->chain[s.t], b)->n_out;
-                    for (s.y = 0; s.y < n_out; s.y++) {
+                    const bool is_live = uap_mix_is_live(mix, i, s.t, s.a, s.l);
+                    for (s.y = 0; s.y < n_out && is_live; s.y++) {
                         prefix_of_span(o, group, &s, head, &end[s.y]);
                     }
                 }

@@ -138,7 +138,9 @@ static bool end_stage(reach_run *run, const uap_reach_span *end)
     uap_reach_span s = *end;
     for (s.a = o->lo[s.i]; s.a <= s.b && s.a <= o->hi[s.i]; s.a++) {
         const uap_group *group = uap_mix_group(o, s.t, s.i, s.a);
-        if (group == NULL || s.b - s.a + 1 > group->n_len) {
+        const int32_t length = s.b - s.a + 1;
+        if (group == NULL || length > group->n_len ||
+            !uap_mix_is_live(run->mix, s.i, s.t, s.a, length)) {
             continue;
         }
         for (s.x = 0; s.x < group->n_in; s.x++) {

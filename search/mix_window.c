@@ -67,13 +67,13 @@ static int64_t number_arcs(uap_mix_window *w)
         for (int32_t t = 0; t < mix->n_types; t++) {
             for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
                 const uap_group *group = group_of(mix, t, i, a);
-                uap_window_arcs *from = &w->from[uap_window_at(w, i, t, a)];
+                uap_mix_starts *from = &w->from[uap_window_at(w, i, t, a)];
                 int32_t first = 1;
                 int32_t last = 0;
                 if (group != NULL) {
                     uap_stage_lengths(s, i, a, group, &first, &last);
                 }
-                *from = (uap_window_arcs){n, first, uap_max_i32(0, last - first + 1)};
+                *from = (uap_mix_starts){n, first, uap_max_i32(0, last - first + 1)};
                 n += from->count;
             }
         }
@@ -118,7 +118,7 @@ static void start_stage(uap_mix_window *w, int32_t i, int32_t a)
     const uap_mix *mix = w->mix;
     for (int32_t t = 0; t < mix->n_types; t++) {
         const size_t at = uap_window_at(w, i, t, a);
-        const uap_window_arcs *from = &w->from[at];
+        const uap_mix_starts *from = &w->from[at];
         const uap_window_arc *arc = w->arc + from->first;
         const double *tail = w->tail + at + from->shortest - 1;
         double best = HUGE_VAL;
@@ -207,7 +207,7 @@ static double trace(uap_mix_window *w)
     }
     for (int32_t i = 0; i < mix->pp; i++) {
         const size_t at = uap_window_at(w, i, t, a);
-        const uap_window_arcs *from = &w->from[at];
+        const uap_mix_starts *from = &w->from[at];
         const int32_t length = w->length[at];
         most = uap_max_f64(most, w->arc[from->first + length - from->shortest].m);
         w->excess[mix->in->type[t].group] += (double)mix->in->type[t].devices;
@@ -294,7 +294,7 @@ static void fill_stage(uap_mix_window *w, int32_t i)
         const uap_stage_terms terms = uap_stage_terms_of(&mix->pipeline[t], i);
         for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
             const size_t at = uap_window_at(w, i, t, a);
-            const uap_window_arcs *from = &w->from[at];
+            const uap_mix_starts *from = &w->from[at];
             const uap_group *group = group_of(mix, t, i, a);
             double best = HUGE_VAL;
             for (int32_t j = 0; j < from->count; j++) {
@@ -351,7 +351,8 @@ static bool alloc_window(uap_mix_window *w)
     w->head = w->tail + n;
     w->free_head = w->tail + 2 * n;
     w->behind = w->length + n;
-    w->arc = uap_calloc((size_t)number_arcs(w) + 1, sizeof *w->arc);
+    w->n_arcs = number_arcs(w);
+    w->arc = uap_calloc((size_t)w->n_arcs + 1, sizeof *w->arc);
     return w->arc != NULL;
 }
 
@@ -389,7 +390,7 @@ static void reach_heads(uap_mix_window *w, double *head, bool is_priced)
             const double toll = is_priced ? uap_mix_toll(mix, t) : 0;
             for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
                 const size_t at = uap_window_at(w, i, t, a);
-                const uap_window_arcs *from = &w->from[at];
+                const uap_mix_starts *from = &w->from[at];
                 double *to = end + t * mix->n_layers + a + from->shortest - 1;
                 for (int32_t j = 0; j < from->count && !isinf(head[at]); j++) {
                     const uap_window_arc *arc = &w->arc[from->first + j];
@@ -495,7 +496,68 @@ static bool search_windows(uap_mix_window *w, windows *all, double *bound)
     }
 }
 
-uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, int64_t *bound,
+/* ---- What plans may have --------------------------------------------------------------- */
+
+/* Marks the stages of plans within the target in the window at hand, tails in place. */
+static void mark_live(uap_mix_window *w, bool *is_live)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    const double credit = uap_mix_credit(mix);
+    const double most = w->target + credit + MARGIN * (w->target + credit) + 1;
+    for (int32_t i = 0; i < mix->pp; i++) {
+        for (int32_t t = 0; t < mix->n_types; t++) {
+            const double toll = uap_mix_toll(mix, t);
+            for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+                const size_t at = uap_window_at(w, i, t, a);
+                const uap_mix_starts *from = &w->from[at];
+                const double *tail = w->tail + at + from->shortest - 1;
+                for (int32_t j = 0; j < from->count && !isinf(w->head[at]); j++) {
+                    const uap_window_arc *arc = &w->arc[from->first + j];
+                    const double v = uap_max_f64(arc->s + tail[j], arc->floor);
+                    if (arc->m <= w->hi && w->head[at] + v + toll <= most) {
+                        is_live[from->first + j] = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Stages of all windows together, into mix->live. False: no memory. */
+static bool find_live(uap_mix_window *w, const windows *all)
+{
+    uap_mix *mix = w->mix;
+    const size_t groups = (size_t)mix->n_groups;
+    bool *is_live = uap_calloc((size_t)w->n_arcs + 1, sizeof *is_live);
+    if (is_live == NULL) {
+        return false;
+    }
+    for (int32_t k = 0; k < all->n; k++) {
+        const window *win = &all->at[k];
+        if (win->bound <= w->target) {
+            w->lo = win->lo;
+            w->hi = win->hi;
+            memcpy(mix->price, all->price + (size_t)k * groups, groups * sizeof(double));
+            (void)evaluate(w);
+            reach_heads(w, w->head, true);
+            mark_live(w, is_live);
+        }
+    }
+    uap_mix_forget_live(mix);
+    mix->live = (uap_mix_live){w->from, is_live};
+    w->from = NULL;
+    return true;
+}
+
+void uap_mix_forget_live(uap_mix *mix)
+{
+    uap_free(mix->live.from);
+    uap_free(mix->live.is_live);
+    mix->live = (uap_mix_live){NULL, NULL};
+}
+
+uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t *bound,
                                 uap_err *err)
 {
     const size_t groups = (size_t)mix->n_groups;
@@ -510,12 +572,14 @@ uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, int64_t *bound,
         least_crosses(&w);
         fill_arcs(&w);
         ok = search_windows(&w, &all, &least);
-        memcpy(mix->price, all.price + (size_t)lowest(&all) * groups,
-               groups * sizeof *kept);
+    }
+    if (ok && fix) {
+        ok = find_live(&w, &all);
     }
     if (ok) {
         *bound =
             least > (double)target ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
+        memcpy(mix->price, kept, groups * sizeof *kept);
     }
     free_window(&w);
     uap_free(all.at);

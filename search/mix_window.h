@@ -16,12 +16,6 @@ typedef struct uap_window_arc {
     double floor; /* the whole from this stage on is not below this */
 } uap_window_arc;
 
-/* The stages that start at one layer: arc[first ..], by length from `shortest` on. */
-typedef struct uap_window_arcs {
-    int64_t first;
-    int32_t shortest, count;
-} uap_window_arcs;
-
 /* Least transfers from one type to another. */
 typedef struct uap_window_cross {
     double s, m;
@@ -30,8 +24,9 @@ typedef struct uap_window_cross {
 typedef struct uap_mix_window {
     uap_mix *mix;
     double target;
-    uap_window_arcs *from;   /* [pp][n_types][L] */
-    uap_window_arc *arc;     /* of all */
+    uap_mix_starts *from; /* [pp][n_types][L], into arc */
+    uap_window_arc *arc;  /* of all */
+    int64_t n_arcs;
     uap_window_cross *cross; /* [n_links][from n_types][to n_types] */
     double lo, hi;           /* the window at hand */
     double
