@@ -19,7 +19,7 @@
 #define BOUND_ROUNDS 16
 
 /* A wide graph's node whose bound is within this share of the cutoff is searched to its end. */
-#define NEAR_END 0.03
+#define NEAR_END 0.02
 
 double uap_exact_cpu_s(void)
 {
