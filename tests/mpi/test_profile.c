@@ -193,7 +193,8 @@ static void test_whole_profile(void **state)
     (void)state;
     assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
     const int32_t n = uap_profile_count(profile);
-    assert_all(n >= 9 && uap_profile_expected_s(profile) > 0);
+    assert_all(n >= 3 * 2 &&
+               uap_profile_expected_s(profile) > 0); /* shapes, micro-batches */
     assert_all(uap_profile_run(profile, count_calls, &calls, &err) == UAP_OK);
     assert_all(calls == n + 1);
     assert_all(all_are_done(profile));
