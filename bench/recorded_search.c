@@ -1,6 +1,7 @@
 /* Recording: the exact search with a crew of one, who keeps the time. */
 #include "bench/recorded_search.h"
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "common/numbers.h"
 #include "search/exact_node.h"
@@ -29,9 +30,10 @@ typedef struct sketch {
     int64_t n, capacity;
     int64_t *parent;
     double *cost_ns;
+    int32_t *order;
 } sketch;
 
-static bool add_node(sketch *s, int64_t parent, double cost_ns)
+static bool add_node(sketch *s, int64_t parent, int32_t task, double cost_ns)
 {
     if (s->n == s->capacity) {
         const int64_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
@@ -39,38 +41,42 @@ static bool add_node(sketch *s, int64_t parent, double cost_ns)
         s->parent = parents != NULL ? parents : s->parent;
         double *costs = uap_realloc(s->cost_ns, (size_t)capacity, sizeof *costs);
         s->cost_ns = costs != NULL ? costs : s->cost_ns;
-        if (parents == NULL || costs == NULL) {
+        int32_t *orders = uap_realloc(s->order, (size_t)capacity, sizeof *orders);
+        s->order = orders != NULL ? orders : s->order;
+        if (parents == NULL || costs == NULL || orders == NULL) {
             return false;
         }
         s->capacity = capacity;
     }
     s->parent[s->n] = parent;
+    s->order[s->n] = task;
     s->cost_ns[s->n++] = cost_ns;
     return true;
 }
 
-static bool add_task(sketch *s, int64_t parent, double task_ns)
+static bool add_task(sketch *s, int64_t parent, int32_t task, double task_ns)
 {
     bool ok = true;
     do {
         const double piece_ns = uap_min_f64(task_ns, PIECE_NS);
-        ok = add_node(s, parent, piece_ns);
+        ok = add_node(s, parent, task, piece_ns);
+        task = -1; /* once begun it is gone on with */
         parent = s->n - 1;
         task_ns -= piece_ns;
     } while (ok && task_ns > 0);
     return ok;
 }
 
-/* As mpi/tasks.c divides its ranges: n tasks from `first`, `step` apart. The half that is
- * worked on first is added last. */
+/* As mpi/tasks.c divides its ranges: n tasks from `first`, `step` apart; a range stands in
+ * the order of its first task. */
 static bool add_range(sketch *s, int64_t parent, int32_t first, int32_t step, int32_t n,
                       const double *task_ns)
 {
     if (n == 1) {
-        return add_task(s, parent, task_ns[first]);
+        return add_task(s, parent, first, task_ns[first]);
     }
     const int64_t here = s->n;
-    return add_node(s, parent, 0) &&
+    return add_node(s, parent, first, 0) &&
            add_range(s, here, first + step, 2 * step, n / 2, task_ns) &&
            add_range(s, here, first, 2 * step, (n + 1) / 2, task_ns);
 }
@@ -96,7 +102,10 @@ static uap_status keep_job(uap_recorded_search *out, int32_t n, const double *ta
         goto done;
     }
     UAP_TRY(uap_recorded_tree_make(s.n, s.parent, s.cost_ns, &job->tree, err));
+    job->tree.order = s.order;
+    s.order = NULL;
 done:
+    uap_free(s.order);
     uap_free(s.parent);
     uap_free(s.cost_ns);
     return rc;
@@ -113,9 +122,9 @@ static uap_status run_tasks(const uap_crew_job *job, double *task_ns, uap_bytes 
         if (begun == SIZE_MAX) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for the results of a job");
         }
-        const double before_s = uap_exact_cpu_s();
+        const double before_s = uap_cpu_s();
         UAP_TRY(job->run(job->self, i, results, stopped, err));
-        task_ns[i] = (uap_exact_cpu_s() - before_s) * 1e9;
+        task_ns[i] = (uap_cpu_s() - before_s) * 1e9;
         uap_crew_end(results, begun);
     }
 done:
@@ -177,7 +186,7 @@ static bool must_stop(void *context)
     if (limits != NULL && !r->stopped) {
         r->stopped = (limits->stop != NULL && *limits->stop != 0) ||
                      (limits->time_limit_s > 0 &&
-                      uap_exact_wall_s() - r->start_s > limits->time_limit_s);
+                      uap_wall_s() - r->start_s > limits->time_limit_s);
     }
     return r->stopped;
 }
@@ -221,26 +230,28 @@ done:
 uap_status uap_recorded_search_make(const uap_source *source, const uap_limits *limits,
                                     uap_recorded_search *out, uap_err *err)
 {
-    recorder r = {.limits = limits,
-                  .out = out,
-                  .exact = {.source = source,
-                            .limits = limits,
-                            .must_stop = must_stop,
-                            .improved = take_plan},
-                  .result = {.config = -1, .outcome = UAP_OUTCOME_UNKNOWN},
-                  .crew = {.least_work = limits != NULL && limits->share_work != 0
-                                             ? limits->share_work
-                                             : UAP_CREW_LEAST_WORK,
-                           .share = share,
-                           .spend = spend,
-                           .meet = meet},
-                  .start_s = uap_exact_wall_s()};
-    const double before_s = uap_exact_cpu_s();
+    const uap_limits none = {0};
+    const uap_limits *l = limits != NULL ? limits : &none;
+    recorder r = {
+        .limits = limits,
+        .out = out,
+        .exact = {.source = source,
+                  .limits = limits,
+                  .must_stop = must_stop,
+                  .improved = take_plan},
+        .result = {.config = -1, .outcome = UAP_OUTCOME_UNKNOWN},
+        .crew = {.least_work = l->share_work == 0 ? UAP_CREW_LEAST_WORK : l->share_work,
+                 .long_task_s = l->long_run_s == 0 ? UAP_CREW_LONG_TASK_S : l->long_run_s,
+                 .share = share,
+                 .spend = spend,
+                 .meet = meet},
+        .start_s = uap_wall_s()};
+    const double before_s = uap_cpu_s();
     *out = (uap_recorded_search){0};
     r.crew.context = r.exact.context = &r;
     r.exact.crew = &r.crew;
     const uap_status rc = search(&r, err);
-    out->alone_ns = (uap_exact_cpu_s() - before_s) * 1e9 - out->shared_ns;
+    out->alone_ns = (uap_cpu_s() - before_s) * 1e9 - out->shared_ns;
     out->value = r.result.value;
     out->outcome = r.result.outcome;
     uap_pool_free(&r.pool);

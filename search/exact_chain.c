@@ -2,6 +2,7 @@
  * never looks at plans much worse than the best. */
 #include "search/exact_chain.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/bound.h"
 
@@ -42,11 +43,21 @@ static bool are_cut_short(const uap_chain_search *s)
     return any;
 }
 
+/* Their memory is for the next ones: pages new from the system cost more than what is worked
+ * out in them. */
+static void end_segments(uap_chain_search *s)
+{
+    if (s->segments != NULL) {
+        uap_arena_free(s->e->arena);
+        s->e->arena = uap_segments_end(s->segments);
+        s->segments = NULL;
+    }
+}
+
 static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_segments_free(s->segments);
-    s->segments = NULL;
+    end_segments(s);
     s->reach = target;
     const uap_segment_needs needs = {
         .split = s->pipeline.split,
@@ -58,7 +69,9 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
         .stop = is_over,
         .context = s,
-        .crew = s->e->crew};
+        .crew = s->e->crew,
+        .arena = s->mix == NULL ? s->e->arena : NULL};
+    s->e->arena = s->mix == NULL ? NULL : s->e->arena;
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
     s->has_segments = rc == UAP_OK && !are_cut_short(s);
@@ -132,7 +145,7 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
 {
     uap_status rc = UAP_OK;
     int64_t bound = INT64_MAX;
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     *outer = (cuts){NULL, NULL};
     if (!s->has_segments || target > s->reach) {
         UAP_TRY(make_segments(s, target, err));
@@ -164,7 +177,7 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
         cuts_free(outer);
     }
 done:
-    s->e->stats.bound_s += uap_exact_cpu_s() - before;
+    s->e->stats.bound_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -183,7 +196,7 @@ static bool was_given_up(uap_chain_search *s)
 /* Raises the bounds of segments, within the node's effort. */
 static uap_status tighten(uap_chain_search *s, bool *is_tightened, uap_err *err)
 {
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     uap_status rc = UAP_OK;
     *is_tightened = false;
     if (s->mix != NULL) {
@@ -192,7 +205,7 @@ static uap_status tighten(uap_chain_search *s, bool *is_tightened, uap_err *err)
         rc = uap_segments_tighten(s->segments, err);
         *is_tightened = s->segments->is_tightened;
     }
-    s->e->stats.bound_s += uap_exact_cpu_s() - before;
+    s->e->stats.bound_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -243,14 +256,14 @@ static uap_status search_within(uap_chain_search *s, int64_t target, bool *found
     if (!cuts_exist(&outer) || *stopped_of(s)) {
         goto done;
     }
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     const int64_t labels = labels_of(s);
     UAP_TRY(solve(s, &outer, found, err));
     stats->labels += labels_of(s) - labels;
     if (!*found && !*stopped_of(s)) {
         s->node->bound = uap_max_i64(s->node->bound, target + 1);
     }
-    stats->label_s += uap_exact_cpu_s() - before;
+    stats->label_s += uap_cpu_s() - before;
     stats->peak_bytes = uap_max_i64(stats->peak_bytes, bytes_of(s));
 done:
     cuts_free(&outer);
@@ -343,7 +356,7 @@ done:
 
 void uap_chain_search_end(uap_chain_search *s)
 {
-    uap_segments_free(s->segments);
+    end_segments(s);
     uap_pipeline_free(&s->pipeline);
     uap_choice_free(&s->choice);
     uap_chain_free(s->chain);

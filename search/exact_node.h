@@ -41,7 +41,8 @@ typedef struct uap_exact {
     /* Looks for the plan of a known value: what is tried beyond chains may leave nodes out,
      * not change their order. */
     bool is_fixed;
-    uap_wide *wide; /* made when a wide graph needs it */
+    uap_wide *wide;   /* made when a wide graph needs it */
+    uap_arena *arena; /* of segments that are no more, for the next ones; or NULL */
     /* A search was given up for want of effort. What it had raised by then depends on who did
      * what, and so may the plan that is found later. */
     bool gave_up;
@@ -107,9 +108,6 @@ UAP_NODISCARD uap_status uap_exact_drain(uap_exact *e, uap_node_pool *pool,
  * Counts go to e->stats. Errors as above. */
 UAP_NODISCARD uap_status uap_exact_conclude(uap_exact *e, int64_t bound, bool closed,
                                             uap_result *result, uap_err *err);
-
-double uap_exact_cpu_s(void);  /* of this process */
-double uap_exact_wall_s(void); /* since some moment */
 
 #ifdef __cplusplus
 }

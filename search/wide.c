@@ -5,6 +5,7 @@
  * timed, so that ranks that search side by side decide alike. */
 #include "search/wide_state.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/greedy.h"
 #include "search/ilp_cbc.h"
@@ -230,7 +231,7 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int64_t bound = 0;
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     UAP_TRY(uap_wide_need(e, err));
     UAP_TRY(need_program(e, node->config, err));
     const uap_program_task task = {.node = node,
@@ -253,7 +254,7 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
         UAP_TRY(tell_rounded(e, node, err));
     }
 done:
-    e->stats.fix_s += uap_exact_cpu_s() - before;
+    e->stats.fix_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -289,7 +290,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
 {
     uap_status rc = UAP_OK;
     uap_cbc_answer answer = {0};
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     *closed = false;
     if (!is_near(e, node) || e->config < 0 || e->must_stop(e->context)) {
         return UAP_OK;
@@ -316,7 +317,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
     e->stats.cbc_closed += *closed ? 1 : 0;
     e->wide->cbc_gap *= *closed ? 1.2 : 0.5;
     uap_cbc_answer_free(&answer);
-    e->stats.label_s += uap_exact_cpu_s() - before;
+    e->stats.label_s += uap_cpu_s() - before;
     return rc;
 }
 
