@@ -234,13 +234,14 @@ static void test_time_limit_at_the_end(void **state)
 {
     (void)state;
     static const int sizes[] = {2, 3, 9};
-    const int64_t nodes = count_tree(&small);
+    const uap_uts_tree small = default_tree();
+    const int64_t nodes = small.nodes;
     for (int i = 0; i < 3; i++) {
         uap_err err = {0};
         uap_uts_count count = {.tree = &small};
         const uap_tree_problem problem = uap_uts_problem(&count);
         uap_tree_options options = uap_tree_options_default();
-        uap_virtual_machine machine = quiet;
+        uap_virtual_machine machine = quiet_machine();
         uap_virtual_result result;
         machine.size = sizes[i];
         assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
@@ -310,11 +311,15 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_late_and_repeated),
-        cmocka_unit_test(test_loss_is_noticed), cmocka_unit_test(test_branch_and_bound),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_late_and_repeated),
+        cmocka_unit_test(test_loss_is_noticed),
+        cmocka_unit_test(test_branch_and_bound),
         cmocka_unit_test(test_time_limit),
-        cmocka_unit_test(test_time_limit_at_the_end),      cmocka_unit_test(test_callback_fails),
-        cmocka_unit_test(test_memory_limit),    cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_time_limit_at_the_end),
+        cmocka_unit_test(test_callback_fails),
+        cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("stealing", tests, NULL, NULL);
 }
