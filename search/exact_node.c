@@ -19,6 +19,9 @@
 
 #define BOUND_ROUNDS 16
 
+/* A wide graph's node whose bound is within this share of the cutoff is searched to its end. */
+#define NEAR_END 0.02
+
 /* ---- Instances and what is known ---- */
 
 uap_status uap_exact_init(uap_exact *e, uap_err *err)
@@ -378,12 +381,29 @@ done:
     return rc;
 }
 
+/* How far a visit goes at least. Unlike stages are searched for longer, and what is left of a
+ * wide graph after a split may be near its end: begun anew, a search costs more than the rest
+ * of it. */
+static int64_t least_reach(const uap_exact *e, const uap_node *node)
+{
+    const int64_t cutoff = uap_exact_cutoff(e, node->config);
+    if (e->instance[node->config]->n_types > 0) {
+        return node->bound + node->bound / 10;
+    }
+    return e->config >= 0 && node->n_layers > 0 &&
+                   (double)(cutoff - node->bound) <= NEAR_END * (double)cutoff &&
+                   uap_wide_trusts_chain(e, node)
+               ? cutoff
+               : 0;
+}
+
 uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
                              uap_node_pool *children, uap_exact_step *outcome,
                              uap_err *err)
 {
     uap_status rc = UAP_OK;
     bool fits = true;
+    const int64_t before = node->bound;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_exact_need(e, node->config, err));
     /* Unlike stages have loose bounds and good first plans: both come before any search, and
@@ -409,8 +429,9 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
         goto done;
     }
     e->stats.nodes++;
-    const int64_t reach = is_mixed ? node->bound + node->bound / 10 : 0;
-    UAP_TRY(visit(e, node, uap_max_i64(most, reach), children, outcome, err));
+    UAP_TRY(
+        visit(e, node, uap_max_i64(most, least_reach(e, node)), children, outcome, err));
+    UAP_TRY(uap_wide_note(e, node, before, err));
 done:
     return rc;
 }
