@@ -188,8 +188,9 @@ bool uap_round_includes(const uap_partition *partition, uap_round_kind kind,
            peers.from != UAP_NOBODY;
 }
 
-/* Fewer nodes than this say too little about each pair of places. */
-#define NODES_FOR_PLACES 4
+/* Fewer nodes than these say too little about each pair of places, or each distance. */
+#define NODES_FOR_PLACES    4
+#define NODES_FOR_DISTANCES 64
 
 int32_t uap_round_classes(const uap_partition *partition, uap_round_kind kind)
 {
@@ -199,7 +200,8 @@ int32_t uap_round_classes(const uap_partition *partition, uap_round_kind kind)
                                                    : partition->most * partition->most;
     case UAP_ROUND_SHIFTS:
     case UAP_ROUND_RAILS:
-        return uap_round_count(partition, kind);
+        return partition->nodes < NODES_FOR_DISTANCES ? 1
+                                                      : uap_round_count(partition, kind);
     case UAP_ROUND_DEVICES:
     case UAP_ROUND_PAIRS:
     case UAP_ROUND_BISECTION:
@@ -213,7 +215,7 @@ int32_t uap_round_class(const uap_partition *partition, uap_round_kind kind,
                         int32_t round, int32_t device)
 {
     if (kind == UAP_ROUND_SHIFTS || kind == UAP_ROUND_RAILS) {
-        return round;
+        return partition->nodes < NODES_FOR_DISTANCES ? 0 : round;
     }
     if (kind != UAP_ROUND_INSIDE || partition->nodes < NODES_FOR_PLACES) {
         return 0;
