@@ -12,7 +12,7 @@
 typedef struct fault_kind {
     uap_finding_kind kind;
     bool inside, sends, receives, needs_peer;
-    int32_t least_devices; /* of a node */
+    int32_t least_devices, least_nodes; /* of a node; in all */
     double factor;
 } fault_kind;
 
@@ -20,7 +20,7 @@ static const fault_kind fault_kinds[] = {
     {UAP_FINDING_DEVICE, .least_devices = 1, .factor = 4.0 / 3.0},
     {UAP_FINDING_LINK, .sends = true, .receives = true, .least_devices = 1, .factor = 2},
     {UAP_FINDING_PAIR, .needs_peer = true, .least_devices = 1, .factor = 3},
-    {UAP_FINDING_NODE, .least_devices = 2, .factor = 1.6},
+    {UAP_FINDING_NODE, .least_devices = 2, .least_nodes = 8, .factor = 1.6},
     {UAP_FINDING_LINK_LATENCY, .least_devices = 1, .factor = 4},
     {UAP_FINDING_LINK, .sends = true, .least_devices = 1, .factor = 2},
     {UAP_FINDING_LINK, .inside = true, .sends = true, .receives = true,
@@ -59,7 +59,8 @@ static bool plant_one(uap_virtual_cluster *cluster, const fault_kind *kind,
                      .peer = UAP_NOBODY,
                      .sends = kind->sends,
                      .receives = kind->receives};
-    if (is_taken(cluster, node) || devices < kind->least_devices) {
+    if (is_taken(cluster, node) || devices < kind->least_devices ||
+        p->nodes < kind->least_nodes) {
         return false;
     }
     if (kind->needs_peer) {
@@ -80,14 +81,18 @@ static bool plant_one(uap_virtual_cluster *cluster, const fault_kind *kind,
 void uap_virtual_cluster_plant(uap_virtual_cluster *cluster, int32_t n,
                                uap_round_kind nodes)
 {
-    const int32_t wanted = n < UAP_VIRTUAL_FAULTS_MAX ? n : UAP_VIRTUAL_FAULTS_MAX;
+    /* Of what most share nobody can say that it is unusual. */
+    const int32_t third = cluster->partition->nodes / 3;
+    int32_t wanted = n < UAP_VIRTUAL_FAULTS_MAX ? n : UAP_VIRTUAL_FAULTS_MAX;
     uap_rng rng;
+    wanted = wanted < third ? wanted : third;
     uap_rng_seed(&rng, cluster->seed);
     cluster->n_faults = 0;
     for (int32_t i = 0; i < wanted; i++) {
         bool planted = false;
         for (int32_t t = 0; t < TRIES && !planted; t++) {
-            planted = plant_one(cluster, &fault_kinds[i % N_FAULT_KINDS], nodes, &rng);
+            const uint64_t kind = ((uint64_t)i + cluster->seed) % N_FAULT_KINDS;
+            planted = plant_one(cluster, &fault_kinds[kind], nodes, &rng);
         }
     }
 }

@@ -34,8 +34,8 @@ typedef struct uap_virtual_cluster {
 } uap_virtual_cluster;
 
 /* Plants `n` faults of all kinds in turn, each on nodes of its own, those of pairs on pairs
- * that meet in rounds of `nodes` (PAIRS or SHIFTS). Fewer where there are not enough nodes.
- * Sets n_faults; uses the seed. */
+ * that meet in rounds of `nodes` (PAIRS or SHIFTS). Fewer where nodes are few: at most a third
+ * has faults. The seed says which kind is first, and where they go. Sets n_faults. */
 void uap_virtual_cluster_plant(uap_virtual_cluster *cluster, int32_t n,
                                uap_round_kind nodes);
 
