@@ -113,7 +113,7 @@ done:
 
 /* "vn7 device 3", or "device 17 (node 2)". */
 static void place_text(int32_t device, const uap_partition *partition,
-                       const char *const *host, char text[128])
+                       const char (*host)[64], char text[128])
 {
     const int32_t node = partition->node_of[device];
     if (host != NULL) {
@@ -125,7 +125,7 @@ static void place_text(int32_t device, const uap_partition *partition,
 }
 
 void uap_finding_text(const uap_finding *finding, const uap_partition *partition,
-                      const char *const *host, char *text, size_t n)
+                      const char (*host)[64], char *text, size_t n)
 {
     char place[128], peer[128] = "";
     const char *ways = finding->sends && finding->receives ? " both ways"

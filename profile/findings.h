@@ -67,7 +67,7 @@ bool uap_finding_blames_node(const uap_finding *finding);
 /* One line without a newline: "slow-link device 17 (node 2) sending: 3.1e-03 s, usually
  * 1.2e-03 (score 22.0), again 3.0e-03". host[node] (may be NULL) names the nodes. */
 void uap_finding_text(const uap_finding *finding, const uap_partition *partition,
-                      const char *const *host, char *text, size_t n);
+                      const char (*host)[64], char *text, size_t n);
 
 void uap_findings_free(uap_findings *findings); /* of zeros is legal */
 

@@ -59,7 +59,8 @@ uap_status uap_stub_parse(const char *text, uap_stub *out, uap_err *err)
     const char *at = text;
     *out = (uap_stub){.n = 0};
     while (*at != '\0') {
-        if (out->n == UAP_STUB_FAULTS_MAX || !read_fault(&at, &out->fault[out->n])) {
+        if (out->n == UAP_STUB_FAULTS_MAX || !read_fault(&at, &out->fault[out->n]) ||
+            strcmp(at, ",") == 0) {
             return UAP_FAIL(
                 err, BAD_USAGE,
                 "stub faults '%.80s': found '%.40s', expected device:A:TIMES, "

@@ -168,17 +168,17 @@ static void test_silence(void **state)
     if (last < 1) {
         return;
     }
-    (void)snprintf(stub, sizeof stub, last > 1 ? "hang:%d:4,error:%d" : "hang:%d:4", last,
+    (void)snprintf(stub, sizeof stub, last > 1 ? "hang:%d:6,error:%d" : "hang:%d:6", last,
                    last - 1);
     uap_site_options options = options_with(stub);
     const int n_lost = last > 1 ? 2 : 1;
-    options.deadline_s = 1;
+    options.deadline_s = 2;
     run(&options, NULL, false, &o);
     assert_all(has_findings(&o, n_lost));
     assert_all(has_found(&o, UAP_FINDING_SILENT, last, UAP_NOBODY));
     assert_all(n_lost == 1 || has_found(&o, UAP_FINDING_SILENT, last - 1, UAP_NOBODY));
     /* One deadline and a half for all rounds, not one for each. */
-    assert_all(rank != 0 || o.seconds < 3.5);
+    assert_all(rank != 0 || o.seconds < 5.5);
     assert_all((o.members == NULL) == (rank > last - n_lost));
     if (o.members != NULL) {
         uap_err err = {0};
