@@ -29,9 +29,10 @@ typedef struct sketch {
     int64_t n, capacity;
     int64_t *parent;
     double *cost_ns;
+    int32_t *order;
 } sketch;
 
-static bool add_node(sketch *s, int64_t parent, double cost_ns)
+static bool add_node(sketch *s, int64_t parent, int32_t task, double cost_ns)
 {
     if (s->n == s->capacity) {
         const int64_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
@@ -39,38 +40,42 @@ static bool add_node(sketch *s, int64_t parent, double cost_ns)
         s->parent = parents != NULL ? parents : s->parent;
         double *costs = uap_realloc(s->cost_ns, (size_t)capacity, sizeof *costs);
         s->cost_ns = costs != NULL ? costs : s->cost_ns;
-        if (parents == NULL || costs == NULL) {
+        int32_t *orders = uap_realloc(s->order, (size_t)capacity, sizeof *orders);
+        s->order = orders != NULL ? orders : s->order;
+        if (parents == NULL || costs == NULL || orders == NULL) {
             return false;
         }
         s->capacity = capacity;
     }
     s->parent[s->n] = parent;
+    s->order[s->n] = task;
     s->cost_ns[s->n++] = cost_ns;
     return true;
 }
 
-static bool add_task(sketch *s, int64_t parent, double task_ns)
+static bool add_task(sketch *s, int64_t parent, int32_t task, double task_ns)
 {
     bool ok = true;
     do {
         const double piece_ns = uap_min_f64(task_ns, PIECE_NS);
-        ok = add_node(s, parent, piece_ns);
+        ok = add_node(s, parent, task, piece_ns);
+        task = -1; /* once begun it is gone on with */
         parent = s->n - 1;
         task_ns -= piece_ns;
     } while (ok && task_ns > 0);
     return ok;
 }
 
-/* As mpi/tasks.c divides its ranges: n tasks from `first`, `step` apart. The half that is
- * worked on first is added last. */
+/* As mpi/tasks.c divides its ranges: n tasks from `first`, `step` apart; a range stands in
+ * the order of its first task. */
 static bool add_range(sketch *s, int64_t parent, int32_t first, int32_t step, int32_t n,
                       const double *task_ns)
 {
     if (n == 1) {
-        return add_task(s, parent, task_ns[first]);
+        return add_task(s, parent, first, task_ns[first]);
     }
     const int64_t here = s->n;
-    return add_node(s, parent, 0) &&
+    return add_node(s, parent, first, 0) &&
            add_range(s, here, first + step, 2 * step, n / 2, task_ns) &&
            add_range(s, here, first, 2 * step, (n + 1) / 2, task_ns);
 }
@@ -96,7 +101,10 @@ static uap_status keep_job(uap_recorded_search *out, int32_t n, const double *ta
         goto done;
     }
     UAP_TRY(uap_recorded_tree_make(s.n, s.parent, s.cost_ns, &job->tree, err));
+    job->tree.order = s.order;
+    s.order = NULL;
 done:
+    uap_free(s.order);
     uap_free(s.parent);
     uap_free(s.cost_ns);
     return rc;

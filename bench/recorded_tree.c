@@ -132,6 +132,7 @@ void uap_recorded_tree_free(uap_recorded_tree *tree)
     uap_free(tree->cost_ns);
     uap_free(tree->child);
     uap_free(tree->first_child);
+    uap_free(tree->order);
     *tree = (uap_recorded_tree){.n = 0};
 }
 
@@ -161,11 +162,22 @@ static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *
     return add_children(recorded, i, tree, err);
 }
 
+static int by_order(void *self, const void *a, const void *b)
+{
+    const uap_recorded_tree *recorded = self;
+    int64_t i, k;
+    memcpy(&i, a, sizeof i);
+    memcpy(&k, b, sizeof k);
+    const int32_t x = recorded->order[i], y = recorded->order[k];
+    return (x > y) - (x < y);
+}
+
 uap_tree_problem uap_recorded_tree_problem(uap_recorded_tree *tree)
 {
     return (uap_tree_problem){.self = tree,
                               .node_bytes = sizeof(int64_t),
                               .packed_max = sizeof(int64_t),
                               .root = add_roots,
-                              .branch = branch};
+                              .branch = branch,
+                              .compare = tree->order != NULL ? by_order : NULL};
 }

@@ -20,6 +20,7 @@ typedef struct uap_recorded_tree {
     int64_t *first_child; /* [n + 2]: node i's are child[first_child[i + 1] ..
                            * first_child[i + 2] - 1], the roots those of "node -1" */
     int64_t *child;       /* [n] */
+    int32_t *order;       /* [n] the least goes first; NULL: depth first. Freed too */
     double total_ns;
     double worked_ns; /* of the nodes visited; whoever reads it may set it back */
 } uap_recorded_tree;
@@ -36,7 +37,7 @@ UAP_NODISCARD uap_status uap_recorded_tree_make(int64_t n, const int64_t *parent
                                                 uap_recorded_tree *tree, uap_err *err);
 void uap_recorded_tree_free(uap_recorded_tree *tree);
 
-/* The problem that visits it, depth first. */
+/* The problem that visits it. */
 uap_tree_problem uap_recorded_tree_problem(uap_recorded_tree *tree);
 
 #ifdef __cplusplus

@@ -126,11 +126,16 @@ static void *chunk_take(arena_chunk *chunk, size_t bytes)
     void *block = base + chunk->used;
     chunk->used += bytes;
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
-    memset(block, 0, bytes);
     return block;
 }
 
 void *uap_arena_alloc(uap_arena *arena, size_t n, size_t size)
+{
+    void *block = uap_arena_take(arena, n, size);
+    return block != NULL ? memset(block, 0, n * size) : NULL;
+}
+
+void *uap_arena_take(uap_arena *arena, size_t n, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2) {

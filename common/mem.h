@@ -48,6 +48,9 @@ uap_arena *uap_arena_new(void);
 /* n * size zeroed bytes, 16-byte aligned, owned by the arena; NULL when out of memory. */
 void *uap_arena_alloc(uap_arena *arena, size_t n, size_t size);
 
+/* The same, of any content, for what is written before it is read. */
+void *uap_arena_take(uap_arena *arena, size_t n, size_t size);
+
 /* Forgets every block but keeps the memory for the next phase. */
 void uap_arena_reset(uap_arena *arena);
 

@@ -1,5 +1,6 @@
 /* Tasks as the leaves of a tree of ranges. A range takes every step-th task, so that both
- * halves of one hold long and short ones alike, and the first ones come first.
+ * halves of one hold long and short ones alike, and every rank goes on with the first task
+ * that it has: the long ones are begun early, wherever they are.
  *
  * What all ranks have spent spreads as answers of the tree search: counts of quanta by
  * rank, of which every rank keeps the largest that it has heard of. Their sum is never more
@@ -37,6 +38,15 @@ static uap_status add_root(void *self, uap_tree *tree, uap_err *err)
     return all.n > 0 ? uap_tree_add(tree, &all, err) : UAP_OK;
 }
 
+static int by_first(void *self, const void *a, const void *b)
+{
+    task_range p, q;
+    (void)self;
+    memcpy(&p, a, sizeof p);
+    memcpy(&q, b, sizeof q);
+    return (p.first > q.first) - (p.first < q.first);
+}
+
 static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *err)
 {
     uap_tasks_run *run = self;
@@ -48,7 +58,7 @@ static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *
         const task_range even = {range.first, 2 * range.step, (range.n + 1) / 2};
         const task_range odd = {range.first + range.step, 2 * range.step, range.n / 2};
         UAP_TRY(uap_tree_add(tree, &odd, err));
-        UAP_TRY(uap_tree_add(tree, &even, err)); /* last in, first out */
+        UAP_TRY(uap_tree_add(tree, &even, err));
         goto done;
     }
     UAP_TRY(run->tasks->run(run->tasks->self, range.first, run, err));
@@ -124,6 +134,7 @@ static uap_status search(const uap_comm *comm, uap_tasks_run *run, bool *finishe
                                           (size_t)run->size * sizeof *run->quanta,
                                       .root = add_root,
                                       .branch = branch,
+                                      .compare = by_first,
                                       .learn = learn};
     uap_tree_options options = uap_tree_options_default();
     uap_tree_result result = {.value = UAP_TREE_NO_ANSWER};

@@ -8,9 +8,10 @@
 
 /* ---- Stopping ---- */
 
+/* After DONE there is nothing to stop, and whoever were told so might have left. */
 static void stop_work(uap_tree *tree, int heard_from)
 {
-    if (!tree->stopped) {
+    if (!tree->stopped && !tree->done) {
         tree->stopped = true;
         uap_edges_tell_others(&tree->edges, heard_from, UAP_EDGE_STOP);
     }

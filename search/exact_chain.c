@@ -42,11 +42,21 @@ static bool are_cut_short(const uap_chain_search *s)
     return any;
 }
 
+/* Their memory is for the next ones: pages new from the system cost more than what is worked
+ * out in them. */
+static void end_segments(uap_chain_search *s)
+{
+    if (s->segments != NULL) {
+        uap_arena_free(s->e->arena);
+        s->e->arena = uap_segments_end(s->segments);
+        s->segments = NULL;
+    }
+}
+
 static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_segments_free(s->segments);
-    s->segments = NULL;
+    end_segments(s);
     s->reach = target;
     const uap_segment_needs needs = {
         .split = s->pipeline.split,
@@ -58,7 +68,9 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
         .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
         .stop = is_over,
         .context = s,
-        .crew = s->e->crew};
+        .crew = s->e->crew,
+        .arena = s->mix == NULL ? s->e->arena : NULL};
+    s->e->arena = s->mix == NULL ? NULL : s->e->arena;
     rc = s->mix != NULL ? uap_mix_segments(s->mix, &needs, err)
                         : uap_segments_new(s->chain, &needs, &s->segments, err);
     s->has_segments = rc == UAP_OK && !are_cut_short(s);
@@ -343,7 +355,7 @@ done:
 
 void uap_chain_search_end(uap_chain_search *s)
 {
-    uap_segments_free(s->segments);
+    end_segments(s);
     uap_pipeline_free(&s->pipeline);
     uap_choice_free(&s->choice);
     uap_chain_free(s->chain);

@@ -52,9 +52,11 @@ void uap_exact_free(uap_exact *e)
         uap_instance_free(e->instance[i]);
     }
     uap_wide_free(e->wide);
+    uap_arena_free(e->arena);
     uap_free(e->instance);
     uap_free(e->users);
     e->wide = NULL;
+    e->arena = NULL;
     e->instance = NULL;
     e->users = NULL;
 }
@@ -506,8 +508,10 @@ static uap_status fix_plan(uap_exact *e, uap_result *result, uap_err *err)
                        .limits = e->limits,
                        .context = e->context,
                        .must_stop = e->must_stop,
-                       .crew = e->crew};
+                       .crew = e->crew,
+                       .arena = e->arena};
     uap_status rc = UAP_OK;
+    e->arena = NULL;
     UAP_TRY(uap_exact_init(&alone, err));
     /* As if a configuration behind all had this value: plans within it are looked for. */
     alone.value = result->value;

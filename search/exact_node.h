@@ -41,7 +41,8 @@ typedef struct uap_exact {
     /* Looks for the plan of a known value: what is tried beyond chains may leave nodes out,
      * not change their order. */
     bool is_fixed;
-    uap_wide *wide; /* made when a wide graph needs it */
+    uap_wide *wide;   /* made when a wide graph needs it */
+    uap_arena *arena; /* of segments that are no more, for the next ones; or NULL */
     /* A search was given up for want of effort. What it had raised by then depends on who did
      * what, and so may the plan that is found later. */
     bool gave_up;

@@ -485,19 +485,20 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
     choose_measures(cls, s->is_round_trip, group);
     const size_t n = (size_t)group->n_in * (size_t)group->cells;
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        group->bound[f] = uap_arena_alloc(s->arena, n, sizeof(double));
-        group->budget[f] = uap_arena_alloc(s->arena, n, sizeof(double));
+        group->bound[f] = uap_arena_take(s->arena, n, sizeof(double));
+        group->budget[f] = uap_arena_take(s->arena, n, sizeof(double));
         if (group->bound[f] == NULL || group->budget[f] == NULL) {
             return false;
         }
         for (size_t i = 0; i < n; i++) {
-            group->bound[f][i] = -HUGE_VAL;
             group->budget[f][i] = -HUGE_VAL;
         }
     }
     group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
     group->wanted = uap_arena_alloc(s->arena, (size_t)group->n_in, sizeof *group->wanted);
-    return group->set != NULL && group->wanted != NULL;
+    group->looked = uap_arena_alloc(
+        s->arena, (size_t)group->n_in * (UAP_MAX_FUNCTIONALS + 1), sizeof *group->looked);
+    return group->set != NULL && group->wanted != NULL && group->looked != NULL;
 }
 
 void uap_group_forget(uap_group *group)
@@ -572,7 +573,7 @@ uap_status uap_segments_begin(const uap_chain *chain, const uap_segment_needs *n
                               uap_segments **out, uap_err *err)
 {
     *out = NULL;
-    uap_arena *arena = uap_arena_new();
+    uap_arena *arena = needs->arena != NULL ? needs->arena : uap_arena_new();
     uap_segments *s = arena == NULL ? NULL : uap_arena_alloc(arena, 1, sizeof *s);
     if (s == NULL) {
         uap_arena_free(arena);
@@ -650,10 +651,17 @@ bool uap_segments_poll(uap_segments *segments, int64_t labels)
     return uap_segments_breathe(segments, STEPS_OF_A_LABEL * labels);
 }
 
+uap_arena *uap_segments_end(uap_segments *segments)
+{
+    uap_arena *arena = segments == NULL ? NULL : segments->arena;
+    if (arena != NULL) {
+        uap_free(segments->point);
+        uap_arena_reset(arena);
+    }
+    return arena;
+}
+
 void uap_segments_free(uap_segments *segments)
 {
-    if (segments != NULL) {
-        uap_free(segments->point);
-        uap_arena_free(segments->arena);
-    }
+    uap_arena_free(uap_segments_end(segments));
 }

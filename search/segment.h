@@ -126,8 +126,11 @@ typedef struct uap_group {
     double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
     int32_t shortest, longest;           /* lengths of wanted cells; 0: none */
     bool *wanted;                        /* [n_in] has wanted cells */
-    bool has_sets;                       /* some set may not be empty */
-    uap_segment_set *set;                /* [n_in][cells] */
+    /* [n_in][UAP_MAX_FUNCTIONALS + 1] labels that the last runs of each functional, and of
+     * all together, looked at: what the next ones may take. */
+    int64_t *looked;
+    bool has_sets;        /* some set may not be empty */
+    uap_segment_set *set; /* [n_in][cells] */
 } uap_group;
 
 /* Tells a long run to end; called every millisecond or so. */
@@ -198,6 +201,7 @@ typedef struct uap_segment_needs {
     uap_stop_fn *stop;
     void *context;
     const uap_crew *crew; /* or NULL; all of it makes the same segments */
+    uap_arena *arena;     /* of segments before, which become its owner; or NULL */
 } uap_segment_needs;
 
 UAP_NODISCARD uap_status uap_segments_new(const uap_chain *chain,
@@ -214,6 +218,9 @@ UAP_NODISCARD uap_status uap_segments_finish(uap_segments *const *all, int32_t n
                                              uap_err *err);
 
 void uap_segments_free(uap_segments *segments); /* NULL is legal */
+
+/* The same, but gives the arena back, empty: memory for the next. */
+uap_arena *uap_segments_end(uap_segments *segments);
 
 /* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. Errors as
  * there. */

@@ -14,7 +14,8 @@ enum { FULL_LABELS = -1, EXCESS = -2 };
 /* One run: a start class, and the functional it is of. */
 typedef struct label_task {
     int32_t group, x, only;
-    int64_t steps; /* at least */
+    int64_t steps;  /* at least */
+    int64_t looked; /* labels, by runs before */
 } label_task;
 
 typedef struct label_job {
@@ -54,10 +55,29 @@ static int64_t least_steps(const uap_segments *s, const uap_group *group)
     return steps * cls->n_bands * cls->n_multipliers;
 }
 
-static int by_steps(const void *a, const void *b)
+/* Labels that runs of this task looked at before, at a nearer target or fewer measures. */
+static int64_t *looked_of(const uap_group *group, int32_t x, int32_t only)
+{
+    return &group->looked[x * (UAP_MAX_FUNCTIONALS + 1) +
+                          (only >= 0 ? only : UAP_MAX_FUNCTIONALS)];
+}
+
+static int64_t expected_labels(const uap_group *group, int32_t x, int32_t only)
+{
+    int64_t most = *looked_of(group, x, only);
+    for (int32_t f = 0; only < 0 && most == 0 && f < group->n_functionals; f++) {
+        most = uap_max_i64(most, *looked_of(group, x, f));
+    }
+    return most;
+}
+
+static int by_length(const void *a, const void *b)
 {
     const label_task *p = a;
     const label_task *q = b;
+    if (p->looked != q->looked) {
+        return p->looked > q->looked ? -1 : 1;
+    }
     if (p->steps != q->steps) {
         return p->steps > q->steps ? -1 : 1;
     }
@@ -150,9 +170,11 @@ static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
     return UAP_OK;
 }
 
-static const char *get_head(label_job *job, const char *result, result_head *head)
+static const char *get_head(label_job *job, const label_task *t, const char *result,
+                            result_head *head)
 {
     result = uap_bytes_get(result, head, sizeof *head);
+    *looked_of(&job->s->group[t->group], t->x, t->only) = head->effort;
     job->labels += head->labels;
     job->effort += head->effort;
     return result;
@@ -165,7 +187,7 @@ static uap_status apply_raised(void *self, int32_t task, const char *result, uap
     const uap_group *group = &job->s->group[t->group];
     result_head head;
     (void)err;
-    result = get_head(job, result, &head);
+    result = get_head(job, t, result, &head);
     for (int64_t i = 0; i < head.n; i++) {
         uap_raised raised;
         result = uap_bytes_get(result, &raised, sizeof raised);
@@ -186,7 +208,7 @@ static uap_status apply_sets(void *self, int32_t task, const char *result, uap_e
     uap_group *group = &job->s->group[t->group];
     uap_segments *s = job->s;
     result_head head;
-    result = get_head(job, result, &head);
+    result = get_head(job, t, result, &head);
     group->has_sets = group->has_sets || head.n > 0;
     for (int64_t i = 0; i < head.n; i++) {
         int32_t of[2];
@@ -208,7 +230,8 @@ static uap_status apply_sets(void *self, int32_t task, const char *result, uap_e
 static void add_task(label_job *job, int32_t group, int32_t x, int32_t only)
 {
     const int64_t steps = least_steps(job->s, &job->s->group[group]);
-    job->task[job->n++] = (label_task){group, x, only, steps};
+    job->task[job->n++] = (label_task){group, x, only, steps,
+                                       expected_labels(&job->s->group[group], x, only)};
     job->steps += steps;
 }
 
@@ -249,7 +272,7 @@ static uap_status do_job(label_job *job, uap_crew_job *all, uap_err *err)
     const int64_t labels = s->labels;
     const int64_t effort = s->effort;
     bool stopped = false;
-    qsort(job->task, (size_t)job->n, sizeof *job->task, by_steps);
+    qsort(job->task, (size_t)job->n, sizeof *job->task, by_length);
     all->self = job;
     all->n = job->n;
     all->work = job->steps;

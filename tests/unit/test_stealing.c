@@ -283,6 +283,36 @@ static void test_time_limit(void **state)
     assert_i64_le(result.time_ns, 20000000);
 }
 
+/* A limit that passes while the ranks are taking leave: nobody is told to stop who has left,
+ * nobody waits for one who has. */
+static void test_time_limit_at_the_end(void **state)
+{
+    (void)state;
+    static const int sizes[] = {2, 3, 9};
+    const int64_t nodes = count_tree(&small);
+    for (int i = 0; i < 3; i++) {
+        uap_err err = {0};
+        uap_uts_count count = {.tree = &small};
+        const uap_tree_problem problem = uap_uts_problem(&count);
+        uap_tree_options options = uap_tree_options_default();
+        uap_virtual_machine machine = quiet;
+        uap_virtual_result result;
+        machine.size = sizes[i];
+        assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
+        const int64_t end_ns = result.time_ns;
+        int whole = 0;
+        for (int64_t early_ns = 0; early_ns < 100000; early_ns += 500) {
+            options.time_limit_ns = end_ns - early_ns;
+            assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
+            assert_i64(result.late, 0);
+            assert_i64_le(result.time_ns, end_ns + 1000000);
+            assert_true((result.open_nodes == 0) == (result.sum.nodes == nodes));
+            whole += result.open_nodes == 0;
+        }
+        assert_true(whole > 0 && whole < 200);
+    }
+}
+
 static void test_callback_fails(void **state)
 {
     (void)state;
@@ -337,7 +367,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),           cmocka_unit_test(test_late_and_repeated),
         cmocka_unit_test(test_loss_is_noticed), cmocka_unit_test(test_branch_and_bound),
-        cmocka_unit_test(test_time_limit),      cmocka_unit_test(test_callback_fails),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_time_limit_at_the_end),      cmocka_unit_test(test_callback_fails),
         cmocka_unit_test(test_memory_limit),    cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("stealing", tests, NULL, NULL);
