@@ -229,7 +229,7 @@ static uap_status command(uap_site *site, action act, uap_round_kind kind,
     for (int32_t i = 0; i < n; i++) {
         const order_message message = {
             .epoch = site->epoch,
-            .action = act,
+            .action = (int32_t)act,
             .kind = (int32_t)kind,
             .to = unless_silent(order, sample, n, order[i].to),
             .from = unless_silent(order, sample, n, order[i].from)};

@@ -50,10 +50,10 @@ static uap_status lose(uap_survey_run_state *run, uap_round_kind kind, int32_t d
                                  .where = kind,
                                  .device = device,
                                  .peer = UAP_NOBODY,
-                                 .value_s = INFINITY,
-                                 .median_s = NAN,
-                                 .score = INFINITY,
-                                 .again_s = NAN};
+                                 .value_s = (double)INFINITY,
+                                 .median_s = (double)NAN,
+                                 .score = (double)INFINITY,
+                                 .again_s = (double)NAN};
     run->out->is_lost[device] = true;
     run->out->n_lost++;
     return uap_findings_add(&run->out->findings, &finding, err);
@@ -251,10 +251,10 @@ uap_status uap_survey_run(const uap_partition *partition, const uap_survey_plan 
                                 .sample = uap_calloc(n, sizeof *run.sample),
                                 .slot = uap_calloc(n, sizeof *run.slot)};
     memset(out, 0, sizeof *out);
-    out->bisection_s = NAN;
+    out->bisection_s = (double)NAN;
     out->is_lost = uap_calloc(n, sizeof *out->is_lost);
     for (int k = 0; k < UAP_ROUND_KIND_COUNT; k++) {
-        out->usual[k].latency_s = out->usual[k].seconds = NAN;
+        out->usual[k].latency_s = out->usual[k].seconds = (double)NAN;
     }
     if (run.order == NULL || run.sample == NULL || run.slot == NULL ||
         out->is_lost == NULL) {

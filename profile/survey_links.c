@@ -129,8 +129,8 @@ static suspect *add_suspect(bout *b, uap_metric metric, int32_t end)
                    .end = end,
                    .from = UAP_NOBODY,
                    .to = UAP_NOBODY,
-                   .value_s = INFINITY,
-                   .again_s = NAN,
+                   .value_s = (double)INFINITY,
+                   .again_s = (double)NAN,
                    .last_round = UAP_NOBODY,
                    .verdict = OPEN};
     return s;
