@@ -28,7 +28,7 @@ typedef struct request {
     double budget_s, deadline_s;
     int64_t nodes, devices_per_node;
     int backend, precision, granularity;
-    bool quick, full, dry_run, quiet, fail_on_outlier, exclude_outliers;
+    bool quick, full, dry_run, survey_only, quiet, fail_on_outlier, exclude_outliers;
 } request;
 
 static const char about[] =
@@ -83,6 +83,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "with --dry-run: for a machine of N nodes (this job's)", .min = 1, .max = 1e6},
         {0, "devices-per-node", UAP_OPT_INT, &r->devices_per_node, "G",
          "and G devices on each (1)", .min = 1, .max = 1024},
+        {0, "survey-only", UAP_OPT_FLAG, &r->survey_only, NULL,
+         .help = "only survey, and print what was found; no profile"},
         {0, "deadline", UAP_OPT_REAL, &r->deadline_s, "S",
          "a rank that takes S seconds to answer in the survey is left out (10)",
          .min = 0.01, .max = 3600},
@@ -102,9 +104,13 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 
 static uap_status check_request(const request *r, uap_err *err)
 {
-    if (r->output == NULL && !r->dry_run) {
+    if (r->output == NULL && !r->dry_run && !r->survey_only) {
         return UAP_FAIL(err, BAD_USAGE,
                         "-o/--output: not given, expected where the profile goes");
+    }
+    if (r->survey_only && (r->output != NULL || r->dry_run)) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--survey-only: expected without -o and --dry-run");
     }
     if (r->quick && r->full) {
         return UAP_FAIL(err, BAD_USAGE, "--quick and --full: both given, expected one");
@@ -270,6 +276,24 @@ static void report_findings(const uap_profile *profile)
     }
 }
 
+/* A survey by itself, as a result. */
+static void print_survey(const uap_profile *profile)
+{
+    for (int k = 0; k < UAP_ROUND_KIND_COUNT; k++) {
+        char text[160];
+        uap_profile_usual_text(profile, (uap_round_kind)k, text, sizeof text);
+        if (text[0] != '\0') {
+            (void)printf("%s: %s\n", uap_round_kind_name((uap_round_kind)k), text);
+        }
+    }
+    for (int32_t i = 0; i < uap_profile_n_findings(profile); i++) {
+        char text[320];
+        uap_profile_finding_text(profile, i, text, sizeof text);
+        (void)printf("%s\n", text);
+    }
+    (void)printf("nodes to drain: %s\n", uap_profile_drain(profile));
+}
+
 static uap_status measure(const uap_cli *cli, const request *r, uap_profile *profile,
                           const char *command, uap_err *err)
 {
@@ -364,17 +388,19 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
     uap_status rc = UAP_OK;
     uap_model *model[UAP_LIST_MAX] = {NULL};
     uap_profile *profile = NULL;
-    if (cli->rank == 0 && !r->dry_run) {
+    if (cli->rank == 0 && r->output != NULL && !r->dry_run) {
         rc = uap_file_check_writable(r->output, err);
     }
     UAP_TRY(uap_comm_agree(cli->comm, rc, err));
     UAP_TRY(uap_comm_agree(cli->comm, load_models(r, model, err), err));
     const uap_profile_options options = options_of(r, (const uap_model *const *)model);
     UAP_TRY(uap_profile_new(cli->comm, &options, &profile, err));
-    if (!r->dry_run) {
+    if (!r->dry_run && !r->survey_only) {
         UAP_TRY(measure(cli, r, profile, command, err));
-    } else if (cli->rank == 0) {
+    } else if (cli->rank == 0 && r->dry_run) {
         print_plan(profile);
+    } else if (cli->rank == 0) {
+        print_survey(profile);
     }
     if (r->fail_on_outlier && uap_profile_n_findings(profile) > 0) {
         *status = UAP_EXIT_FAILURE;

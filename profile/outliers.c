@@ -163,18 +163,33 @@ done:
     return rc;
 }
 
+/* So many flows say more than that all or not all of them are slow. */
+#define MANY_FLOWS 8
+
+bool uap_end_is_accused(uap_end end)
+{
+    const bool all = end.flows > 0 && end.slow == end.flows;
+    return all || (end.flows >= MANY_FLOWS && 4 * end.slow >= 3 * end.flows);
+}
+
+bool uap_end_is_cleared(uap_end end)
+{
+    return end.slow < end.flows && !uap_end_is_accused(end);
+}
+
 void uap_flow_decode(const uap_flow *flow, int64_t n, int32_t n_devices,
                      uap_metric metric, const uap_centre *centre, uap_limit limit,
-                     uint8_t *end)
+                     uap_end *end)
 {
-    memset(end, 0, 2 * (size_t)n_devices);
+    memset(end, 0, 2 * (size_t)n_devices * sizeof *end);
     for (int64_t i = 0; i < n; i++) {
         int32_t at[2];
         const bool slow =
             uap_is_slow(uap_flow_value(&flow[i], metric), centre[flow[i].kin], limit);
-        const uint8_t seen = slow ? UAP_END_SLOW : UAP_END_CLEARED;
         uap_flow_ends(&flow[i], metric, at);
-        end[at[0]] |= seen;
-        end[at[1]] |= seen;
+        for (int e = 0; e < 2; e++) {
+            end[at[e]].flows++;
+            end[at[e]].slow = (uint16_t)(end[at[e]].slow + slow);
+        }
     }
 }

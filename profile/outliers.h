@@ -70,22 +70,22 @@ UAP_NODISCARD uap_status uap_flow_centres(const uap_flow *flow, int64_t n,
                                           uap_metric metric, uap_limit limit,
                                           uap_centre *out, uap_err *err);
 
-/* What is known of an end, or'ed. */
-enum {
-    UAP_END_SLOW = 1,   /* one of its flows was slow */
-    UAP_END_CLEARED = 2 /* one was not: the end can do better */
-};
+/* What is known of an end. */
+typedef struct uap_end {
+    uint16_t flows, slow; /* how many it has, and how many of them were slow */
+} uap_end;
 
-/* An end all of whose flows are slow. */
-static inline bool uap_end_is_accused(uint8_t end)
-{
-    return end == UAP_END_SLOW;
-}
+/* To blame: all of its flows are slow; of many (8 or more) three in four do, for two faults
+ * may meet in a flow that only one of them makes slow. */
+bool uap_end_is_accused(uap_end end);
+
+/* Not to blame: one of its flows was well. */
+bool uap_end_is_cleared(uap_end end);
 
 /* Decodes by intersection: fills end[0 .. 2 n_devices - 1] from the flows. Local. */
 void uap_flow_decode(const uap_flow *flow, int64_t n, int32_t n_devices,
                      uap_metric metric, const uap_centre *centre, uap_limit limit,
-                     uint8_t *end);
+                     uap_end *end);
 
 #ifdef __cplusplus
 }

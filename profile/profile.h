@@ -86,6 +86,11 @@ const uap_comm *uap_profile_comm(const uap_profile *profile);
 /* The rounds of the survey, also of one that is only listed. Local. */
 const uap_survey_plan *uap_profile_survey_plan(const uap_profile *profile);
 
+/* What was usual in a kind of rounds, on rank 0: "4 rounds (2 again), 12.1 us, 118 MB/s"; ""
+ * where there were none. Local. */
+void uap_profile_usual_text(const uap_profile *profile, uap_round_kind kind, char *text,
+                            size_t n);
+
 /* What the survey found, on rank 0: n findings, a line of text each, and the host list of nodes to drain ("" for none). */
 int32_t uap_profile_n_findings(const uap_profile *profile);
 void uap_profile_finding_text(const uap_profile *profile, int32_t index, char *text,

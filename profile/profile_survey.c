@@ -172,7 +172,11 @@ static uap_status list_drain(uap_profile_survey *survey, uap_err *err)
 static uap_status survey_all(uap_profile *profile, bool *is_left_out, uap_err *err)
 {
     uap_profile_survey *survey = &profile->survey;
-    const uap_survey_limits limits = uap_survey_limits_default();
+    /* CPU ranks share cores, at the least with what else the machine does. */
+    const bool is_shared =
+        profile->info.backend == UAP_BACKEND_CPU && profile->options.stub == NULL;
+    const uap_survey_limits limits =
+        is_shared ? uap_survey_limits_shared() : uap_survey_limits_default();
     const uap_survey_machine machine = uap_site_machine(survey->site);
     uap_status rc = UAP_OK;
     if (profile->options.announce != NULL) {
@@ -235,6 +239,34 @@ void uap_profile_survey_free(uap_profile_survey *survey)
 const uap_survey_plan *uap_profile_survey_plan(const uap_profile *profile)
 {
     return &profile->survey.plan;
+}
+
+void uap_profile_usual_text(const uap_profile *profile, uap_round_kind kind, char *text,
+                            size_t n)
+{
+    const uap_survey_usual *usual = &profile->survey.found.usual[kind];
+    const bool is_device = kind == UAP_ROUND_DEVICES;
+    const double seconds =
+        kind == UAP_ROUND_BISECTION ? profile->survey.found.bisection_s : usual->seconds;
+    text[0] = '\0';
+    if (usual->rounds == 0) {
+        return;
+    }
+    const int used = snprintf(text, n, "%d round%s (%d again)", (int)usual->rounds,
+                              usual->rounds == 1 ? "" : "s", (int)usual->again);
+    if (used < 0 || (size_t)used >= n || !isfinite(seconds)) {
+        return;
+    }
+    char *rest = text + used;
+    const size_t room = n - (size_t)used;
+    const double MBps = 1e-6 * profile->effort->survey_bytes / seconds;
+    if (is_device) {
+        (void)snprintf(rest, room, ", %.2f ms", 1e3 * seconds);
+    } else if (isfinite(usual->latency_s)) {
+        (void)snprintf(rest, room, ", %.1f us, %.4g MB/s", 1e6 * usual->latency_s, MBps);
+    } else {
+        (void)snprintf(rest, room, ", slowest flow %.4g MB/s", MBps);
+    }
 }
 
 int32_t uap_profile_n_findings(const uap_profile *profile)

@@ -15,6 +15,15 @@ uap_survey_limits uap_survey_limits_default(void)
                                .confirm = 2};
 }
 
+uap_survey_limits uap_survey_limits_shared(void)
+{
+    return (uap_survey_limits){
+        .device = {.ratio = 1.5, .score = 5, .excess = 0},
+        .bandwidth = {.ratio = 5.0 / 3.0, .score = 5, .excess = 5e-3},
+        .latency = {.ratio = 3, .score = 5, .excess = 1e-3},
+        .confirm = 2};
+}
+
 /* ---- One round ------------------------------------------------------------------------- */
 
 static int32_t unless_lost(const uap_survey *out, int32_t device)

@@ -84,6 +84,10 @@ typedef struct uap_survey_limits {
  * 3/4 of its bandwidth or twice its latency, and far outside of what varies there. */
 uap_survey_limits uap_survey_limits_default(void);
 
+/* For ranks that share cores with others, where a message may wait for milliseconds: a device
+ * at 2/3 of its like, a link at 3/5 and 5 ms late, a millisecond and three times the latency. */
+uap_survey_limits uap_survey_limits_shared(void);
+
 /* What was usual in a kind of round. */
 typedef struct uap_survey_usual {
     int32_t rounds, again;     /* measured, and measured again */

@@ -38,7 +38,7 @@ typedef struct bout {
     int64_t n;
     int64_t *start;                       /* [rounds + 1]: flows of round k */
     uap_centre *centre[UAP_METRIC_COUNT]; /* [n_kin] */
-    uint8_t *end[UAP_METRIC_COUNT];       /* [2 devices] */
+    uap_end *end[UAP_METRIC_COUNT];       /* [2 devices] */
     int32_t *suspect_of;                  /* [2 devices]: of an end */
     suspect *suspect;
     int32_t n_suspects, capacity;
@@ -136,6 +136,33 @@ static suspect *add_suspect(bout *b, uap_metric metric, int32_t end)
     return s;
 }
 
+/* Whether a flow was slow in round k when all were measured. */
+static bool was_slow(const bout *b, uap_metric metric, int32_t k, int32_t from)
+{
+    /* The flows of a round are in the order of their senders. */
+    int64_t low = b->start[k], high = b->start[k + 1];
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (b->flow[middle].from < from) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    const uap_flow *flow = &b->flow[low];
+    return low < b->start[k + 1] && flow->from == from &&
+           uap_is_slow(uap_flow_value(flow, metric), b->centre[metric][flow->kin],
+                       limit_of(b, metric));
+}
+
+/* Whether a flow measures an end again: it was slow, and its other end is a witness. */
+static bool can_measure(const bout *b, uap_metric metric, witness who, int32_t k,
+                        int32_t from, int32_t other_end)
+{
+    return (who == ANYBODY || uap_end_is_cleared(b->end[metric][other_end])) &&
+           was_slow(b, metric, k, from);
+}
+
 /* The flow by which round k measures an end; false: there is none. */
 static bool flow_of_end(const bout *b, const suspect *s, int32_t k, witness who,
                         uap_order *out)
@@ -145,16 +172,15 @@ static bool flow_of_end(const bout *b, const suspect *s, int32_t k, witness who,
     const uap_peers peers = uap_round_peers(b->run->partition, b->kind, k, device);
     const bool may_send = is_latency || s->end % 2 == 0;
     const bool may_receive = is_latency || s->end % 2 == 1;
-    const uint8_t *state = b->end[s->metric];
-    const uint8_t wanted =
-        who == ANYBODY ? UAP_END_CLEARED | UAP_END_SLOW : UAP_END_CLEARED;
     if (may_send && peers.to != UAP_NOBODY &&
-        (state[is_latency ? peers.to : 2 * peers.to + 1] & wanted) != 0) {
+        can_measure(b, s->metric, who, k, device,
+                    is_latency ? peers.to : 2 * peers.to + 1)) {
         *out = (uap_order){.device = device, .to = peers.to, .from = UAP_NOBODY};
         return true;
     }
     if (may_receive && peers.from != UAP_NOBODY &&
-        (state[is_latency ? peers.from : 2 * peers.from] & wanted) != 0) {
+        can_measure(b, s->metric, who, k, peers.from,
+                    is_latency ? peers.from : 2 * peers.from)) {
         *out = (uap_order){.device = peers.from, .to = device, .from = UAP_NOBODY};
         return true;
     }

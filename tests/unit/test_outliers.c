@@ -46,7 +46,7 @@ typedef struct world {
     uap_flow flow[FLOWS_MAX];
     int64_t n;
     uap_centre centre[32];
-    uint8_t end[256];
+    uap_end end[256];
 } world;
 
 /* What makes flows slow: a sender, a receiver, a direction of a pair; UAP_NOBODY: none. */
@@ -153,6 +153,20 @@ static void test_two_nodes(void **state)
     assert_false(uap_end_is_accused(w.end[0]) || uap_end_is_accused(w.end[3]));
 }
 
+/* Of many flows three slow ones in four are enough, of few it must be all. */
+static void test_ends(void **state)
+{
+    (void)state;
+    assert_true(uap_end_is_accused((uap_end){.flows = 1, .slow = 1}));
+    assert_true(uap_end_is_accused((uap_end){.flows = 8, .slow = 6}));
+    assert_false(uap_end_is_accused((uap_end){.flows = 8, .slow = 5}));
+    assert_false(uap_end_is_accused((uap_end){.flows = 7, .slow = 6}));
+    assert_false(uap_end_is_accused((uap_end){.flows = 0, .slow = 0}));
+    assert_false(uap_end_is_cleared((uap_end){.flows = 0, .slow = 0}));
+    assert_false(uap_end_is_cleared((uap_end){.flows = 8, .slow = 6}));
+    assert_true(uap_end_is_cleared((uap_end){.flows = 7, .slow = 6}));
+}
+
 static void test_no_memory(void **state)
 {
     const uap_flow flow = {.from = 0, .to = 1, .seconds = 1};
@@ -175,7 +189,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_centre),    cmocka_unit_test(test_limits),
         cmocka_unit_test(test_slow_ends), cmocka_unit_test(test_slow_pair),
-        cmocka_unit_test(test_two_nodes), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_two_nodes), cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
