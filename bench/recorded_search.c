@@ -1,6 +1,7 @@
 /* Recording: the exact search with a crew of one, who keeps the time. */
 #include "bench/recorded_search.h"
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "common/numbers.h"
 #include "search/exact_node.h"
@@ -121,9 +122,9 @@ static uap_status run_tasks(const uap_crew_job *job, double *task_ns, uap_bytes 
         if (begun == SIZE_MAX) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for the results of a job");
         }
-        const double before_s = uap_exact_cpu_s();
+        const double before_s = uap_cpu_s();
         UAP_TRY(job->run(job->self, i, results, stopped, err));
-        task_ns[i] = (uap_exact_cpu_s() - before_s) * 1e9;
+        task_ns[i] = (uap_cpu_s() - before_s) * 1e9;
         uap_crew_end(results, begun);
     }
 done:
@@ -185,7 +186,7 @@ static bool must_stop(void *context)
     if (limits != NULL && !r->stopped) {
         r->stopped = (limits->stop != NULL && *limits->stop != 0) ||
                      (limits->time_limit_s > 0 &&
-                      uap_exact_wall_s() - r->start_s > limits->time_limit_s);
+                      uap_wall_s() - r->start_s > limits->time_limit_s);
     }
     return r->stopped;
 }
@@ -229,26 +230,28 @@ done:
 uap_status uap_recorded_search_make(const uap_source *source, const uap_limits *limits,
                                     uap_recorded_search *out, uap_err *err)
 {
-    recorder r = {.limits = limits,
-                  .out = out,
-                  .exact = {.source = source,
-                            .limits = limits,
-                            .must_stop = must_stop,
-                            .improved = take_plan},
-                  .result = {.config = -1, .outcome = UAP_OUTCOME_UNKNOWN},
-                  .crew = {.least_work = limits != NULL && limits->share_work != 0
-                                             ? limits->share_work
-                                             : UAP_CREW_LEAST_WORK,
-                           .share = share,
-                           .spend = spend,
-                           .meet = meet},
-                  .start_s = uap_exact_wall_s()};
-    const double before_s = uap_exact_cpu_s();
+    const uap_limits none = {0};
+    const uap_limits *l = limits != NULL ? limits : &none;
+    recorder r = {
+        .limits = limits,
+        .out = out,
+        .exact = {.source = source,
+                  .limits = limits,
+                  .must_stop = must_stop,
+                  .improved = take_plan},
+        .result = {.config = -1, .outcome = UAP_OUTCOME_UNKNOWN},
+        .crew = {.least_work = l->share_work == 0 ? UAP_CREW_LEAST_WORK : l->share_work,
+                 .long_task_s = l->long_run_s == 0 ? UAP_CREW_LONG_TASK_S : l->long_run_s,
+                 .share = share,
+                 .spend = spend,
+                 .meet = meet},
+        .start_s = uap_wall_s()};
+    const double before_s = uap_cpu_s();
     *out = (uap_recorded_search){0};
     r.crew.context = r.exact.context = &r;
     r.exact.crew = &r.crew;
     const uap_status rc = search(&r, err);
-    out->alone_ns = (uap_exact_cpu_s() - before_s) * 1e9 - out->shared_ns;
+    out->alone_ns = (uap_cpu_s() - before_s) * 1e9 - out->shared_ns;
     out->value = r.result.value;
     out->outcome = r.result.outcome;
     uap_pool_free(&r.pool);

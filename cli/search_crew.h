@@ -7,6 +7,7 @@
 #include "mpi/comm.h"
 #include "mpi/tasks.h"
 #include "search/crew.h"
+#include "search/solve.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,10 +29,10 @@ typedef struct uap_search_crew {
     double idle_s;     /* wall, in jobs but in no task */
 } uap_search_crew;
 
-/* Fills *crew. least_work: of a job that is shared, 0: the usual, < 0: of any job. Nothing
- * is to be freed. Local. */
+/* Fills *crew. limits: may be NULL; share_work and long_run_s count. Nothing is to be freed.
+ * Local. */
 void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm,
-                          int64_t least_work);
+                          const uap_limits *limits);
 
 /* Whether to stop: alike for all ranks, but for within a task. Local. */
 bool uap_search_crew_must_stop(uap_search_crew *crew);

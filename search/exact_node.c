@@ -6,6 +6,7 @@
  * relaxation needs it. */
 #include "search/exact_node.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/bound.h"
 #include "search/exact_chain.h"
@@ -17,18 +18,6 @@
 #include <time.h>
 
 #define BOUND_ROUNDS 16
-
-double uap_exact_cpu_s(void)
-{
-    return (double)clock() / CLOCKS_PER_SEC;
-}
-
-double uap_exact_wall_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- Instances and what is known ---- */
 
@@ -65,9 +54,9 @@ uap_status uap_exact_need(uap_exact *e, int32_t config, uap_err *err)
 {
     uap_status rc = UAP_OK;
     if (e->instance[config] == NULL) {
-        const double before = uap_exact_cpu_s();
+        const double before = uap_cpu_s();
         rc = e->source->build(e->source->context, config, &e->instance[config], err);
-        e->stats.build_s += uap_exact_cpu_s() - before;
+        e->stats.build_s += uap_cpu_s() - before;
     }
     return rc;
 }
@@ -142,7 +131,7 @@ static uap_status bound_node(uap_exact *e, uap_node *node, uap_err *err)
     uap_mix *mix = NULL;
     uap_pipeline pipeline = {0};
     uap_status rc = UAP_OK;
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     const uap_instance *in = e->instance[node->config];
     const int64_t cutoff = uap_exact_cutoff(e, node->config);
     if (in->n_types > 0) {
@@ -164,7 +153,7 @@ done:
     uap_pipeline_free(&pipeline);
     uap_chain_free(chain);
     uap_mix_free(mix);
-    e->stats.fix_s += uap_exact_cpu_s() - before;
+    e->stats.fix_s += uap_cpu_s() - before;
     return rc;
 }
 

@@ -109,9 +109,6 @@ UAP_NODISCARD uap_status uap_exact_drain(uap_exact *e, uap_node_pool *pool,
 UAP_NODISCARD uap_status uap_exact_conclude(uap_exact *e, int64_t bound, bool closed,
                                             uap_result *result, uap_err *err);
 
-double uap_exact_cpu_s(void);  /* of this process */
-double uap_exact_wall_s(void); /* since some moment */
-
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
  * timed, so that ranks that search side by side decide alike. */
 #include "search/wide.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/bound.h"
 #include "search/greedy.h"
@@ -236,7 +237,7 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int64_t bound = 0;
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     UAP_TRY(need_wide(e, err));
     UAP_TRY(need_program(e, node->config, err));
     const uap_program_task task = {.node = node,
@@ -259,7 +260,7 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
         UAP_TRY(tell_rounded(e, node, err));
     }
 done:
-    e->stats.fix_s += uap_exact_cpu_s() - before;
+    e->stats.fix_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -295,7 +296,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
 {
     uap_status rc = UAP_OK;
     uap_cbc_answer answer = {0};
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     *closed = false;
     if (!is_near(e, node) || e->config < 0 || e->must_stop(e->context)) {
         return UAP_OK;
@@ -322,7 +323,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
     e->stats.cbc_closed += *closed ? 1 : 0;
     e->wide->cbc_gap *= *closed ? 1.2 : 0.5;
     uap_cbc_answer_free(&answer);
-    e->stats.label_s += uap_exact_cpu_s() - before;
+    e->stats.label_s += uap_cpu_s() - before;
     return rc;
 }
 
