@@ -108,6 +108,7 @@ void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm,
     crew->comm = comm;
     crew->face = (uap_crew){
         .context = crew,
+        .members = uap_comm_size(comm),
         .least_work = l->share_work == 0 ? UAP_CREW_LEAST_WORK : l->share_work,
         .long_task_s = l->long_run_s == 0 ? UAP_CREW_LONG_TASK_S : l->long_run_s,
         .share = share,

@@ -130,6 +130,7 @@ static void run_member(board *b, int rank, const uap_source *source,
 {
     member m = {b, rank};
     const uap_crew crew = {.context = &m,
+                           .members = CREW,
                            .least_work = -1,
                            .long_task_s = limits->long_run_s,
                            .share = share,
