@@ -66,6 +66,20 @@ sed "s/\"hosts\": \"$here\"/\"hosts\": \"any text, [\"/" cluster.json >words.jso
 SLURM_JOB_NODELIST=$here run 0 plan -m tiny.json -c words.json -b 4 --precision fp32 \
     --reserve-gib 0 -o job.json
 
+# Profiles of parts are put together; of the same nodes, or one alone, they are refused.
+sed "s/\"hosts\": \"$here\"/\"hosts\": \"vn[7-8]\"/" cluster.json >part.json
+run 0 profile --merge cluster.json --merge part.json -o both.json
+says both.json "\"hosts\": \"$here,vn[7-8]\""
+says both.json '"nodes": 2'
+run 0 plan -m tiny.json -c both.json -b 4 --precision fp32 --reserve-gib 0 -o plan.json
+says plan.json '"device_count": 4'
+run 2 profile --merge cluster.json --merge part.json --merge cluster.json -o x.json
+one_line
+says err "node $here is in two"
+run 2 profile --merge cluster.json -o x.json
+one_line
+absent x.json
+
 # What is slow is told, with the nodes to drain, and stands in the file.
 export UNIAP_STUB="device:2:1.6,pair:0:1:4"
 run_ranks 3 0 profile --quick --budget 1 -o sick.json
