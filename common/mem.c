@@ -60,6 +60,20 @@ void *uap_realloc(void *block, size_t n, size_t size)
     return moved;
 }
 
+void *uap_grow(void *block, int64_t *capacity, int64_t need, size_t size)
+{
+    int64_t room = *capacity < 1024 ? 1024 : *capacity;
+    if (block != NULL && need <= *capacity) {
+        return block;
+    }
+    while (room < need) {
+        room *= 2;
+    }
+    void *grown = uap_realloc(block, (size_t)room, size);
+    *capacity = grown == NULL ? *capacity : room;
+    return grown;
+}
+
 char *uap_strdup(const char *text)
 {
     const size_t n = strlen(text) + 1;

@@ -19,6 +19,10 @@ void *uap_calloc(size_t n, size_t size);
  * old block stands. Local. */
 void *uap_realloc(void *block, size_t n, size_t size);
 
+/* The block, at least `need` elements of `size` bytes long: moved to a larger one, by doubling,
+ * where *capacity is less. On failure NULL, and the old block stands. Local. */
+void *uap_grow(void *block, int64_t *capacity, int64_t need, size_t size);
+
 /* A copy of a string, NULL when out of memory. Local. */
 char *uap_strdup(const char *text);
 

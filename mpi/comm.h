@@ -89,8 +89,9 @@ typedef uap_status uap_comm_take(void *self, int rank, const char *bytes, size_t
                                  uap_err *err);
 
 /* Gives every rank's block (n bytes, any size, which may differ) to `take` on all ranks, in
- * the order of ranks, as they come: no more than one block is held. Errors: MPI, NO_MEMORY,
- * those of take, alike on all ranks. Collective. */
+ * the order of ranks. All blocks are held at once, or where they come to 2 GiB one after the
+ * other. Errors: MPI, NO_MEMORY, alike on all ranks; those of take, of each rank for itself:
+ * the caller agrees on them. Collective. */
 UAP_NODISCARD uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
                                            uap_comm_take *take, void *self, uap_err *err);
 

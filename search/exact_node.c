@@ -19,6 +19,9 @@
 
 #define BOUND_ROUNDS 16
 
+/* A wide graph's node whose bound is within this share of the cutoff is searched to its end. */
+#define NEAR_END 0.02
+
 /* ---- Instances and what is known ---- */
 
 uap_status uap_exact_init(uap_exact *e, uap_err *err)
@@ -198,6 +201,35 @@ static uap_status open_search(uap_exact *e, const uap_node *node, bool *fits,
     return rc == UAP_OK && *fits ? try_greedy(e, node, err) : rc;
 }
 
+#define FEW_STAGES 2 /* whose first plans are cheap and come before anything else */
+
+/* Whether a configuration of unlike stages needs a search: its bound by devices and memory
+ * alone, where some plan is known, closes most; the others get a first plan. */
+static uap_status open_mixed(uap_exact *e, uap_node *node, bool *fits, uap_err *err)
+{
+    uap_chain_search s = {0};
+    uap_status rc = UAP_OK;
+    const bool is_first = e->config < 0;
+    node->is_opened = true;
+    if (is_first) {
+        UAP_TRY(open_search(e, node, fits, err));
+    }
+    if (!*fits) {
+        goto done;
+    }
+    UAP_TRY(uap_chain_search_begin(&s, e, node, err));
+    if (!uap_chain_search_is_empty(&s)) {
+        s.most = UAP_VALUE_LIMIT;
+        UAP_TRY(uap_chain_search_rule_out(&s, err));
+    }
+    if (!is_first && node->bound <= uap_exact_cutoff(e, node->config)) {
+        UAP_TRY(open_search(e, node, fits, err));
+    }
+done:
+    uap_chain_search_end(&s);
+    return rc;
+}
+
 /* What the chain's plan costs in the instance, if it holds there. */
 static uap_status value_in_instance(const uap_chain_search *s, bool *holds,
                                     int64_t *value, uap_err *err)
@@ -349,20 +381,40 @@ done:
     return rc;
 }
 
+/* How far a visit goes at least. Unlike stages are searched for longer, and what is left of a
+ * wide graph after a split may be near its end: begun anew, a search costs more than the rest
+ * of it. */
+static int64_t least_reach(const uap_exact *e, const uap_node *node)
+{
+    const int64_t cutoff = uap_exact_cutoff(e, node->config);
+    if (e->instance[node->config]->n_types > 0) {
+        return node->bound + node->bound / 10;
+    }
+    return e->config >= 0 && node->n_layers > 0 &&
+                   (double)(cutoff - node->bound) <= NEAR_END * (double)cutoff &&
+                   uap_wide_trusts_chain(e, node)
+               ? cutoff
+               : 0;
+}
+
 uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
                              uap_node_pool *children, uap_exact_step *outcome,
                              uap_err *err)
 {
     uap_status rc = UAP_OK;
     bool fits = true;
+    const int64_t before = node->bound;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_exact_need(e, node->config, err));
-    /* Unlike stages have loose bounds and good first plans: all of these come first, and what
-     * is searched then is searched for longer. */
+    /* Unlike stages have loose bounds and good first plans: both come before any search, and
+     * what is searched then is searched for longer. */
     const bool is_mixed = e->instance[node->config]->n_types > 0;
-    if (!node->is_bounded) {
-        UAP_TRY(bound_node(e, node, err));
-        if (is_mixed && node->bound <= uap_exact_cutoff(e, node->config)) {
+    if (!node->is_bounded || (is_mixed && !node->is_opened)) {
+        const bool is_next = node->is_bounded;
+        UAP_TRY(is_next ? open_mixed(e, node, &fits, err) : bound_node(e, node, err));
+        if (!is_next && is_mixed && e->instance[node->config]->pp <= FEW_STAGES &&
+            node->bound <= uap_exact_cutoff(e, node->config)) {
+            node->is_opened = true;
             UAP_TRY(open_search(e, node, &fits, err));
         }
         if (fits && node->bound <= uap_exact_cutoff(e, node->config)) {
@@ -377,8 +429,9 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
         goto done;
     }
     e->stats.nodes++;
-    const int64_t reach = is_mixed ? node->bound + node->bound / 10 : 0;
-    UAP_TRY(visit(e, node, uap_max_i64(most, reach), children, outcome, err));
+    UAP_TRY(
+        visit(e, node, uap_max_i64(most, least_reach(e, node)), children, outcome, err));
+    UAP_TRY(uap_wide_note(e, node, before, err));
 done:
     return rc;
 }

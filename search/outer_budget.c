@@ -71,7 +71,7 @@ static void budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group
 {
     int32_t first;
     int32_t last;
-    uap_outer_lengths(o, i, a, group, &first, &last);
+    uap_stage_lengths(o->segments, i, a, group, &first, &last);
     for (int32_t x = 0; x < group->n_in; x++) {
         const uap_list *head = uap_outer_head(o, i, a, x);
         for (int32_t l = first; l <= last && head->count > 0; l++) {

@@ -20,7 +20,8 @@ typedef struct tail_label {
 
 typedef struct label_pool {
     tail_label *at;
-    int32_t n, capacity;
+    int32_t n;
+    int64_t capacity;
 } label_pool;
 
 typedef struct exact_run {
@@ -40,18 +41,14 @@ typedef struct exact_run {
 
 static bool pool_push(exact_run *run, label_pool *pool, const tail_label *label)
 {
-    if (pool->n == pool->capacity) {
-        const int32_t capacity = pool->capacity < 1024 ? 1024 : 2 * pool->capacity;
-        tail_label *at = capacity > pool->capacity
-                             ? uap_realloc(pool->at, (size_t)capacity, sizeof *at)
-                             : NULL;
-        if (at == NULL) {
-            run->no_memory = true;
-            return false;
-        }
-        pool->at = at;
-        pool->capacity = capacity;
+    tail_label *at = pool->n == INT32_MAX
+                         ? NULL
+                         : uap_grow(pool->at, &pool->capacity, pool->n + 1, sizeof *at);
+    if (at == NULL) {
+        run->no_memory = true;
+        return false;
     }
+    pool->at = at;
     pool->at[pool->n++] = *label;
     return true;
 }

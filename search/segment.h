@@ -226,6 +226,10 @@ uap_arena *uap_segments_end(uap_segments *segments);
  * there. */
 UAP_NODISCARD uap_status uap_segments_bound(uap_segments *segments, uap_err *err);
 
+/* Makes the groups of all classes, without a bound, a budget or a set. False when out of
+ * memory. */
+bool uap_segments_group(uap_segments *segments);
+
 /* Sorts the rows of every kind into blocks, once the class has its multipliers. False when
  * out of memory. */
 bool uap_segments_block(uap_segments *segments, uap_stage_class *cls);
