@@ -44,10 +44,9 @@ UAP_NODISCARD uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *e
 /* Notes how the node's linear program did beside its chain's bound (ticks, > 0). */
 void uap_wide_learn(uap_exact *e, uap_node *node, int64_t chain);
 
-/* Asks CBC for a plan of the node within the cutoff, for some seconds; a plan is told, and
- * *closed where it says that there is none. Errors: NO_MEMORY, TOO_LARGE. */
-UAP_NODISCARD uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed,
-                                        uap_err *err);
+/* Asks CBC for a plan of the node within the cutoff, for some seconds; one is told. That there
+ * is none is not believed: no proof rests on CBC. Errors: NO_MEMORY, TOO_LARGE. */
+UAP_NODISCARD uap_status uap_wide_ask(uap_exact *e, uap_node *node, uap_err *err);
 
 /* Tells the plan that single changes make of `choice`, where it is good. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_wide_polish(uap_exact *e, int32_t config,
