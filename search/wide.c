@@ -37,6 +37,9 @@
 /* Programs that close this share of their nodes are clearly better too. */
 #define MOSTLY_CLOSED 0.7
 
+/* Programs that close less than this share of their nodes are no reason to do without chains. */
+#define SELDOM_CLOSED 0.1
+
 /* A lead that was not looked at again counts for less from level to level. */
 #define LEAD_DECAY 0.7
 
@@ -140,9 +143,12 @@ static double fair_share(const uap_wide *wide, double lead)
 bool uap_wide_trusts_chain(const uap_exact *e, const uap_node *node)
 {
     const uap_wide *wide = e->wide;
-    const bool is_led = node->lead > 0 || (wide != NULL && wide->config == node->config &&
-                                           (wide->lead > 0 || wide->closed > 0.1));
-    return !is_led && uap_wide_is_wide(e->instance[node->config]);
+    const bool is_compared = wide != NULL && wide->config == node->config;
+    if (e->limits != NULL && e->limits->wide == UAP_WIDE_NEVER) {
+        return true;
+    }
+    return is_compared && node->lead <= 0 && wide->lead <= 0 &&
+           wide->closed < SELDOM_CLOSED && uap_wide_is_wide(e->instance[node->config]);
 }
 
 /* CBC's slices are timed: ranks that must decide alike go without. */

@@ -19,8 +19,8 @@ void uap_wide_forget(uap_wide *wide, int32_t config);
 /* Whether the instance has too many combinations of layouts to branch through them all. */
 bool uap_wide_is_wide(const uap_instance *instance);
 
-/* Whether the node's graph is wide and chains, as far as is known, bound it better than
- * programs do. */
+/* Whether the node's graph is wide and chains were found to bound it better than programs
+ * do. */
 bool uap_wide_trusts_chain(const uap_exact *e, const uap_node *node);
 
 /* What to do with a node beyond searching its chain. */
