@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 
+#include "mpi/transport_mpi.h"
 #include "search/exact_node.h"
 
 static bool spend(void *context, int64_t work)
@@ -72,9 +73,12 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
                         uap_err *err)
 {
     uap_search_crew *crew = context;
-    const uap_tasks tasks = {
-        .self = crew, .n = job->n, .effort = job->effort, .run = run_task};
-    uap_status rc = UAP_OK;
+    const uap_tasks tasks = {.self = crew,
+                             .n = job->n,
+                             .effort = job->effort,
+                             .kept = &crew->kept,
+                             .run = run_task};
+    uap_status rc = UAP_OK, taken = UAP_OK;
     const double start_s = uap_wall_s();
     crew->busy_s = 0;
     *stopped = true;
@@ -85,10 +89,10 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     crew->job = job;
     UAP_TRY(uap_tasks_share(crew->comm, &tasks, stopped, &crew->broken, err));
     if (!*stopped || job->keeps) {
-        UAP_TRY(uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
-                                  crew, err));
+        taken = uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
+                                  crew, err);
     }
-    UAP_TRY(meet(crew, job->n, UAP_OK, err));
+    UAP_TRY(meet(crew, job->n, taken, err));
 done:
     crew->idle_s += uap_wall_s() - start_s - crew->busy_s;
     uap_bytes_free(&crew->results);
@@ -104,11 +108,20 @@ void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm,
     crew->comm = comm;
     crew->face = (uap_crew){
         .context = crew,
+        .members = uap_comm_size(comm),
         .least_work = l->share_work == 0 ? UAP_CREW_LEAST_WORK : l->share_work,
         .long_task_s = l->long_run_s == 0 ? UAP_CREW_LONG_TASK_S : l->long_run_s,
         .share = share,
         .spend = spend,
         .meet = meet};
+}
+
+void uap_search_crew_free(uap_search_crew *crew)
+{
+    if (!crew->broken) { /* else its receives can neither be matched nor cancelled in order */
+        uap_transport_mpi_free(crew->kept);
+    }
+    crew->kept = NULL;
 }
 
 bool uap_search_crew_must_stop(uap_search_crew *crew)

@@ -254,6 +254,7 @@ uap_status uap_search_together(const uap_together *from, uap_node_pool *pool,
     m.exact.crew = &m.crew.face;
     rc = search(&m, pool, err);
     *broken = m.crew.broken;
+    uap_search_crew_free(&m.crew);
     if (!*broken) {
         UAP_TRY(uap_search_crew_part(&m.crew, rc, err));
         m.exact.stats.total_s += uap_cpu_s() - start_cpu_s;

@@ -19,6 +19,10 @@ void *uap_calloc(size_t n, size_t size);
  * old block stands. Local. */
 void *uap_realloc(void *block, size_t n, size_t size);
 
+/* The block, at least `need` elements of `size` bytes long: moved to a larger one, by doubling,
+ * where *capacity is less. On failure NULL, and the old block stands. Local. */
+void *uap_grow(void *block, int64_t *capacity, int64_t need, size_t size);
+
 /* A copy of a string, NULL when out of memory. Local. */
 char *uap_strdup(const char *text);
 
@@ -30,6 +34,10 @@ int64_t uap_mem_outstanding(void);
 
 /* Their bytes, as the allocator rounds them. */
 int64_t uap_mem_bytes(void);
+
+/* The most of them at any time since the start, or since the last reset. */
+int64_t uap_mem_peak_bytes(void);
+void uap_mem_peak_reset(void);
 
 /* For tests: the allocation after `count` more successful ones fails, once; a negative
  * count switches the fault off. */

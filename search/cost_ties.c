@@ -4,6 +4,8 @@
 
 #include "common/numbers.h"
 
+#include <stdlib.h>
+
 /* ---- What the all-reduce takes -------------------------------------------------------------- */
 
 /* Two ranks, one of a stage and one on a group. */
@@ -104,13 +106,17 @@ int32_t cost_tie_rows(const cost_work *b, int32_t k, cost_entry *entries, int32_
 
 /* ---- Classes -------------------------------------------------------------------------------- */
 
-/* What both layers of a tie must have alike: their split, and where both are. */
+/* What both layers of a tie must have alike, their split and where both are (groups; -1 where
+ * they make no difference), as one number, and the first row that has it. */
 typedef struct tie_key {
-    int32_t tp, fsdp, first, later; /* groups; -1 where they make no difference */
+    uint64_t key;
+    int32_t row;
 } tie_key;
 
-static tie_key key_of(const cost_work *b, const cost_built *built, int32_t row,
-                      int32_t tie, bool is_later)
+#define KEY_BITS 20 /* of a degree; groups are fewer than stage types */
+
+static uint64_t key_of(const cost_work *b, const cost_built *built, int32_t row,
+                       int32_t tie, bool is_later)
 {
     const uap_cost *cost = b->cost;
     const int32_t origin = built->table->origin[row];
@@ -118,24 +124,50 @@ static tie_key key_of(const cost_work *b, const cost_built *built, int32_t row,
     const uap_strategy *strategy = &stage->strategy[origin % COST_MAX_STRATEGIES];
     const int32_t partner = built->partner[row].group[tie];
     const int32_t own = partner < 0 ? -1 : stage->group;
-    return (tie_key){.tp = strategy->tp,
-                     .fsdp = strategy->fsdp,
-                     .first = is_later ? partner : own,
-                     .later = is_later ? own : partner};
+    const uint64_t first = (uint64_t)((is_later ? partner : own) + 1);
+    const uint64_t later = (uint64_t)((is_later ? own : partner) + 1);
+    return (((uint64_t)strategy->tp << KEY_BITS | (uint64_t)strategy->fsdp) << 12 | first)
+               << 12 |
+           later;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const tie_key *x = a;
+    const tie_key *y = b;
+    const int order = (x->key > y->key) - (x->key < y->key);
+    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* The keys of all rows of a layer, sorted; NULL: no memory. Freed with uap_free. */
+static tie_key *sorted_keys(const cost_work *b, const cost_built *built, int32_t tie,
+                            bool is_later)
+{
+    const int32_t n = built->table->n;
+    tie_key *keys = uap_calloc((size_t)n, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < n; i++) {
+        keys[i] = (tie_key){key_of(b, built, i, tie, is_later), i};
+    }
+    if (keys != NULL) {
+        qsort(keys, (size_t)n, sizeof *keys, by_key);
+    }
+    return keys;
 }
 
 /* The first row that has the key, or -1. */
-static int32_t first_alike(const cost_work *b, const cost_built *built, int32_t tie,
-                           bool is_later, const tie_key *key)
+static int32_t first_alike(const tie_key *keys, int32_t n, uint64_t key)
 {
-    for (int32_t i = 0; i < built->table->n; i++) {
-        const tie_key other = key_of(b, built, i, tie, is_later);
-        if (other.tp == key->tp && other.fsdp == key->fsdp && other.first == key->first &&
-            other.later == key->later) {
-            return i;
+    int32_t lo = 0;
+    int32_t hi = n;
+    while (lo < hi) {
+        const int32_t mid = lo + (hi - lo) / 2;
+        if (keys[mid].key < key) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
         }
     }
-    return -1;
+    return lo < n && keys[lo].key == key ? keys[lo].row : -1;
 }
 
 /* Over all types a class is the number of the first row of the earlier layer that has its key,
@@ -145,14 +177,21 @@ static int32_t *tie_over_types(const cost_work *b, int32_t tie, bool is_later)
     const int32_t *layer = b->cost->model->tie[tie];
     const cost_built *first = &b->built[b->cost->layer_kind[layer[0]]];
     const cost_built *built = &b->built[b->cost->layer_kind[layer[is_later ? 1 : 0]]];
-    int32_t *classes = cost_alloc_i32(b, (size_t)built->table->n);
+    tie_key *theirs = sorted_keys(b, first, tie, false);
+    tie_key *own = sorted_keys(b, built, tie, is_later);
+    int32_t *classes = NULL;
+    if (theirs != NULL && own != NULL) {
+        classes = cost_alloc_i32(b, (size_t)built->table->n);
+    }
     for (int32_t i = 0; classes != NULL && i < built->table->n; i++) {
-        const tie_key key = key_of(b, built, i, tie, is_later);
-        classes[i] = first_alike(b, first, tie, false, &key);
+        const uint64_t key = key_of(b, built, i, tie, is_later);
+        classes[i] = first_alike(theirs, first->table->n, key);
         if (classes[i] < 0) {
-            classes[i] = first->table->n + first_alike(b, built, tie, is_later, &key);
+            classes[i] = first->table->n + first_alike(own, built->table->n, key);
         }
     }
+    uap_free(theirs);
+    uap_free(own);
     return classes;
 }
 

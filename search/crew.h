@@ -44,6 +44,7 @@ typedef struct uap_crew_job {
 
 typedef struct uap_crew {
     void *context;
+    int32_t members; /* 0: not known */
     /* Jobs of less work are done by everyone alone. */
     int64_t least_work;
     /* A task that takes longer, in CPU seconds, is better given up and split, where it can

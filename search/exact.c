@@ -136,12 +136,20 @@ done:
 uap_status uap_exact_solve(const uap_source *source, const uap_limits *limits,
                            uap_result *result, uap_err *err)
 {
+    return uap_exact_solve_with(NULL, source, limits, result, err);
+}
+
+uap_status uap_exact_solve_with(const uap_crew *crew, const uap_source *source,
+                                const uap_limits *limits, uap_result *result,
+                                uap_err *err)
+{
     engine e = {.limits = limits,
                 .result = result,
                 .exact = {.source = source,
                           .limits = limits,
                           .must_stop = must_stop,
-                          .improved = take_plan},
+                          .improved = take_plan,
+                          .crew = crew},
                 .start_wall_s = uap_wall_s()};
     const double start_cpu_s = uap_cpu_s();
     uap_status rc = UAP_OK;

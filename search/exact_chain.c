@@ -154,7 +154,7 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
         }
     }
     if (s->mix != NULL) {
-        UAP_TRY(uap_mix_rough_bound(s->mix, target, &bound, err));
+        UAP_TRY(uap_mix_window_bound(s->mix, target, true, &bound, err));
         s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, target + 1));
         if (bound > target || *stopped_of(s)) {
             goto done;
@@ -277,9 +277,7 @@ static int64_t above(int64_t bound, double share, int64_t most)
     return target >= (double)most ? most : (int64_t)target;
 }
 
-/* Where stages are of unlike types, whether devices and memory alone rule out what would
- * be the best plan: most configurations end here. */
-static uap_status try_cutoff(uap_chain_search *s, uap_err *err)
+uap_status uap_chain_search_rule_out(uap_chain_search *s, uap_err *err)
 {
     uap_status rc = UAP_OK;
     const int64_t cutoff = uap_exact_cutoff(s->e, s->node->config);
@@ -291,7 +289,7 @@ static uap_status try_cutoff(uap_chain_search *s, uap_err *err)
     if (!s->has_segments) {
         goto done;
     }
-    UAP_TRY(uap_mix_rough_bound(s->mix, cutoff, &bound, err));
+    UAP_TRY(uap_mix_window_bound(s->mix, cutoff, false, &bound, err));
     s->node->bound = uap_max_i64(s->node->bound, uap_min_i64(bound, cutoff + 1));
 done:
     return rc;
@@ -372,7 +370,7 @@ uap_status uap_chain_search_grow(uap_chain_search *s, int64_t most, bool *found,
     const uap_limits *limits = s->e->limits;
     s->most = most;
     *found = false;
-    UAP_TRY(try_cutoff(s, err));
+    UAP_TRY(uap_chain_search_rule_out(s, err));
     UAP_TRY(find_relaxation(s, err));
     while (!*found && !is_over(s)) {
         if (!(node->step > 0)) {

@@ -37,6 +37,10 @@ static inline bool uap_chain_search_is_empty(const uap_chain_search *s)
     return s->chain == NULL && s->mix == NULL;
 }
 
+/* Raises the bound of a node of unlike stages by what devices and memory alone tell, where
+ * that may rule out all that could be the best plan. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_chain_search_rule_out(uap_chain_search *s, uap_err *err);
+
 /* Searches within targets that grow from the node's bound up to `most`, until *found, the
  * chain's best plan, or until the bound is above. Errors: NO_MEMORY, INTERNAL. */
 UAP_NODISCARD uap_status uap_chain_search_grow(uap_chain_search *s, int64_t most,

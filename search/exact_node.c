@@ -201,6 +201,35 @@ static uap_status open_search(uap_exact *e, const uap_node *node, bool *fits,
     return rc == UAP_OK && *fits ? try_greedy(e, node, err) : rc;
 }
 
+#define FEW_STAGES 2 /* whose first plans are cheap and come before anything else */
+
+/* Whether a configuration of unlike stages needs a search: its bound by devices and memory
+ * alone, where some plan is known, closes most; the others get a first plan. */
+static uap_status open_mixed(uap_exact *e, uap_node *node, bool *fits, uap_err *err)
+{
+    uap_chain_search s = {0};
+    uap_status rc = UAP_OK;
+    const bool is_first = e->config < 0;
+    node->is_opened = true;
+    if (is_first) {
+        UAP_TRY(open_search(e, node, fits, err));
+    }
+    if (!*fits) {
+        goto done;
+    }
+    UAP_TRY(uap_chain_search_begin(&s, e, node, err));
+    if (!uap_chain_search_is_empty(&s)) {
+        s.most = UAP_VALUE_LIMIT;
+        UAP_TRY(uap_chain_search_rule_out(&s, err));
+    }
+    if (!is_first && node->bound <= uap_exact_cutoff(e, node->config)) {
+        UAP_TRY(open_search(e, node, fits, err));
+    }
+done:
+    uap_chain_search_end(&s);
+    return rc;
+}
+
 /* What the chain's plan costs in the instance, if it holds there. */
 static uap_status value_in_instance(const uap_chain_search *s, bool *holds,
                                     int64_t *value, uap_err *err)
@@ -377,12 +406,15 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
     const int64_t before = node->bound;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_exact_need(e, node->config, err));
-    /* Unlike stages have loose bounds and good first plans: all of these come first, and what
-     * is searched then is searched for longer. */
+    /* Unlike stages have loose bounds and good first plans: both come before any search, and
+     * what is searched then is searched for longer. */
     const bool is_mixed = e->instance[node->config]->n_types > 0;
-    if (!node->is_bounded) {
-        UAP_TRY(bound_node(e, node, err));
-        if (is_mixed && node->bound <= uap_exact_cutoff(e, node->config)) {
+    if (!node->is_bounded || (is_mixed && !node->is_opened)) {
+        const bool is_next = node->is_bounded;
+        UAP_TRY(is_next ? open_mixed(e, node, &fits, err) : bound_node(e, node, err));
+        if (!is_next && is_mixed && e->instance[node->config]->pp <= FEW_STAGES &&
+            node->bound <= uap_exact_cutoff(e, node->config)) {
+            node->is_opened = true;
             UAP_TRY(open_search(e, node, &fits, err));
         }
         if (fits && node->bound <= uap_exact_cutoff(e, node->config)) {

@@ -109,6 +109,12 @@ UAP_NODISCARD uap_status uap_exact_drain(uap_exact *e, uap_node_pool *pool,
 UAP_NODISCARD uap_status uap_exact_conclude(uap_exact *e, int64_t bound, bool closed,
                                             uap_result *result, uap_err *err);
 
+/* uap_exact_solve by one member of a crew, or alone (NULL). */
+UAP_NODISCARD uap_status uap_exact_solve_with(const uap_crew *crew,
+                                              const uap_source *source,
+                                              const uap_limits *limits,
+                                              uap_result *result, uap_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,11 +22,15 @@ typedef struct unit_head {
     bool is_too_rough; /* there are no lists */
 } unit_head;
 
+int64_t uap_label_steps(bool alone, int64_t looked)
+{
+    return looked * (alone ? STEPS_IN_A_PLANE : STEPS_IN_SPACE);
+}
+
 /* As many as in the layer before. */
 static int64_t steps_of(const uap_label_run *run, uap_label_phase phase)
 {
-    return run->last_done[phase] *
-           (uap_run_is_plane(run) ? STEPS_IN_A_PLANE : STEPS_IN_SPACE);
+    return uap_label_steps(uap_run_is_plane(run), run->last_done[phase]);
 }
 
 bool uap_label_is_worth_sharing(const uap_label_run *run, int32_t l,

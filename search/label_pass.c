@@ -18,12 +18,11 @@ static bool is_too_long(uap_label_run *run, int64_t work)
     if (run->is_patient || run->is_too_long) {
         return run->is_too_long;
     }
-    const double most_s = run->s->crew->long_task_s;
-    if (most_s > 0 && run->undated < CLOCK_EVERY) {
+    if (run->patience_s > 0 && run->undated < CLOCK_EVERY) {
         return false;
     }
     run->undated = 0;
-    return uap_cpu_s() - run->start_s >= most_s;
+    return uap_cpu_s() - run->start_s >= run->patience_s;
 }
 
 /* False when the run must stop, or has become too much for rough limits or for one rank. */

@@ -59,6 +59,7 @@ typedef struct uap_label_run {
     bool is_patient;      /* else the run is given up when it is too long for one rank, */
     bool is_too_long;     /* which this tells */
     int64_t undated;      /* labels looked at since the clock was read */
+    double patience_s;    /* CPU seconds that one rank is given */
     double start_s;       /* CPU time when it began */
     const uap_crew *crew; /* whose members all walk this run, or NULL */
     uap_err failed;       /* of the crew */
@@ -147,6 +148,9 @@ typedef enum uap_label_phase { UAP_LABELS_ENTER, UAP_LABELS_PASS } uap_label_pha
 int32_t uap_label_units(const uap_label_run *run, int32_t l, uap_label_phase phase);
 bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
                          int32_t unit);
+
+/* About how many steps it takes to look at labels: of one functional alone, or full ones. */
+int64_t uap_label_steps(bool alone, int64_t looked);
 
 /* A phase as a job of the crew whose members all walk this run: whether that pays, and the
  * labels of all units, on all of them. */

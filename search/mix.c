@@ -306,6 +306,7 @@ void uap_mix_free(uap_mix *mix)
         uap_pipeline_free(&mix->pipeline[t]);
         uap_chain_free(mix->chain[t]);
     }
+    uap_mix_forget_live(mix);
     uap_arena_free(mix->arena);
 }
 
@@ -314,6 +315,7 @@ void uap_mix_free(uap_mix *mix)
 uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs *needs, uap_err *err)
 {
     uap_status rc = UAP_OK;
+    uap_mix_forget_live(mix);
     for (int32_t t = 0; t < mix->n_types; t++) {
         uap_segments_free(mix->segments[t]);
         mix->segments[t] = NULL;
@@ -328,6 +330,14 @@ uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs *needs, uap_er
         UAP_TRY(uap_segments_begin(mix->chain[t], &own, &mix->segments[t], err));
     }
     UAP_TRY(uap_segments_finish(mix->segments, mix->n_types, err));
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        uap_segments *s = mix->segments[t];
+        for (int32_t i = 0; i < s->n_groups; i++) {
+            if (!uap_group_open(s, &s->group[i])) {
+                return UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
+            }
+        }
+    }
 done:
     return rc;
 }

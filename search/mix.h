@@ -32,6 +32,18 @@ typedef struct uap_mix_room {
     int32_t *reach; /* [pp + 1][most + 1] by stages still to come and devices left */
 } uap_mix_room;
 
+/* Stages that a plan within a target may have: of type t from layer a over so many layers as
+ * stage i. Made by uap_mix_window_bound. */
+typedef struct uap_mix_starts {
+    int64_t first;           /* into is_live */
+    int32_t shortest, count; /* lengths */
+} uap_mix_starts;
+
+typedef struct uap_mix_live {
+    uap_mix_starts *from; /* [pp][n_types][L]; NULL: nothing is known */
+    bool *is_live;
+} uap_mix_live;
+
 typedef struct uap_mix {
     const uap_instance *in;
     uap_arena *arena; /* owns arrays; not chains, pipelines, segments */
@@ -44,6 +56,7 @@ typedef struct uap_mix {
     int32_t *out_first;      /* [L][n_types + 1] */
     uap_mix_link *link;      /* [n_links] of the chains' links */
     uap_mix_room *room;      /* [n_groups] */
+    uap_mix_live live;       /* for targets up to that of the last bound by windows */
     struct uap_device_fields *fields; /* places of the groups; see mix_devices.h */
     double *price;                    /* [n_groups] ticks per device */
     bool stopped;                     /* a run ended early; see uap_segments */
@@ -84,6 +97,21 @@ static inline const uap_mix_link *uap_mix_link_of(const uap_mix *mix, int32_t la
     return &mix->link[mix->chain[0]->link_of[layer]];
 }
 
+/* Whether a stage may be in a plan within the target. */
+static inline bool uap_mix_is_live(const uap_mix *mix, int32_t i, int32_t t, int32_t a,
+                                   int32_t length)
+{
+    if (mix->live.from == NULL) {
+        return true;
+    }
+    const size_t at =
+        ((size_t)i * (size_t)mix->n_types + (size_t)t) * (size_t)mix->n_layers +
+        (size_t)a;
+    const uap_mix_starts *from = &mix->live.from[at];
+    const int32_t j = length - from->shortest;
+    return j >= 0 && j < from->count && mix->live.is_live[from->first + j];
+}
+
 /* Devices of a group as far as pp stages can use them; what a stage of type t pays for its
  * devices; what those of all groups are worth. */
 int64_t uap_mix_usable(const uap_mix *mix, int32_t g);
@@ -109,9 +137,13 @@ UAP_NODISCARD uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs 
 UAP_NODISCARD uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err);
 
 /* A bound for plans of at most `target`, from stages and devices alone: *bound is above the
- * target where none is within it. Errors: NO_MEMORY. */
-UAP_NODISCARD uap_status uap_mix_rough_bound(uap_mix *mix, int64_t target, int64_t *bound,
-                                             uap_err *err);
+ * target where none is within it. fix: tells mix->live too, until segments are made anew.
+ * Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix,
+                                              int64_t *bound, uap_err *err);
+
+/* Nothing is known any more of the stages that a plan may have. */
+void uap_mix_forget_live(uap_mix *mix);
 
 /* uap_segments_tighten and _solve of all types, within mix->effort. */
 UAP_NODISCARD uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err);

@@ -16,6 +16,14 @@
 #define RELATIVE_MARGIN 1e-11
 #define BOUNDARY_SHARE  0.02 /* of the weights, to begin with */
 
+/* Rows of one kind and type that enter and leave in the same classes are one: the cheapest. */
+typedef struct row_pairs {
+    int32_t n;
+    int32_t *in, *out; /* [n] */
+    int32_t *of;       /* [rows] */
+    int32_t first;     /* of its costs in those of a stage */
+} row_pairs;
+
 /* State of the subgradient search; [pp] unless said otherwise. */
 typedef struct dual {
     uap_mix *mix;
@@ -27,7 +35,82 @@ typedef struct dual {
         *used /* [n_groups] */; /* of the minimising plan */
     int32_t *type;              /* and its types */
     double *in, *out;           /* [pp][L][width] costs in front of and behind layers */
+    uap_arena *arena;           /* of what follows */
+    row_pairs **pairs;          /* [n_types][n_kinds] */
+    double ***stay; /* [n_types][n_links] -> [n_out][n_in] resharding within a stage */
+    double *cost;   /* [pp][n_costs] of pairs at the present weights and prices */
+    int32_t n_costs;
 } dual;
+
+/* Numbers the pairs of classes of one kind; costs of `first` on are theirs. */
+static bool make_pairs(dual *d, const uap_kind *kind, int32_t first, row_pairs *pairs)
+{
+    const size_t rows = (size_t)kind->n;
+    const size_t all = (size_t)kind->n_in * (size_t)kind->n_out;
+    int32_t *number = uap_calloc(all, sizeof *number);
+    pairs->in = uap_arena_alloc(d->arena, rows, sizeof *pairs->in);
+    pairs->out = uap_arena_alloc(d->arena, rows, sizeof *pairs->out);
+    pairs->of = uap_arena_alloc(d->arena, rows, sizeof *pairs->of);
+    pairs->first = first;
+    const bool ok =
+        number != NULL && pairs->in != NULL && pairs->out != NULL && pairs->of != NULL;
+    for (int32_t k = 0; ok && k < kind->n; k++) {
+        int32_t *at = &number[kind->in[k] * kind->n_out + kind->out[k]];
+        if (*at == 0) {
+            pairs->in[pairs->n] = kind->in[k];
+            pairs->out[pairs->n] = kind->out[k];
+            *at = ++pairs->n;
+        }
+        pairs->of[k] = *at - 1;
+    }
+    uap_free(number);
+    return ok;
+}
+
+static bool make_stays(dual *d, const uap_chain *chain, double **stay)
+{
+    for (int32_t i = 0; i < chain->n_links; i++) {
+        const uap_chain_link *link = &chain->link[i];
+        const size_t n = (size_t)link->n_out * (size_t)link->n_in;
+        stay[i] = uap_arena_alloc(d->arena, n, sizeof **stay);
+        for (size_t e = 0; stay[i] != NULL && e < n; e++) {
+            stay[i][e] = (double)(link->r_fwd[e] + link->r_bwd[e]);
+        }
+        if (stay[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_tables(dual *d)
+{
+    const uap_mix *mix = d->mix;
+    const size_t types = (size_t)mix->n_types;
+    d->arena = uap_arena_new();
+    if (d->arena == NULL) {
+        return false;
+    }
+    d->pairs = uap_arena_alloc(d->arena, types, sizeof *d->pairs);
+    d->stay = uap_arena_alloc(d->arena, types, sizeof *d->stay);
+    bool ok = d->pairs != NULL && d->stay != NULL;
+    for (int32_t t = 0; ok && t < mix->n_types; t++) {
+        const uap_chain *chain = mix->chain[t];
+        d->pairs[t] =
+            uap_arena_alloc(d->arena, (size_t)chain->n_kinds, sizeof **d->pairs);
+        d->stay[t] =
+            uap_arena_alloc(d->arena, (size_t)chain->n_links + 1, sizeof **d->stay);
+        ok =
+            d->pairs[t] != NULL && d->stay[t] != NULL && make_stays(d, chain, d->stay[t]);
+        for (int32_t i = 0; ok && i < chain->n_kinds; i++) {
+            ok = make_pairs(d, &chain->kind[i], d->n_costs, &d->pairs[t][i]);
+            d->n_costs += d->pairs[t][i].n;
+        }
+    }
+    const size_t costs = (size_t)mix->pp * (size_t)d->n_costs;
+    d->cost = ok ? uap_arena_alloc(d->arena, costs, sizeof *d->cost) : NULL;
+    return d->cost != NULL;
+}
 
 static bool dual_init(dual *d, uap_mix *mix)
 {
@@ -50,7 +133,7 @@ static bool dual_init(dual *d, uap_mix *mix)
     d->link_time = d->share + 3 * pp;
     d->memory = d->price + pp * (size_t)mix->n_types;
     d->best_toll = d->used + groups;
-    return true;
+    return make_tables(d);
 }
 
 static void dual_free(dual *d)
@@ -61,6 +144,7 @@ static void dual_free(dual *d)
     uap_free(d->type);
     uap_free(d->in);
     uap_free(d->out);
+    uap_arena_free(d->arena);
 }
 
 static size_t at(const dual *d, int32_t i, int32_t u)
@@ -163,6 +247,19 @@ static void open_stage(const dual *d, int32_t i, int32_t u, double *scratch)
     }
 }
 
+/* out-classes from[] of a layer to in-classes to[] of the next one, in the same stage. */
+static void stay_on(const uap_chain_link *link, const double *both, double weight,
+                    const double *from, double *to)
+{
+    for (int32_t y = 0; y < link->n_out; y++) {
+        const double *r = both + (size_t)y * (size_t)link->n_in;
+        for (int32_t x = 0; x < link->n_in && !isinf(from[y]); x++) {
+            const double v = from[y] + weight * r[x];
+            to[x] = v < to[x] ? v : to[x];
+        }
+    }
+}
+
 static void enter_layer(const dual *d, int32_t i, int32_t u, double *scratch)
 {
     const uap_mix *mix = d->mix;
@@ -182,15 +279,8 @@ static void enter_layer(const dual *d, int32_t i, int32_t u, double *scratch)
     const double *out = d->out + at(d, i, u - 1);
     for (int32_t t = 0; i < u && t < mix->n_types; t++) {
         const uap_chain_link *link = uap_link_of(mix->chain[t], u - 1);
-        const double weight = link_weight(d, i, t);
-        double *to = in + uap_mix_in(mix, u, t);
-        const double *from = out + uap_mix_out(mix, u - 1, t);
-        for (int32_t y = 0; y < link->n_out; y++) {
-            for (int32_t x = 0; x < link->n_in && !isinf(from[y]); x++) {
-                const double v = from[y] + stay_cost(link, weight, y, x);
-                to[x] = v < to[x] ? v : to[x];
-            }
-        }
+        stay_on(link, d->stay[t][mix->chain[t]->link_of[u - 1]], link_weight(d, i, t),
+                out + uap_mix_out(mix, u - 1, t), in + uap_mix_in(mix, u, t));
     }
 }
 
@@ -213,12 +303,34 @@ static void leave_layer(const dual *d, int32_t i, int32_t u)
         out[y] = HUGE_VAL;
     }
     for (int32_t t = 0; t < mix->n_types; t++) {
-        const uap_kind *kind = uap_kind_of(mix->chain[t], u);
+        const int32_t kind = mix->chain[t]->kind_of[u];
+        const row_pairs *pairs = &d->pairs[t][kind];
+        const double *cost = d->cost + (size_t)i * (size_t)d->n_costs + pairs->first;
         const double *from = in + uap_mix_in(mix, u, t);
         double *to = out + uap_mix_out(mix, u, t);
-        for (int32_t k = 0; k < kind->n; k++) {
-            const double v = from[kind->in[k]] + row_cost(d, i, t, kind, k);
-            to[kind->out[k]] = v < to[kind->out[k]] ? v : to[kind->out[k]];
+        for (int32_t k = 0; k < pairs->n; k++) {
+            const double v = from[pairs->in[k]] + cost[k];
+            to[pairs->out[k]] = v < to[pairs->out[k]] ? v : to[pairs->out[k]];
+        }
+    }
+}
+
+/* Costs of all pairs of stage i at the present weights and prices. */
+static void cost_pairs(dual *d, int32_t i)
+{
+    const uap_mix *mix = d->mix;
+    double *all = d->cost + (size_t)i * (size_t)d->n_costs;
+    for (int32_t j = 0; j < d->n_costs; j++) {
+        all[j] = HUGE_VAL;
+    }
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        for (int32_t j = 0; j < mix->chain[t]->n_kinds; j++) {
+            const uap_kind *kind = &mix->chain[t]->kind[j];
+            const row_pairs *pairs = &d->pairs[t][j];
+            for (int32_t k = 0; k < kind->n; k++) {
+                double *cost = &all[pairs->first + pairs->of[k]];
+                *cost = uap_min_f64(*cost, row_cost(d, i, t, kind, k));
+            }
         }
     }
 }
@@ -333,6 +445,9 @@ static double evaluate(dual *d, double *scratch)
 {
     const uap_mix *mix = d->mix;
     const int32_t n_layers = mix->n_layers;
+    for (int32_t i = 0; i < mix->pp; i++) {
+        cost_pairs(d, i);
+    }
     for (int32_t u = 0; u < n_layers; u++) {
         const int32_t first = uap_max_i32(0, mix->pp - (n_layers - u));
         const int32_t last = u < mix->pp - 1 ? u : mix->pp - 1;

@@ -86,13 +86,14 @@ static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
     if (w.group == NULL) {
         return;
     }
-    uap_mix_lengths(o, i, a, w.group, &first, &last);
+    uap_stage_lengths(mix->segments[0], i, a, w.group, &first, &last);
     for (int32_t x = 0; x < w.group->n_in; x++) {
         w.head = &o->head[uap_mix_at(o, i, a, uap_mix_in(mix, a, t) + x)];
         for (int32_t l = first; l <= last && w.head->count > 0; l++) {
             const int32_t b = a + l - 1;
             const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
-            for (int32_t y = 0; y < n_out; y++) {
+            const bool is_live = uap_mix_is_live(mix, i, t, a, l);
+            for (int32_t y = 0; y < n_out && is_live; y++) {
                 w.cell = uap_cell(w.group, x, l, y);
                 w.tail = &o->tail[uap_mix_at(o, i, b, uap_mix_out(mix, b, t) + y)];
                 if (w.tail->count > 0 && !isinf(w.group->bound[0][w.cell])) {

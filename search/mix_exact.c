@@ -23,7 +23,8 @@ typedef struct mix_label {
 
 typedef struct label_pool {
     mix_label *at;
-    int32_t n, capacity;
+    int32_t n;
+    int64_t capacity;
 } label_pool;
 
 typedef struct mix_run {
@@ -66,18 +67,14 @@ static bool take_devices(const mix_run *run, int32_t i, int32_t t, mix_label *la
 
 static bool pool_push(mix_run *run, label_pool *pool, const mix_label *label)
 {
-    if (pool->n == pool->capacity) {
-        const int32_t capacity = pool->capacity < 1024 ? 1024 : 2 * pool->capacity;
-        mix_label *at = capacity > pool->capacity
-                            ? uap_realloc(pool->at, (size_t)capacity, sizeof *at)
-                            : NULL;
-        if (at == NULL) {
-            run->no_memory = true;
-            return false;
-        }
-        pool->at = at;
-        pool->capacity = capacity;
+    mix_label *at = pool->n == INT32_MAX
+                        ? NULL
+                        : uap_grow(pool->at, &pool->capacity, pool->n + 1, sizeof *at);
+    if (at == NULL) {
+        run->no_memory = true;
+        return false;
     }
+    pool->at = at;
     pool->at[pool->n++] = *label;
     return true;
 }
@@ -137,7 +134,7 @@ static bool can_reach(const mix_run *run, const uap_list *head, int32_t a,
     const double m = uap_tail_most(&run->rule, &s->v);
     const double best = (double)run->best;
     for (int32_t j = 0; j < head->count; j++) {
-        const uap_reach_point *h = &run->reach.pool[head->first + j];
+        const uap_device_point *h = &run->reach.pool[head->first + j];
         const double least = h->s + (double)s->v.a + (h->m > m ? h->m : m);
         if (least * (1 - 1e-11) - 1 <= best &&
             uap_devices_cover(run->mix, &s->left, &h->used)) {
@@ -158,7 +155,8 @@ static bool labels_of_end(mix_run *run, const start *s, const uap_group *group, 
 {
     const uap_mix *mix = run->mix;
     const uap_segments *segments = mix->segments[s->t];
-    const uap_segment_set *set = &group->set[uap_cell(group, s->x, b - s->a + 1, y)];
+    const uap_segment_set *set =
+        uap_group_set(group, uap_cell(group, s->x, b - s->a + 1, y));
     const uap_list *tail = &run->tail[b * mix->width + uap_mix_out(mix, b, s->t) + y];
     const uap_list *head =
         &run->reach
@@ -195,7 +193,8 @@ static bool labels_of_start(mix_run *run, const start *s)
          l++) {
         const int32_t b = s->a + l - 1;
         const int32_t n_out = uap_kind_of(mix->chain[s->t], b)->n_out;
-        for (int32_t y = 0; y < n_out; y++) {
+        const bool is_live = uap_mix_is_live(mix, s->i, s->t, s->a, l);
+        for (int32_t y = 0; y < n_out && is_live; y++) {
             if (!labels_of_end(run, s, group, b, y)) {
                 return false;
             }
@@ -239,8 +238,10 @@ static void find_wanted(mix_run *run, int32_t i)
                     const int32_t b = a + l - 1;
                     bool *to = run->wanted + b * mix->width + uap_mix_out(mix, b, t);
                     const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
-                    for (int32_t y = 0; y < n_out; y++) {
-                        to[y] = to[y] || group->set[uap_cell(group, x, l, y)].count > 0;
+                    const bool is_live = uap_mix_is_live(mix, i, t, a, l);
+                    for (int32_t y = 0; y < n_out && is_live; y++) {
+                        to[y] = to[y] ||
+                                uap_group_set(group, uap_cell(group, x, l, y))->count > 0;
                     }
                 }
             }

@@ -11,7 +11,7 @@
 
 #define PRICES    5   /* of memory, from nothing on, each 12 times the last */
 #define BEAM      16  /* partial plans kept at each end of each stage */
-#define TIE_TRIES 8   /* combinations of tie classes looked at */
+#define TIE_TRIES 8   /* places of tied layers looked at */
 #define ROUNDS    6   /* of local search */
 #define UNEVEN    2.5 /* times what the bound leaves to each stage */
 
@@ -363,46 +363,132 @@ static void improve_rows(greedy *g)
 
 /* ---- Ties ---------------------------------------------------------------------------- */
 
-/* Leaves both ends of each tie only the strategies of one class; `number` says which, as
- * digits of mixed radix over the strategies of the ties' first ends. False for a class that
- * an earlier number stood for. */
-static bool allow(greedy *g, int64_t number)
+/* A row of the first tied layer, which decides the classes of the ties there, and the groups
+ * that the tied layers then are in: one of each way to place them is tried, the best first. */
+typedef struct tie_try {
+    int32_t row;
+    double time; /* of the tied layers at their best */
+    uint64_t groups;
+} tie_try;
+
+static double row_time(const greedy *g, const uap_layer_table *t, int32_t k)
 {
-    bool is_new = true;
+    return (double)(t->fwd[k] + t->bwd[k]) * (double)g->in->micro_batches +
+           (double)t->grad[k];
+}
+
+static int32_t group_of_row(const greedy *g, const uap_layer_table *t, int32_t k)
+{
+    return g->in->type[t->type[k]].group;
+}
+
+/* The quickest row of layer u whose class is the one given; -1: none. */
+static int32_t quickest(const greedy *g, int32_t u, const int32_t *class_of,
+                        int32_t wanted)
+{
+    const uap_layer_table *t = uap_table_of(g->in, u);
+    double best = HUGE_VAL;
+    int32_t row = -1;
+    for (int32_t k = 0; k < t->n; k++) {
+        if (class_of[k] == wanted && row_time(g, t, k) < best) {
+            best = row_time(g, t, k);
+            row = k;
+        }
+    }
+    return row;
+}
+
+/* What a row of the first tied layer stands for; false where some tie has no partner. */
+static bool look_at_row(const greedy *g, int32_t k, tie_try *try)
+{
+    const int32_t layer = g->in->tie[0].a;
+    const uap_layer_table *first = uap_table_of(g->in, layer);
+    *try = (tie_try){.row = k, .time = row_time(g, first, k)};
+    try->groups = (uint64_t)group_of_row(g, first, k);
+    for (int32_t t = 0; t < g->in->n_ties; t++) {
+        const uap_tie *tie = &g->in->tie[t];
+        const int32_t other =
+            tie->a == layer ? quickest(g, tie->b, tie->class_b, tie->class_a[k]) : 0;
+        if (other < 0) {
+            return false;
+        }
+        if (tie->a == layer) {
+            const uap_layer_table *table = uap_table_of(g->in, tie->b);
+            try->time += row_time(g, table, other);
+            try->groups = try->groups * (uint64_t)g->in->n_groups +
+                          (uint64_t)group_of_row(g, table, other);
+        }
+    }
+    return true;
+}
+
+/* The best tries, one of each set of groups; returns how many. */
+static int32_t choose_tries(const greedy *g, tie_try *tries)
+{
+    const uap_layer_table *first = uap_table_of(g->in, g->in->tie[0].a);
+    int32_t n = 0;
+    for (int32_t k = 0; k < first->n; k++) {
+        tie_try now;
+        int32_t at = 0;
+        if (!look_at_row(g, k, &now)) {
+            continue;
+        }
+        while (at < n && tries[at].groups != now.groups) {
+            at++;
+        }
+        if (at == n && n == TIE_TRIES) {
+            at = n - 1; /* the worst */
+        }
+        if (at < n && tries[at].time <= now.time) {
+            continue;
+        }
+        n += at == n;
+        for (; at > 0 && tries[at - 1].time > now.time; at--) {
+            tries[at] = tries[at - 1];
+        }
+        tries[at] = now;
+    }
+    return n;
+}
+
+/* Leaves both ends of each tie only the strategies of one class: that of the row for ties of
+ * the first tied layer, of others that of their quickest row. */
+static void allow(greedy *g, int32_t row)
+{
+    const int32_t layer = g->in->tie[0].a;
     for (int32_t u = 0; u < g->in->n_layers; u++) {
         memset(g->allowed[u], 1, (size_t)uap_table_of(g->in, u)->n);
     }
     for (int32_t t = 0; t < g->in->n_ties; t++) {
         const uap_tie *tie = &g->in->tie[t];
-        const int32_t n = uap_table_of(g->in, tie->a)->n;
-        const int32_t digit = (int32_t)(number % n);
-        number /= n;
-        for (int32_t k = 0; k < n; k++) {
-            const bool same = tie->class_a[k] == tie->class_a[digit];
-            g->allowed[tie->a][k] &= same;
-            is_new = is_new && !(same && k < digit);
+        const uap_layer_table *table = uap_table_of(g->in, tie->a);
+        int32_t k = row;
+        for (int32_t j = 0; tie->a != layer && j < table->n; j++) {
+            k = j == 0 || row_time(g, table, j) < row_time(g, table, k) ? j : k;
         }
-        for (int32_t k = 0; k < uap_table_of(g->in, tie->b)->n; k++) {
-            g->allowed[tie->b][k] &= tie->class_b[k] == tie->class_a[digit];
+        for (int32_t j = 0; j < table->n; j++) {
+            g->allowed[tie->a][j] &= tie->class_a[j] == tie->class_a[k];
+        }
+        for (int32_t j = 0; j < uap_table_of(g->in, tie->b)->n; j++) {
+            g->allowed[tie->b][j] &= tie->class_b[j] == tie->class_a[k];
         }
     }
-    return is_new;
 }
 
 static void search(greedy *g)
 {
-    int64_t combinations = 1;
-    int32_t tried = 0;
-    for (int32_t t = 0; t < g->in->n_ties && combinations < INT32_MAX; t++) {
-        combinations *= uap_table_of(g->in, g->in->tie[t].a)->n;
+    tie_try tries[TIE_TRIES] = {{0}};
+    const int32_t n = g->in->n_ties > 0 ? choose_tries(g, tries) : 1;
+    for (int32_t u = 0; u < g->in->n_layers; u++) {
+        memset(g->allowed[u], 1, (size_t)uap_table_of(g->in, u)->n);
     }
-    for (int64_t number = 0; number < combinations && tried < TIE_TRIES; number++) {
-        if (allow(g, number)) {
-            tried++;
-            choose_ways(g);
-            run_beam(g);
-            try_ends(g);
+    for (int32_t i = 0; i < n; i++) {
+        if (g->in->n_ties > 0) {
+            allow(g, tries[i].row);
         }
+        choose_ways(g);
+        run_beam(g);
+        try_ends(g);
     }
     if (g->value < INT64_MAX) {
         improve_rows(g);

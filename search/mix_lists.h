@@ -26,8 +26,9 @@ struct uap_mix_outer {
     uap_stage_terms *terms; /* [n_types][pp] */
     uap_list *head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
     uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, Y), transfer in */
-    double *before; /* [pp][L][width] least S of head */
-    double *ended;  /* [pp][L][width] least S up to the end of stage i at (b, Y) */
+    uap_list *suffix; /* [L][width] scratch: from (a, X) of one stage on */
+    double *before;   /* [pp][L][width] least S of head */
+    double *ended;    /* [pp][L][width] least S up to the end of stage i at (b, Y) */
     uap_mix_point *pool;
     int64_t n_pool, pool_capacity;
 };
@@ -55,12 +56,15 @@ static inline const uap_stage_terms *uap_mix_terms(const uap_mix_outer *o, int32
     return &o->terms[(size_t)t * (size_t)o->mix->pp + (size_t)i];
 }
 
-/* Lengths first..last that a stage i that starts at a may have. */
-void uap_mix_lengths(const uap_mix_outer *o, int32_t i, int32_t a, const uap_group *group,
-                     int32_t *first, int32_t *last);
+/* An empty relaxation; *possible is false where some stage has no start. NULL: no memory. */
+uap_mix_outer *uap_mix_outer_new(uap_mix *mix, int64_t target, bool *possible);
 
-/* What a boundary of fwd and bwd adds to S at least. */
-double uap_mix_boundary(const uap_mix_outer *o, double fwd, double bwd);
+/* Sets the target at the mix's present prices. */
+void uap_mix_outer_aim(uap_mix_outer *o, int64_t target);
+
+/* Makes the lists behind stages. *best: the point of least S + M; S HUGE_VAL: none is within
+ * the target. False: no memory. */
+bool uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best);
 
 /* Sets the budgets of all segments from the lists in front of and behind them. */
 void uap_mix_budget(uap_mix_outer *o);

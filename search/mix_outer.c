@@ -3,6 +3,7 @@
 #include "search/mix_lists.h"
 
 #include "common/numbers.h"
+#include "search/stair.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,34 +33,19 @@ static void stair_thin(stair *s)
 
 static void stair_add(stair *s, uap_mix_point p)
 {
-    int32_t lo = 0;
-    int32_t hi = s->n; /* first entry with a larger sum */
-    while (lo < hi) {
-        const int32_t mid = (lo + hi) / 2;
-        if (s->at[mid].s <= p.s) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    if (lo > 0 && s->at[lo - 1].m <= p.m) {
-        s->at[lo - 1].t = uap_min_f64(s->at[lo - 1].t, p.t);
+    const double point[2] = {p.s, p.m};
+    uap_stair_gap gap;
+    if (!uap_stair_find(s->at, sizeof *s->at, s->n, point, &gap)) {
+        s->at[gap.first].t = uap_min_f64(s->at[gap.first].t, p.t);
         return;
     }
-    int32_t first = lo;
-    if (lo > 0 && s->at[lo - 1].s >= p.s) {
-        first = lo - 1;
-    }
-    int32_t end = lo;
-    while (end < s->n && s->at[end].m >= p.m) {
-        end++;
-    }
-    for (int32_t i = first; i < end; i++) {
+    for (int32_t i = gap.first; i < gap.end; i++) {
         p.t = uap_min_f64(p.t, s->at[i].t);
     }
-    memmove(&s->at[first + 1], &s->at[end], (size_t)(s->n - end) * sizeof *s->at);
-    s->n += 1 - (end - first);
-    s->at[first] = p;
+    memmove(&s->at[gap.first + 1], &s->at[gap.end],
+            (size_t)(s->n - gap.end) * sizeof *s->at);
+    s->n += 1 - (gap.end - gap.first);
+    s->at[gap.first] = p;
     if (s->n > 2 * STAIR_MOST) {
         stair_thin(s);
     }
@@ -67,69 +53,16 @@ static void stair_add(stair *s, uap_mix_point p)
 
 static bool stair_store(uap_mix_outer *o, uap_list *list, const stair *s)
 {
-    if (o->n_pool + s->n > o->pool_capacity) {
-        int64_t capacity = o->pool_capacity < 4096 ? 4096 : 2 * o->pool_capacity;
-        uap_mix_point *pool = uap_realloc(o->pool, (size_t)capacity, sizeof *pool);
-        if (pool == NULL) {
-            return false;
-        }
-        o->pool = pool;
-        o->pool_capacity = capacity;
+    uap_mix_point *pool =
+        uap_grow(o->pool, &o->pool_capacity, o->n_pool + s->n, sizeof *pool);
+    if (pool == NULL) {
+        return false;
     }
+    o->pool = pool;
     *list = (uap_list){.first = o->n_pool, .count = s->n};
-    memcpy(o->pool + o->n_pool, s->at, (size_t)s->n * sizeof *s->at);
+    memcpy(pool + o->n_pool, s->at, (size_t)s->n * sizeof *s->at);
     o->n_pool += s->n;
     return true;
-}
-
-/* --- The terms of M -------------------------------------------------------------------- */
-
-/* As in search/outer.c: what a stage of time p adds to S where what lies behind takes
- * `behind` or more. */
-static double term_least(const uap_stage_terms *t, double p, double behind)
-{
-    double m = t->kappa * p;
-    for (int32_t r = 0; r < t->n_rounds; r++) {
-        m = uap_max_f64(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
-    }
-    return m;
-}
-
-/* The same of a cell, with S behind known: c p, and for stage 0 the most round trips with g,
- * less S. These fall as more lies behind, which therefore stands with its price. */
-static double cell_term(const uap_mix_outer *o, const uap_stage_terms *terms,
-                        const uap_cell_bounds *cell, const uap_mix_point *behind)
-{
-    double m = uap_max_f64(term_least(terms, cell->p, behind->t), cell->alone);
-    if (terms->round_trips) {
-        m = uap_max_f64(m, (double)o->c * cell->p - (cell->p + behind->s));
-    }
-    if (cell->round <= 0) {
-        return m;
-    }
-    const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
-    const double most = rounds * behind->t + cell->round;
-    return uap_max_f64(m, most - (cell->s + behind->s));
-}
-
-double uap_mix_boundary(const uap_mix_outer *o, double fwd, double bwd)
-{
-    const double c = (double)o->c;
-    return (c - 1) * (o->terms[0].round_trips ? uap_max_f64(fwd, bwd) : fwd + bwd);
-}
-
-void uap_mix_lengths(const uap_mix_outer *o, int32_t i, int32_t a, const uap_group *group,
-                     int32_t *first, int32_t *last)
-{
-    const int32_t room = o->mix->n_layers - a;
-    const int32_t most = group->n_len < room ? group->n_len : room;
-    if (i + 1 == o->mix->pp) {
-        *first = room;
-        *last = room <= most ? room : room - 1;
-        return;
-    }
-    *first = o->lo[i + 1] - a > 1 ? o->lo[i + 1] - a : 1;
-    *last = o->hi[i + 1] - a < most ? o->hi[i + 1] - a : most;
 }
 
 /* --- Least S, forward ------------------------------------------------------------------ */
@@ -145,11 +78,14 @@ static void end_stages(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
     if (group == NULL) {
         return;
     }
-    uap_mix_lengths(o, i, a, group, &first, &last);
+    uap_stage_lengths(mix->segments[0], i, a, group, &first, &last);
     for (int32_t x = 0; x < group->n_in; x++) {
         const double s = o->before[uap_mix_at(o, i, a, uap_mix_in(mix, a, t) + x)] + toll;
         for (int32_t l = first; l <= last && s <= o->priced; l++) {
             const int32_t b = a + l - 1;
+            if (!uap_mix_is_live(mix, i, t, a, l)) {
+                continue;
+            }
             const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
             double *end = o->ended + uap_mix_at(o, i, b, uap_mix_out(mix, b, t));
             const double *bound = group->bound[group->sum] + uap_cell(group, x, l, 0);
@@ -219,7 +155,7 @@ static void suffix_of_span(uap_mix_outer *o, const uap_group *group, const span 
         if (before + sum > o->priced) {
             break; /* S ascends along the list */
         }
-        const double m = uap_max_f64(t->m, cell_term(o, terms, &cell, t));
+        const double m = uap_max_f64(t->m, uap_cell_term(terms, &cell, t->s, t->t));
         if (before + sum + m <= o->priced) {
             stair_add(acc, (uap_mix_point){.s = sum,
                                            .m = m,
@@ -244,10 +180,11 @@ static void suffix_of_start(uap_mix_outer *o, const span *start, stair *acc)
     if (group == NULL || before > o->priced) {
         return;
     }
-    uap_mix_lengths(o, s.i, s.a, group, &first, &last);
+    uap_stage_lengths(mix->segments[0], s.i, s.a, group, &first, &last);
     for (s.l = first; s.l <= last; s.l++) {
         const int32_t n_out = uap_kind_of(mix->chain[s.t], s.a + s.l - 1)->n_out;
-        for (s.y = 0; s.y < n_out; s.y++) {
+        const bool is_live = uap_mix_is_live(mix, s.i, s.t, s.a, s.l);
+        for (s.y = 0; s.y < n_out && is_live; s.y++) {
             suffix_of_span(o, group, &s, before, acc);
         }
     }
@@ -267,7 +204,7 @@ static bool cross_back(uap_mix_outer *o, int32_t i, const uap_list *suffix)
                 const uap_list *list = &suffix[a * mix->width + x];
                 const double fwd = (double)link->x_fwd[y * link->n_in + x];
                 const double bwd = (double)link->x_bwd[y * link->n_in + x];
-                const double term = uap_mix_boundary(o, fwd, bwd);
+                const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
                 for (int32_t j = 0; j < list->count; j++) {
                     const uap_mix_point *p = &o->pool[list->first + j];
                     const uap_mix_point q = {.s = p->s + fwd + bwd,
@@ -301,12 +238,15 @@ static bool start_behind_last(uap_mix_outer *o)
     return true;
 }
 
-/* *best: the point of least S + M; S HUGE_VAL: none is within the target. */
-static bool suffix_pass(uap_mix_outer *o, uap_list *suffix, uap_mix_point *best)
+bool uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best)
 {
     const uap_mix *mix = o->mix;
+    uap_list *suffix = o->suffix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
     stair acc;
+    o->n_pool = 0;
+    memset(o->tail, 0, (size_t)mix->pp * n * sizeof *o->tail);
+    least_before(o);
     if (!start_behind_last(o)) {
         return false;
     }
@@ -366,7 +306,8 @@ static void prefix_of_span(uap_mix_outer *o, const uap_group *group, const span 
     }
     const uap_stage_terms *terms = uap_mix_terms(o, s->t, s->i);
     const double toll = uap_mix_toll(mix, s->t);
-    const double alone = uap_max_f64(term_least(terms, cell.p, behind.t), cell.alone);
+    const double alone =
+        uap_max_f64(uap_stage_term_least(terms, cell.p, behind.t), cell.alone);
     const double own = terms->round_trips ? (double)o->c * cell.p : 0;
     for (int32_t j = 0; j < head->count; j++) {
         const uap_mix_point *h = &o->pool[head->first + j];
@@ -391,7 +332,7 @@ static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
             int32_t first = 1;
             int32_t last = 0;
             if (group != NULL) {
-                uap_mix_lengths(o, i, s.a, group, &first, &last);
+                uap_stage_lengths(mix->segments[0], i, s.a, group, &first, &last);
             }
             for (s.x = 0; group != NULL && s.x < group->n_in; s.x++) {
                 const int32_t in = uap_mix_in(mix, s.a, s.t) + s.x;
@@ -400,7 +341,8 @@ static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
                     const int32_t b = s.a + s.l - 1;
                     stair *end = &ends[b * mix->width + uap_mix_out(mix, b, s.t)];
                     const int32_t n_out = uap_kind_of(mix->chain[s.t], b)->n_out;
-                    for (s.y = 0; s.y < n_out; s.y++) {
+                    const bool is_live = uap_mix_is_live(mix, i, s.t, s.a, s.l);
+                    for (s.y = 0; s.y < n_out && is_live; s.y++) {
                         prefix_of_span(o, group, &s, head, &end[s.y]);
                     }
                 }
@@ -421,7 +363,7 @@ static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a, const stair *e
             const stair *end = &ends[(a - 1) * mix->width + y];
             const double fwd = (double)link->x_fwd[y * link->n_in + x];
             const double bwd = (double)link->x_bwd[y * link->n_in + x];
-            const double term = uap_mix_boundary(o, fwd, bwd);
+            const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
             for (int32_t j = 0; j < end->n; j++) {
                 const uap_mix_point *p = &end->at[j];
                 const uap_mix_point q = {.s = p->s + fwd + bwd,
@@ -479,11 +421,12 @@ static bool alloc_outer(uap_mix_outer *o)
     const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
     o->head = uap_calloc(all, sizeof *o->head);
     o->tail = uap_calloc(all, sizeof *o->tail);
+    o->suffix = uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *o->suffix);
     o->before = uap_calloc(all, sizeof *o->before);
     o->ended = uap_calloc(all, sizeof *o->ended);
     o->terms = uap_calloc((size_t)mix->n_types * (size_t)mix->pp, sizeof *o->terms);
-    return o->head != NULL && o->tail != NULL && o->before != NULL && o->ended != NULL &&
-           o->terms != NULL;
+    return o->head != NULL && o->tail != NULL && o->suffix != NULL && o->before != NULL &&
+           o->ended != NULL && o->terms != NULL;
 }
 
 void uap_mix_outer_free(uap_mix_outer *outer)
@@ -491,6 +434,7 @@ void uap_mix_outer_free(uap_mix_outer *outer)
     if (outer != NULL) {
         uap_free(outer->head);
         uap_free(outer->tail);
+        uap_free(outer->suffix);
         uap_free(outer->before);
         uap_free(outer->ended);
         uap_free(outer->terms);
@@ -501,33 +445,24 @@ void uap_mix_outer_free(uap_mix_outer *outer)
 
 static bool run_passes(uap_mix_outer *o, double *least)
 {
-    const uap_mix *mix = o->mix;
     uap_mix_point best = {.s = HUGE_VAL};
-    uap_list *suffix =
-        uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *suffix);
-    bool ok = suffix != NULL;
-    if (ok) {
-        least_before(o);
-        ok = suffix_pass(o, suffix, &best);
-    }
+    bool ok = uap_mix_suffixes(o, &best);
     if (ok && !isinf(best.s)) {
         ok = prefix_pass(o);
         uap_mix_budget(o);
     }
     *least = best.s + best.m;
-    uap_free(suffix);
     return ok;
 }
 
-static void set_target(uap_mix_outer *o, int64_t target)
+void uap_mix_outer_aim(uap_mix_outer *o, int64_t target)
 {
     o->target_ticks = target;
     o->target = (double)target * (1 + 1e-11) + 1;
     o->priced = ((double)target + uap_mix_credit(o->mix)) * (1 + 1e-11) + 1;
 }
 
-/* An empty relaxation; *possible is false where some stage has no start. NULL: no memory. */
-static uap_mix_outer *new_outer(uap_mix *mix, int64_t target, bool *possible)
+uap_mix_outer *uap_mix_outer_new(uap_mix *mix, int64_t target, bool *possible)
 {
     uap_mix_outer *o = uap_calloc(1, sizeof *o);
     if (o == NULL) {
@@ -537,7 +472,7 @@ static uap_mix_outer *new_outer(uap_mix *mix, int64_t target, bool *possible)
     o->c = mix->in->micro_batches;
     o->lo = mix->segments[0]->lo;
     o->hi = mix->segments[0]->hi;
-    set_target(o, target);
+    uap_mix_outer_aim(o, target);
     *possible = true;
     for (int32_t i = 0; i < mix->pp; i++) {
         *possible = *possible && o->lo[i] <= o->hi[i];
@@ -550,112 +485,6 @@ static uap_mix_outer *new_outer(uap_mix *mix, int64_t target, bool *possible)
     return o;
 }
 
-/* ---- Prices of devices ---------------------------------------------------------------- */
-
-/* Devices that the plan behind a point takes of each group more than there are. */
-static void find_excess(const uap_mix_outer *o, uap_mix_point p, double *excess)
-{
-    const uap_mix *mix = o->mix;
-    for (int32_t g = 0; g < mix->n_groups; g++) {
-        excess[g] = -(double)uap_mix_usable(mix, g);
-    }
-    for (;;) {
-        if (p.type >= 0) {
-            const uap_stage_type *type = &mix->in->type[p.type];
-            excess[type->group] += (double)type->devices;
-        }
-        if (p.next < 0) {
-            return;
-        }
-        p = o->pool[p.next];
-    }
-}
-
-#define PRICE_ROUNDS   6
-#define PRICE_PATIENCE 3 /* rounds without a better bound before steps are halved */
-
-/* What a walk along the prices knows. */
-typedef struct price_walk {
-    double *excess, *best; /* [n_groups] */
-    double bound;          /* at the best prices */
-    double length;
-    int32_t idle;
-} price_walk;
-
-/* Moves the prices towards the target along the excess; false where nothing is in excess. */
-static bool move_prices(uap_mix *mix, price_walk *w, double target, double bound)
-{
-    double norm = 0;
-    for (int32_t g = 0; g < mix->n_groups; g++) {
-        const bool idle = w->excess[g] < 0 && mix->price[g] <= 0;
-        norm += idle ? 0 : w->excess[g] * w->excess[g];
-    }
-    const double step = norm > 0 ? w->length * (target - bound) / norm : 0;
-    for (int32_t g = 0; g < mix->n_groups && step > 0; g++) {
-        mix->price[g] = uap_max_f64(0, mix->price[g] + step * w->excess[g]);
-    }
-    return step > 0;
-}
-
-/* Raises the bound of the relaxation by prices, from those at hand. */
-static bool walk_prices(uap_mix_outer *o, price_walk *w, uap_list *suffix)
-{
-    uap_mix *mix = o->mix;
-    const size_t groups = (size_t)mix->n_groups;
-    for (int32_t round = 0; round < PRICE_ROUNDS; round++) {
-        uap_mix_point best;
-        const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
-        set_target(o, o->target_ticks);
-        o->n_pool = 0;
-        memset(o->tail, 0, all * sizeof *o->tail);
-        least_before(o);
-        if (!suffix_pass(o, suffix, &best)) {
-            return false;
-        }
-        const double bound = best.s + best.m - uap_mix_credit(mix);
-        if (isinf(bound) || bound > w->bound) {
-            w->idle = 0;
-            w->bound = bound;
-            memcpy(w->best, mix->price, groups * sizeof *w->best);
-        } else if (++w->idle % PRICE_PATIENCE == 0) {
-            w->length /= 2;
-            memcpy(mix->price, w->best, groups * sizeof *w->best);
-        }
-        if (isinf(bound)) {
-            break; /* nothing is within the target */
-        }
-        find_excess(o, best, w->excess);
-        if (!move_prices(mix, w, (double)o->target_ticks, bound)) {
-            break;
-        }
-    }
-    memcpy(mix->price, w->best, groups * sizeof *w->best);
-    return true;
-}
-
-uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err)
-{
-    bool possible = false;
-    uap_mix_outer *o = new_outer(mix, target, &possible);
-    const size_t groups = (size_t)mix->n_groups;
-    price_walk w = {.excess = uap_calloc(groups, sizeof(double)),
-                    .best = uap_calloc(groups, sizeof(double)),
-                    .bound = -HUGE_VAL,
-                    .length = 1};
-    uap_list *suffix =
-        uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *suffix);
-    bool ok = o != NULL && w.excess != NULL && w.best != NULL && suffix != NULL;
-    if (ok && possible) {
-        memcpy(w.best, mix->price, groups * sizeof *w.best);
-        ok = walk_prices(o, &w, suffix);
-    }
-    uap_free(suffix);
-    uap_free(w.excess);
-    uap_free(w.best);
-    uap_mix_outer_free(o);
-    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for prices");
-}
-
 /* ---- The relaxation ------------------------------------------------------------------- */
 
 uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
@@ -665,7 +494,7 @@ uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
     bool possible = false;
     const double credit = uap_mix_credit(mix);
     *bound = INT64_MAX;
-    *out = new_outer(mix, target, &possible);
+    *out = uap_mix_outer_new(mix, target, &possible);
     if (*out == NULL || (possible && !run_passes(*out, &least))) {
         uap_mix_outer_free(*out);
         *out = NULL;

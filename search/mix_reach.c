@@ -10,91 +10,16 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct reach_pool {
-    uap_reach_point *at;
-    int64_t n, capacity;
-} reach_pool;
-
 typedef struct reach_run {
     const uap_mix_outer *o;
     uap_mix *mix;
     uap_mix_reach *reach;
     uap_mix_rough rough; /* what may follow */
-    reach_pool acc;
-    reach_pool pool;
-    bool no_memory;
+    uap_device_lists lists;
 } reach_run;
 
 #define LONGEST_LIST 160 /* longer lists are made coarse */
 #define ROUGH_LIST   96
-
-static bool push(reach_run *run, reach_pool *pool, const uap_reach_point *p)
-{
-    if (pool->n == pool->capacity) {
-        const int64_t capacity = pool->capacity < 1024 ? 1024 : 2 * pool->capacity;
-        uap_reach_point *at = uap_realloc(pool->at, (size_t)capacity, sizeof *at);
-        if (at == NULL) {
-            run->no_memory = true;
-            return false;
-        }
-        pool->at = at;
-        pool->capacity = capacity;
-    }
-    pool->at[pool->n++] = *p;
-    return true;
-}
-
-static bool covers(const uap_mix *mix, const uap_reach_point *a, const uap_reach_point *b)
-{
-    return a->s <= b->s && a->m <= b->m && uap_devices_cover(mix, &a->left, &b->left);
-}
-
-/* Adds to the list under construction unless dominated; drops what it dominates. */
-static bool add(reach_run *run, const uap_reach_point *p)
-{
-    reach_pool *acc = &run->acc;
-    int64_t kept = 0;
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (covers(run->mix, &acc->at[i], p)) {
-            return true;
-        }
-    }
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (!covers(run->mix, p, &acc->at[i])) {
-            if (kept != i) {
-                acc->at[kept] = acc->at[i];
-            }
-            kept++;
-        }
-    }
-    acc->n = kept;
-    return uap_mix_spend(run->mix, 1 + kept / 16) && push(run, acc, p);
-}
-
-/* Moves the list under construction into the pool, no longer than it may be. */
-static bool store(reach_run *run, uap_list *list)
-{
-    reach_pool *acc = &run->acc;
-    for (int64_t step = 2; acc->n > LONGEST_LIST && step < (int64_t)1 << 32; step *= 2) {
-        const int64_t n = acc->n;
-        acc->n = 0;
-        for (int64_t i = 0; i < n; i++) {
-            uap_reach_point p = acc->at[i]; /* not behind what was added: acc->n <= i */
-            uap_devices_coarsen(run->mix, step, &p.used, &p.left);
-            if (!add(run, &p)) {
-                return false;
-            }
-        }
-    }
-    *list = (uap_list){.first = run->pool.n, .count = (int32_t)acc->n};
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (!push(run, &run->pool, &acc->at[i])) {
-            return false;
-        }
-    }
-    acc->n = 0;
-    return true;
-}
 
 /* ---- Stages -------------------------------------------------------------------------- */
 
@@ -127,7 +52,7 @@ static double most_of(const uap_mix_outer *o, int32_t i, int32_t t,
 /* Whether some suffix brings the prefix within the target with what it leaves: one of the
  * priced ones, and one of those that count devices. */
 static bool can_end(const reach_run *run, const reach_step *step,
-                    const uap_reach_point *p, double credit)
+                    const uap_device_point *p, double credit)
 {
     const uap_mix_outer *o = run->o;
     bool priced = false;
@@ -138,7 +63,7 @@ static bool can_end(const reach_run *run, const reach_step *step,
         priced = least - 1e-11 * (t->s + credit) <= o->target;
     }
     for (int32_t j = 0; j < step->rough->count && priced; j++) {
-        const uap_rough_point *t = &run->rough.pool[step->rough->first + j];
+        const uap_device_point *t = &run->rough.pool[step->rough->first + j];
         if (p->s + t->s + uap_max_f64(p->m, t->m) <= o->target &&
             uap_devices_cover(run->mix, &p->left, &t->used)) {
             return true;
@@ -147,11 +72,12 @@ static bool can_end(const reach_run *run, const reach_step *step,
     return false;
 }
 
-static bool take_step(reach_run *run, const reach_step *step, const uap_reach_point *from)
+static bool take_step(reach_run *run, const reach_step *step,
+                      const uap_device_point *from)
 {
     uap_mix *mix = run->mix;
     const uap_stage_type *type = &mix->in->type[step->t];
-    uap_reach_point p = *from;
+    uap_device_point p = *from;
     double credit = 0;
     const int64_t left = uap_devices_get(mix, &p.left, type->group) - type->devices;
     if (left < 0) {
@@ -162,7 +88,7 @@ static bool take_step(reach_run *run, const reach_step *step, const uap_reach_po
     p.left = uap_devices_usable(mix, &p.left, mix->pp - 1 - step->i, &credit);
     p.s += step->s;
     p.m = uap_max_f64(p.m, step->m);
-    return !can_end(run, step, &p, credit) || add(run, &p);
+    return !can_end(run, step, &p, credit) || uap_device_lists_add(&run->lists, &p);
 }
 
 /* Least time without prices of a tail. */
@@ -184,7 +110,7 @@ static bool extend(reach_run *run, const uap_group *group, const uap_reach_span 
     const int32_t in = uap_mix_in(mix, s->a, s->t) + s->x;
     const uap_list *before = &run->reach->head[uap_mix_at(o, s->i, s->a, in)];
     const uap_segment_set *set =
-        &group->set[uap_cell(group, s->x, s->b - s->a + 1, s->y)];
+        uap_group_set(group, uap_cell(group, s->x, s->b - s->a + 1, s->y));
     reach_step step = {
         .i = s->i,
         .t = s->t,
@@ -196,7 +122,7 @@ static bool extend(reach_run *run, const uap_group *group, const uap_reach_span 
         step.s = (double)(s->i == 0 ? q->p + q->g : q->p);
         step.m = most_of(o, s->i, s->t, q, behind);
         for (int32_t k = 0; k < before->count; k++) {
-            const uap_reach_point from = run->pool.at[before->first + k];
+            const uap_device_point from = run->lists.pool.at[before->first + k];
             if (!take_step(run, &step, &from)) {
                 return false;
             }
@@ -212,7 +138,9 @@ static bool end_stage(reach_run *run, const uap_reach_span *end)
     uap_reach_span s = *end;
     for (s.a = o->lo[s.i]; s.a <= s.b && s.a <= o->hi[s.i]; s.a++) {
         const uap_group *group = uap_mix_group(o, s.t, s.i, s.a);
-        if (group == NULL || s.b - s.a + 1 > group->n_len) {
+        const int32_t length = s.b - s.a + 1;
+        if (group == NULL || length > group->n_len ||
+            !uap_mix_is_live(run->mix, s.i, s.t, s.a, length)) {
             continue;
         }
         for (s.x = 0; s.x < group->n_in; s.x++) {
@@ -222,7 +150,8 @@ static bool end_stage(reach_run *run, const uap_reach_span *end)
         }
     }
     const int32_t out = uap_mix_out(run->mix, s.b, s.t) + s.y;
-    return store(run, &run->reach->reached[uap_mix_at(o, s.i, s.b, out)]);
+    return uap_device_lists_end(&run->lists,
+                                &run->reach->reached[uap_mix_at(o, s.i, s.b, out)]);
 }
 
 static bool end_stages(reach_run *run, int32_t i)
@@ -255,17 +184,18 @@ static bool cross(reach_run *run, int32_t i, int32_t a)
             const uap_list *list = &run->reach->reached[uap_mix_at(o, i, a - 1, y)];
             const double fwd = (double)link->x_fwd[y * link->n_in + x];
             const double bwd = (double)link->x_bwd[y * link->n_in + x];
-            const double term = uap_mix_boundary(o, fwd, bwd);
+            const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
             for (int32_t j = 0; j < list->count; j++) {
-                uap_reach_point p = run->pool.at[list->first + j];
+                uap_device_point p = run->lists.pool.at[list->first + j];
                 p.s += fwd + bwd;
                 p.m = uap_max_f64(p.m, term);
-                if (p.s + p.m <= o->target && !add(run, &p)) {
+                if (p.s + p.m <= o->target && !uap_device_lists_add(&run->lists, &p)) {
                     return false;
                 }
             }
         }
-        if (!store(run, &run->reach->head[uap_mix_at(o, i + 1, a, x)])) {
+        if (!uap_device_lists_end(&run->lists,
+                                  &run->reach->head[uap_mix_at(o, i + 1, a, x)])) {
             return false;
         }
     }
@@ -276,13 +206,14 @@ static bool run_all(reach_run *run)
 {
     const uap_mix_outer *o = run->o;
     const uap_mix *mix = run->mix;
-    uap_reach_point nothing = {0};
+    uap_device_point nothing = {0};
     for (int32_t g = 0; g < mix->n_groups; g++) {
         uap_devices_set(mix, &nothing.left, g, uap_mix_usable(mix, g));
     }
     for (int32_t t = 0; t < mix->n_types; t++) {
-        if (!add(run, &nothing) ||
-            !store(run, &run->reach->head[uap_mix_in(mix, 0, t)])) {
+        if (!uap_device_lists_add(&run->lists, &nothing) ||
+            !uap_device_lists_end(&run->lists,
+                                  &run->reach->head[uap_mix_in(mix, 0, t)])) {
             return false;
         }
     }
@@ -313,24 +244,27 @@ uap_status uap_mix_reach_run(const uap_mix_outer *outer, uap_mix_reach *reach,
 {
     uap_mix *mix = outer->mix;
     const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
-    reach_run run = {.o = outer, .mix = mix, .reach = reach};
+    reach_run run = {.o = outer,
+                     .mix = mix,
+                     .reach = reach,
+                     .lists = {.mix = mix, .longest = LONGEST_LIST}};
     *reach = (uap_mix_reach){.head = uap_calloc(all, sizeof *reach->head),
                              .reached = uap_calloc(all, sizeof *reach->reached)};
-    run.no_memory = reach->head == NULL || reach->reached == NULL;
-    if (!run.no_memory && uap_mix_rough_run(mix, outer->target_ticks, ROUGH_LIST,
-                                            &run.rough, err) != UAP_OK) {
-        run.no_memory = true;
+    run.lists.no_memory = reach->head == NULL || reach->reached == NULL;
+    if (!run.lists.no_memory && uap_mix_rough_run(mix, outer->target_ticks, ROUGH_LIST,
+                                                  &run.rough, err) != UAP_OK) {
+        run.lists.no_memory = true;
     }
-    const bool open = !run.no_memory && !mix->stopped && !isinf(run.rough.least);
+    const bool open = !run.lists.no_memory && !mix->stopped && !isinf(run.rough.least);
     const bool done = open && run_all(&run);
-    reach->is_empty = !run.no_memory && isinf(run.rough.least);
+    reach->is_empty = !run.lists.no_memory && isinf(run.rough.least);
     uap_mix_rough_free(&run.rough);
-    reach->pool = run.pool.at;
+    reach->pool = run.lists.pool.at;
     for (int32_t y = 0; done && y < uap_mix_n_out(mix, mix->n_layers - 1); y++) {
         const size_t at = uap_mix_at(outer, mix->pp - 1, mix->n_layers - 1, y);
         reach->is_empty = reach->reached[at].count == 0 && (y == 0 || reach->is_empty);
     }
-    uap_free(run.acc.at);
-    return run.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
-                         : UAP_OK;
+    uap_free(run.lists.acc.at);
+    return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
+                               : UAP_OK;
 }

@@ -3,19 +3,13 @@
 #ifndef UAP_SEARCH_MIX_REACH_H
 #define UAP_SEARCH_MIX_REACH_H
 
-#include "search/mix_devices.h"
 #include "search/mix_lists.h"
-
-typedef struct uap_reach_point {
-    double s, m;      /* ticks, without prices */
-    uap_devices used; /* at least so many */
-    uap_devices left; /* as far as stages to come can use them */
-} uap_reach_point;
+#include "search/mix_points.h"
 
 typedef struct uap_mix_reach {
     uap_list *head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
     uap_list *reached; /* [pp][L][width] up to the end of stage i at (b, Y) */
-    uap_reach_point *pool;
+    uap_device_point *pool;
     bool is_empty; /* no plan is within the target */
 } uap_mix_reach;
 

@@ -8,11 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct rough_pool {
-    uap_rough_point *at;
-    int64_t n, capacity;
-} rough_pool;
-
 /* A segment of one type at its least over classes. */
 typedef struct rough_cell {
     double p, s, alone, round;
@@ -23,92 +18,12 @@ typedef struct rough_run {
     uap_mix_rough *rough;
     double target;
     double c;
-    int32_t longest;
+    uap_device_lists lists;
     double
         *before; /* [pp][L] least S of the stages before i, up to layer a, transfer in */
     double *x_fwd,
         *x_bwd; /* [L] least transfers in front of each layer, forward and back */
-    rough_pool acc, pool;
-    bool no_memory;
 } rough_run;
-
-static bool push(rough_run *run, rough_pool *pool, const uap_rough_point *p)
-{
-    if (pool->n == pool->capacity) {
-        const int64_t capacity = pool->capacity < 1024 ? 1024 : 2 * pool->capacity;
-        uap_rough_point *at = uap_realloc(pool->at, (size_t)capacity, sizeof *at);
-        if (at == NULL) {
-            run->no_memory = true;
-            return false;
-        }
-        pool->at = at;
-        pool->capacity = capacity;
-    }
-    pool->at[pool->n++] = *p;
-    return true;
-}
-
-static bool covers(const uap_mix *mix, const uap_rough_point *a, const uap_rough_point *b)
-{
-    return a->s <= b->s && a->m <= b->m && uap_devices_cover(mix, &a->left, &b->left);
-}
-
-/* Adds to the list under construction unless dominated; drops what it dominates. */
-static bool add(rough_run *run, const uap_rough_point *p)
-{
-    rough_pool *acc = &run->acc;
-    int64_t kept = 0;
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (covers(run->mix, &acc->at[i], p)) {
-            return true;
-        }
-    }
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (!covers(run->mix, p, &acc->at[i])) {
-            if (kept != i) {
-                acc->at[kept] = acc->at[i];
-            }
-            kept++;
-        }
-    }
-    acc->n = kept;
-    return uap_mix_spend(run->mix, 1 + kept / 16) && push(run, acc, p);
-}
-
-/* Makes points alike: devices to multiples of a step, times to corners of a grid. */
-static void make_coarse(const rough_run *run, int64_t step, uap_rough_point *p)
-{
-    const uap_mix *mix = run->mix;
-    const double grid = run->target * 1e-3 * (double)step;
-    uap_devices_coarsen(mix, step, &p->used, &p->left);
-    p->s = floor(p->s / grid) * grid;
-    p->m = floor(p->m / grid) * grid;
-}
-
-/* Moves the list under construction into the pool, no longer than it may be. */
-static bool store(rough_run *run, uap_list *list)
-{
-    rough_pool *acc = &run->acc;
-    for (int64_t step = 2; acc->n > run->longest && step < (int64_t)1 << 20; step *= 2) {
-        const int64_t n = acc->n;
-        acc->n = 0;
-        for (int64_t i = 0; i < n; i++) {
-            uap_rough_point p = acc->at[i]; /* not behind what was added: acc->n <= i */
-            make_coarse(run, step, &p);
-            if (!add(run, &p)) {
-                return false;
-            }
-        }
-    }
-    *list = (uap_list){.first = run->pool.n, .count = (int32_t)acc->n};
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (!push(run, &run->pool, &acc->at[i])) {
-            return false;
-        }
-    }
-    acc->n = 0;
-    return true;
-}
 
 /* ---- Segments and boundaries at their least ------------------------------------------- */
 
@@ -154,21 +69,6 @@ static void least_transfers(rough_run *run)
     }
 }
 
-/* Lengths first..last that stage i may have from layer a. */
-static void lengths(const uap_mix *mix, int32_t i, int32_t a, const uap_group *group,
-                    int32_t *first, int32_t *last)
-{
-    const uap_segments *s = mix->segments[0];
-    const int32_t room = mix->n_layers - a;
-    const int32_t most = group->n_len < room ? group->n_len : room;
-    *first = room;
-    *last = room <= most ? room : room - 1;
-    if (i + 1 < mix->pp) {
-        *first = uap_max_i32(1, s->lo[i + 1] - a);
-        *last = s->hi[i + 1] - a < most ? s->hi[i + 1] - a : most;
-    }
-}
-
 static void least_before(rough_run *run)
 {
     const uap_mix *mix = run->mix;
@@ -185,7 +85,7 @@ static void least_before(rough_run *run)
                 int32_t first = 1;
                 int32_t last = 0;
                 if (group != NULL) {
-                    lengths(mix, i, a, group, &first, &last);
+                    uap_stage_lengths(mix->segments[0], i, a, group, &first, &last);
                 }
                 for (int32_t l = first; l <= last; l++) {
                     rough_cell cell;
@@ -242,7 +142,7 @@ static bool extend(rough_run *run, int32_t i, int32_t t, int32_t a, int32_t l)
     const double most = terms.round_trips ? uap_max_f64(fwd, bwd) : fwd + bwd;
     const double before = run->before[i * mix->n_layers + a];
     for (int32_t j = 0; j < behind->count; j++) {
-        uap_rough_point p = run->pool.at[behind->first + j];
+        uap_device_point p = run->lists.pool.at[behind->first + j];
         double credit = 0;
         const int64_t left = uap_devices_get(mix, &p.left, type->group) - type->devices;
         const double rest = p.s + fwd + bwd;
@@ -258,7 +158,7 @@ static bool extend(rough_run *run, int32_t i, int32_t t, int32_t a, int32_t l)
         uap_devices_set(mix, &p.left, type->group, left);
         p.left = uap_devices_usable(mix, &p.left, i, &credit);
         uap_devices_add(mix, &p.used, type->group, type->devices);
-        if (!add(run, &p)) {
+        if (!uap_device_lists_add(&run->lists, &p)) {
             return false;
         }
     }
@@ -273,7 +173,7 @@ static bool suffix_of_start(rough_run *run, int32_t i, int32_t a)
         int32_t first = 1;
         int32_t last = 0;
         if (group != NULL) {
-            lengths(mix, i, a, group, &first, &last);
+            uap_stage_lengths(mix->segments[0], i, a, group, &first, &last);
         }
         for (int32_t l = first; l <= last; l++) {
             if (!extend(run, i, t, a, l)) {
@@ -281,19 +181,21 @@ static bool suffix_of_start(rough_run *run, int32_t i, int32_t a)
             }
         }
     }
-    return store(run, &run->rough->suffix[i * (mix->n_layers + 1) + a]);
+    return uap_device_lists_end(&run->lists,
+                                &run->rough->suffix[i * (mix->n_layers + 1) + a]);
 }
 
 static bool run_all(rough_run *run)
 {
     uap_mix *mix = run->mix;
     const uap_segments *s = mix->segments[0];
-    uap_rough_point nothing = {0};
+    uap_device_point nothing = {0};
     for (int32_t g = 0; g < mix->n_groups; g++) {
         uap_devices_set(mix, &nothing.left, g, uap_mix_usable(mix, g));
     }
     uap_list *end = &run->rough->suffix[mix->pp * (mix->n_layers + 1) + mix->n_layers];
-    if (!add(run, &nothing) || !store(run, end)) {
+    if (!uap_device_lists_add(&run->lists, &nothing) ||
+        !uap_device_lists_end(&run->lists, end)) {
         return false;
     }
     for (int32_t i = mix->pp - 1; i >= 0; i--) {
@@ -307,7 +209,7 @@ static bool run_all(rough_run *run)
     const uap_list *first = &run->rough->suffix[0];
     run->rough->least = HUGE_VAL;
     for (int32_t j = 0; j < first->count; j++) {
-        const uap_rough_point *p = &run->pool.at[first->first + j];
+        const uap_device_point *p = &run->lists.pool.at[first->first + j];
         run->rough->least = uap_min_f64(run->rough->least, p->s + p->m);
     }
     return true;
@@ -329,12 +231,14 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
                      .rough = rough,
                      .target = (double)target * (1 + 1e-11) + 1,
                      .c = (double)mix->in->micro_batches,
-                     .longest = longest};
+                     .lists = {.mix = mix, .longest = longest}};
+    run.lists.grid = run.target * 1e-3;
     *rough = (uap_mix_rough){.suffix = uap_calloc(lists, sizeof *rough->suffix)};
     run.before = uap_calloc((size_t)mix->pp * layers, sizeof *run.before);
     run.x_fwd = uap_calloc(2 * layers, sizeof *run.x_fwd);
-    run.no_memory = rough->suffix == NULL || run.before == NULL || run.x_fwd == NULL;
-    if (!run.no_memory) {
+    run.lists.no_memory =
+        rough->suffix == NULL || run.before == NULL || run.x_fwd == NULL;
+    if (!run.lists.no_memory) {
         run.x_bwd = run.x_fwd + layers;
         least_transfers(&run);
         least_before(&run);
@@ -342,27 +246,10 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
             rough->least = 0;
         }
     }
-    rough->pool = run.pool.at;
-    uap_free(run.acc.at);
+    rough->pool = run.lists.pool.at;
+    uap_free(run.lists.acc.at);
     uap_free(run.before);
     uap_free(run.x_fwd);
-    return run.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
-                         : UAP_OK;
-}
-
-#define SHORT_LIST 48 /* for the bound alone */
-
-uap_status uap_mix_rough_bound(uap_mix *mix, int64_t target, int64_t *bound, uap_err *err)
-{
-    uap_mix_rough rough;
-    const int64_t effort = mix->effort;
-    mix->effort = INT64_MAX;
-    const uap_status rc = uap_mix_rough_run(mix, target, SHORT_LIST, &rough, err);
-    mix->effort = effort;
-    if (rc == UAP_OK) {
-        const double least = rough.least * (1 - 1e-11) - 1;
-        *bound = isinf(rough.least) ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
-    }
-    uap_mix_rough_free(&rough);
-    return rc;
+    return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
+                               : UAP_OK;
 }

@@ -3,19 +3,12 @@
 #ifndef UAP_SEARCH_MIX_ROUGH_H
 #define UAP_SEARCH_MIX_ROUGH_H
 
-#include "search/mix_devices.h"
-#include "search/outer_lists.h"
-
-typedef struct uap_rough_point {
-    double s, m;      /* ticks, without prices */
-    uap_devices used; /* at least so many */
-    uap_devices left; /* as far as stages before can use them */
-} uap_rough_point;
+#include "search/mix_points.h"
 
 typedef struct uap_mix_rough {
     uap_list
         *suffix; /* [pp + 1][L + 1] stages i .. from layer a on; i = pp, a = L: nothing */
-    uap_rough_point *pool;
+    uap_device_point *pool;
     double least; /* no plan is below it; HUGE_VAL: none is within the target */
 } uap_mix_rough;
 

@@ -121,6 +121,7 @@ static bool make_child(const uap_instance *in, const uap_node *node, uap_node *c
                         .bound = node->bound,
                         .chain = node->chain,
                         .lead = node->lead,
+                        .is_opened = node->is_opened,
                         .is_searched = node->is_searched,
                         .n_layers = in->n_layers};
     return copy_restriction(in, node, child);

@@ -2,6 +2,7 @@
 #include "search/outer_lists.h"
 
 #include "common/numbers.h"
+#include "search/stair.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,30 +29,15 @@ static void stair_thin(stair *s)
 
 static void stair_add(stair *s, double sum, double most)
 {
-    int32_t lo = 0;
-    int32_t hi = s->n; /* first entry with a larger sum */
-    while (lo < hi) {
-        const int32_t mid = (lo + hi) / 2;
-        if (s->at[mid].s <= sum) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    if (lo > 0 && s->at[lo - 1].m <= most) {
+    const double point[2] = {sum, most};
+    uap_stair_gap gap;
+    if (!uap_stair_find(s->at, sizeof *s->at, s->n, point, &gap)) {
         return;
     }
-    int32_t first = lo;
-    if (lo > 0 && s->at[lo - 1].s >= sum) {
-        first = lo - 1;
-    }
-    int32_t end = lo;
-    while (end < s->n && s->at[end].m >= most) {
-        end++;
-    }
-    memmove(&s->at[first + 1], &s->at[end], (size_t)(s->n - end) * sizeof *s->at);
-    s->n += 1 - (end - first);
-    s->at[first] = (uap_relaxed){sum, most};
+    memmove(&s->at[gap.first + 1], &s->at[gap.end],
+            (size_t)(s->n - gap.end) * sizeof *s->at);
+    s->n += 1 - (gap.end - gap.first);
+    s->at[gap.first] = (uap_relaxed){sum, most};
     if (s->n > 2 * STAIR_MOST) {
         stair_thin(s);
     }
@@ -59,113 +45,19 @@ static void stair_add(stair *s, double sum, double most)
 
 static bool stair_store(uap_outer *o, uap_list *list, const stair *s)
 {
-    while (o->n_pool + s->n > o->pool_capacity) {
-        int64_t capacity = o->pool_capacity < 4096 ? 4096 : 2 * o->pool_capacity;
-        uap_relaxed *pool = uap_realloc(o->pool, (size_t)capacity, sizeof *pool);
-        if (pool == NULL) {
-            return false;
-        }
-        o->pool = pool;
-        o->pool_capacity = capacity;
+    uap_relaxed *pool =
+        uap_grow(o->pool, &o->pool_capacity, o->n_pool + s->n, sizeof *pool);
+    if (pool == NULL) {
+        return false;
     }
+    o->pool = pool;
     *list = (uap_list){.first = o->n_pool, .count = s->n};
-    memcpy(o->pool + o->n_pool, s->at, (size_t)s->n * sizeof *s->at);
+    memcpy(pool + o->n_pool, s->at, (size_t)s->n * sizeof *s->at);
     o->n_pool += s->n;
     return true;
 }
 
-/* --- The terms of M -------------------------------------------------------------------- */
-
-/* What stage i of time p adds to S, whatever lies behind it as long as that takes `behind`
- * (with its own boundary) or more: the longest stage, and for 1f1b the round trips that a
- * full pipeline waits for (r RT + (c-1-(r-1)k) p, less S, which counts RT once). */
-static double stage_term_least(const uap_outer *o, int32_t i, double p, double behind)
-{
-    const uap_stage_terms *t = &o->terms[i];
-    double m = t->kappa * p;
-    for (int32_t r = 0; r < t->n_rounds; r++) {
-        m = uap_max_f64(m, (t->rounds[r] - 1) * (p + behind) + t->rest[r] * p);
-    }
-    return m;
-}
-
-/* The same with what lies behind known, then also c p, less S. This falls as more lies
- * behind, so that a prefix must not use it. */
-static double stage_term(const uap_outer *o, int32_t i, double p, double behind)
-{
-    const double m = stage_term_least(o, i, p, behind);
-    return o->terms[i].round_trips ? uap_max_f64(m, (double)o->c * p - (p + behind)) : m;
-}
-
-/* The same from a cell's bounds, where stage 0's come with g. */
-static double cell_term(const uap_outer *o, int32_t i, const uap_cell_bounds *cell,
-                        double behind)
-{
-    const double m = uap_max_f64(stage_term(o, i, cell->p, behind), cell->alone);
-    const uap_stage_terms *t = &o->terms[i];
-    if (cell->round <= 0) {
-        return m;
-    }
-    /* Without full rounds the measure is c p + g, which waits for nothing behind. */
-    const double rounds = t->n_rounds > 0 ? t->rounds[1] : 0;
-    return uap_max_f64(m, rounds * behind + cell->round - (cell->s + behind));
-}
-
-static double boundary_term(const uap_outer *o, double fwd, double bwd)
-{
-    const double c = (double)o->c;
-    return (c - 1) * (o->terms[0].round_trips ? uap_max_f64(fwd, bwd) : fwd + bwd);
-}
-
-bool uap_outer_cell(const uap_group *group, int32_t cell, uap_cell_bounds *out)
-{
-    out->p = uap_max_f64(group->bound[0][cell], 0);
-    if (isinf(group->bound[0][cell])) {
-        return false;
-    }
-    out->s = uap_max_f64(out->p, group->bound[group->sum][cell]);
-    out->alone = 0;
-    if (group->alone >= 0) {
-        out->alone = uap_max_f64(0, group->bound[group->alone][cell] - out->s);
-    }
-    out->round = group->round < 0 ? 0 : group->bound[group->round][cell];
-    return true;
-}
-
-void uap_outer_lengths(const uap_outer *o, int32_t i, int32_t a, const uap_group *group,
-                       int32_t *first, int32_t *last)
-{
-    const int32_t n_layers = o->chain->n_layers;
-    const int32_t room = n_layers - a;
-    const int32_t most = group->n_len < room ? group->n_len : room;
-    if (i + 1 == o->chain->pp) {
-        *first = room;
-        *last = room <= most ? room : room - 1;
-        return;
-    }
-    *first = o->lo[i + 1] - a > 1 ? o->lo[i + 1] - a : 1;
-    *last = o->hi[i + 1] - a < most ? o->hi[i + 1] - a : most;
-}
-
 /* --- Passes ---------------------------------------------------------------------------- */
-
-static uap_list *list_at(const uap_outer *o, uap_list *lists, int32_t i, int32_t layer,
-                         int32_t cls)
-{
-    return &lists[((size_t)i * (size_t)o->chain->n_layers + (size_t)layer) *
-                      (size_t)o->width +
-                  (size_t)cls];
-}
-
-uap_list *uap_outer_head(const uap_outer *o, int32_t i, int32_t a, int32_t x)
-{
-    return list_at(o, o->head, i, a, x);
-}
-
-uap_list *uap_outer_tail(const uap_outer *o, int32_t i, int32_t b, int32_t y)
-{
-    return list_at(o, o->tail, i, b, y);
-}
 
 /* ---- One stage's part of a pass as a job: mostly a task for every layer at which it starts,
  * whose result is what stands at the boundary in front ---- */
@@ -226,7 +118,7 @@ static int32_t length_to(const uap_outer *o, int32_t i, int32_t a, int32_t b,
 {
     int32_t first;
     int32_t last;
-    uap_outer_lengths(o, i, a, group, &first, &last);
+    uap_stage_lengths(o->segments, i, a, group, &first, &last);
     const int32_t l = b - a + 1;
     return l >= first && l <= last ? l : 0;
 }
@@ -239,7 +131,7 @@ static int64_t stage_steps(const uap_outer *o, int32_t i, bool with_tails)
         const uap_group *group = uap_outer_group(o, i, a);
         int32_t first;
         int32_t last;
-        uap_outer_lengths(o, i, a, group, &first, &last);
+        uap_stage_lengths(o->segments, i, a, group, &first, &last);
         for (int32_t b = a + first - 1; b < a + last; b++) {
             const int32_t n_out = uap_kind_of(o->chain, b)->n_out;
             int64_t entries = with_tails ? 0 : n_out;
@@ -266,7 +158,7 @@ static void lower_ends(const uap_outer *o, int32_t i, int32_t a, double *ends)
         ((size_t)i * (size_t)o->chain->n_layers + (size_t)a) * (size_t)o->width;
     int32_t first;
     int32_t last;
-    uap_outer_lengths(o, i, a, group, &first, &last);
+    uap_stage_lengths(o->segments, i, a, group, &first, &last);
     for (int32_t x = 0; x < group->n_in; x++) {
         if (from[x] > o->target) {
             continue;
@@ -375,7 +267,7 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
                                     (size_t)x];
     int32_t first;
     int32_t last;
-    uap_outer_lengths(o, i, a, group, &first, &last);
+    uap_stage_lengths(o->segments, i, a, group, &first, &last);
     acc->n = 0;
     if (before > o->target) {
         return;
@@ -395,7 +287,7 @@ static void suffix_of_start(uap_outer *o, int32_t i, int32_t a, int32_t x, stair
                 if (before + s > o->target) {
                     break; /* S ascends along the list */
                 }
-                const double alone = cell_term(o, i, &cell, t.s);
+                const double alone = uap_cell_term(&o->terms[i], &cell, t.s, t.s);
                 const double m = uap_max_f64(t.m, alone);
                 if (before + s + m <= o->target) {
                     stair_add(acc, s, m);
@@ -414,7 +306,7 @@ static void cross_back(const uap_outer *o, int32_t a, int32_t y, const stair *su
     for (int32_t x = 0; x < link->n_in; x++) {
         const double fwd = (double)link->x_fwd[y * link->n_in + x];
         const double bwd = (double)link->x_bwd[y * link->n_in + x];
-        const double term = boundary_term(o, fwd, bwd);
+        const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
         for (int32_t j = 0; j < suffix[x].n; j++) {
             stair_add(acc, suffix[x].at[j].s + fwd + bwd,
                       uap_max_f64(suffix[x].at[j].m, term));
@@ -510,7 +402,7 @@ static void prefix_of_span(uap_outer *o, const uap_group *group, const span *s,
         return;
     }
     const double alone =
-        uap_max_f64(stage_term_least(o, s->i, cell.p, behind), cell.alone);
+        uap_max_f64(uap_stage_term_least(&o->terms[s->i], cell.p, behind), cell.alone);
     const double own = o->terms[s->i].round_trips ? (double)o->c * cell.p : 0;
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
@@ -558,7 +450,7 @@ static uap_status run_prefix(void *self, int32_t task, uap_bytes *out, bool *sto
             const stair *end = &job->stair[y];
             const double fwd = (double)link->x_fwd[y * link->n_in + x];
             const double bwd = (double)link->x_bwd[y * link->n_in + x];
-            const double term = boundary_term(o, fwd, bwd);
+            const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
             for (int32_t j = 0; j < end->n; j++) {
                 stair_add(&acc, end->at[j].s + fwd + bwd,
                           uap_max_f64(end->at[j].m, term));
@@ -603,23 +495,6 @@ done:
 }
 
 /* --- Set-up ---------------------------------------------------------------------------- */
-
-uap_stage_terms uap_stage_terms_of(const uap_pipeline *pipeline, int32_t i)
-{
-    const int64_t c = pipeline->chain->c;
-    const int64_t k = uap_min_i64(pipeline->chain->instance->inflight[i], c);
-    uap_stage_terms t = {.kappa = pipeline->kappa[i],
-                         .round_trips = pipeline->round_trips};
-    if (t.round_trips && c > k) {
-        const int64_t most = 1 + (c - 1) / k;
-        t.n_rounds = 2;
-        t.rounds[0] = 2;
-        t.rest[0] = (double)(c - 1 - k);
-        t.rounds[1] = (double)most;
-        t.rest[1] = (double)(c - 1 - (most - 1) * k);
-    }
-    return t;
-}
 
 static bool alloc_outer(uap_outer *o)
 {

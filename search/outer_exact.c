@@ -20,7 +20,8 @@ typedef struct tail_label {
 
 typedef struct label_pool {
     tail_label *at;
-    int32_t n, capacity;
+    int32_t n;
+    int64_t capacity;
 } label_pool;
 
 typedef struct exact_run {
@@ -40,18 +41,14 @@ typedef struct exact_run {
 
 static bool pool_push(exact_run *run, label_pool *pool, const tail_label *label)
 {
-    if (pool->n == pool->capacity) {
-        const int32_t capacity = pool->capacity < 1024 ? 1024 : 2 * pool->capacity;
-        tail_label *at = capacity > pool->capacity
-                             ? uap_realloc(pool->at, (size_t)capacity, sizeof *at)
-                             : NULL;
-        if (at == NULL) {
-            run->no_memory = true;
-            return false;
-        }
-        pool->at = at;
-        pool->capacity = capacity;
+    tail_label *at = pool->n == INT32_MAX
+                         ? NULL
+                         : uap_grow(pool->at, &pool->capacity, pool->n + 1, sizeof *at);
+    if (at == NULL) {
+        run->no_memory = true;
+        return false;
     }
+    pool->at = at;
     pool->at[pool->n++] = *label;
     return true;
 }
@@ -121,7 +118,7 @@ static bool labels_of_start(exact_run *run, int32_t i, int32_t a, int32_t x)
         const int32_t b = a + l - 1;
         const int32_t n_out = uap_kind_of(chain, b)->n_out;
         for (int32_t y = 0; y < n_out; y++) {
-            const uap_segment_set *set = &group->set[uap_cell(group, x, l, y)];
+            const uap_segment_set *set = uap_group_set(group, uap_cell(group, x, l, y));
             const uap_list *tail = &run->tail[b * o->width + y];
             for (int32_t j = 0; j < set->count && tail->count > 0; j++) {
                 const uap_segment_point *q = &o->segments->point[set->first + j];

@@ -4,7 +4,7 @@
 #ifndef UAP_SEARCH_OUTER_LISTS_H
 #define UAP_SEARCH_OUTER_LISTS_H
 
-#include "search/outer.h"
+#include "search/outer_terms.h"
 
 /* A point (S, M) of the relaxation, ticks. */
 typedef struct uap_relaxed {
@@ -15,21 +15,6 @@ typedef struct uap_list {
     int64_t first; /* into the pool */
     int32_t count;
 } uap_list;
-
-/* Weights of a stage in M. */
-typedef struct uap_stage_terms {
-    double kappa;
-    bool round_trips;
-    int32_t n_rounds;
-    double rounds[2], rest[2]; /* r and c-1-(r-1)k of the two round-trip terms */
-} uap_stage_terms;
-
-uap_stage_terms uap_stage_terms_of(const uap_pipeline *pipeline, int32_t i);
-
-typedef struct uap_cell_bounds {
-    double p, s, alone;
-    double round; /* value of the most round trips, 0: none */
-} uap_cell_bounds;
 
 struct uap_outer {
     const uap_pipeline *pipeline;
@@ -57,16 +42,24 @@ static inline uap_group *uap_outer_group(const uap_outer *o, int32_t i, int32_t 
     return &o->segments->group[cls->group_of[a]];
 }
 
-uap_list *uap_outer_head(const uap_outer *o, int32_t i, int32_t a, int32_t x);
-uap_list *uap_outer_tail(const uap_outer *o, int32_t i, int32_t b, int32_t y);
+static inline size_t uap_outer_at(const uap_outer *o, int32_t i, int32_t layer,
+                                  int32_t class)
+{
+    return ((size_t)i * (size_t)o->chain->n_layers + (size_t)layer) * (size_t)o->width +
+           (size_t) class;
+}
 
-/* Lower bounds of a cell: p, S's share (with g for stage 0), and M's share of the stage
- * alone. False when the segment cannot fit. */
-bool uap_outer_cell(const uap_group *group, int32_t cell, uap_cell_bounds *out);
+static inline uap_list *uap_outer_head(const uap_outer *o, int32_t i, int32_t a,
+                                       int32_t x)
+{
+    return &o->head[uap_outer_at(o, i, a, x)];
+}
 
-/* Lengths first..last that a stage i that starts at a may have. */
-void uap_outer_lengths(const uap_outer *o, int32_t i, int32_t a, const uap_group *group,
-                       int32_t *first, int32_t *last);
+static inline uap_list *uap_outer_tail(const uap_outer *o, int32_t i, int32_t b,
+                                       int32_t y)
+{
+    return &o->tail[uap_outer_at(o, i, b, y)];
+}
 
 /* Sets the budgets of all segments from the lists in front of and behind them. Errors:
  * NO_MEMORY, those of the crew. */

@@ -11,6 +11,10 @@
 /* What a task is of, beside one functional alone. */
 enum { FULL_LABELS = -1, EXCESS = -2 };
 
+/* A run is known to be too long when it is expected to take so many times what a rank is
+ * given for it. */
+#define KNOWN_BY 2
+
 /* One run: a start class, and the functional it is of. */
 typedef struct label_task {
     int32_t group, x, only;
@@ -332,6 +336,37 @@ done:
     return rc;
 }
 
+static double expected_s(const label_task *t)
+{
+    return 1e-9 * (double)uap_label_steps(t->only >= 0, t->looked);
+}
+
+/* Moves runs that are known to be too long for one rank behind the others, which are left to
+ * be shared out. A run is too long when it takes long at all, and half of what would be each
+ * rank's share of all runs. */
+static void set_long_apart(label_job *job, uap_crew_job *all)
+{
+    const uap_crew *crew = job->s->crew;
+    double all_s = 0;
+    for (int32_t i = 0; i < job->n; i++) {
+        all_s += expected_s(&job->task[i]);
+    }
+    const double share_s = crew->members > 0 ? all_s / (2 * crew->members) : 0;
+    job->run.patience_s = uap_max_f64(crew->long_task_s, share_s);
+    const double known_s = KNOWN_BY * uap_max_f64(job->run.patience_s, 0);
+    int32_t n = 0;
+    while (n < job->n && job->task[n].looked > 0 && expected_s(&job->task[n]) > known_s) {
+        n++;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        const label_task known = job->task[0];
+        memmove(job->task, job->task + 1, (size_t)(job->n - 1) * sizeof *job->task);
+        job->task[job->n - 1] = known;
+        job->too_long[job->n_too_long++] = job->n - n + i;
+    }
+    all->n = job->n - n;
+}
+
 /* Does the job's tasks, the longest first as far as can be told, and counts what they took
  * altogether, whoever did them. */
 static uap_status do_job(label_job *job, uap_crew_job *all, uap_err *err)
@@ -348,6 +383,9 @@ static uap_status do_job(label_job *job, uap_crew_job *all, uap_err *err)
     all->effort = effort;
     all->at_end = true;
     all->run = run_task;
+    if (s->crew != NULL) {
+        set_long_apart(job, all);
+    }
     /* What everyone does for himself must not depend on the clock: there the crew shares
      * the layers of long runs at once. */
     const bool is_shared = uap_crew_shares(s->crew, all);

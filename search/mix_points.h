@@ -1,0 +1,40 @@
+/* Inside of search/mix.h: lists of points (S, M) of partial plans that count devices, shared by
+ * what looks at plans from behind (mix_rough.c) and from the front (mix_reach.c). Nobody else
+ * includes this. */
+#ifndef UAP_SEARCH_MIX_POINTS_H
+#define UAP_SEARCH_MIX_POINTS_H
+
+#include "search/mix_devices.h"
+#include "search/outer_lists.h"
+
+typedef struct uap_device_point {
+    double s, m;      /* ticks, without prices */
+    uap_devices used; /* at least so many */
+    uap_devices left; /* as far as the stages to come can use them */
+} uap_device_point;
+
+typedef struct uap_device_pool {
+    uap_device_point *at; /* owned */
+    int64_t n, capacity;
+} uap_device_pool;
+
+/* Lists of no more than `longest` points, made one after the other. */
+typedef struct uap_device_lists {
+    uap_mix *mix;
+    int64_t longest;
+    double
+        grid; /* to which times of long lists are rounded for each step of a device; 0: none */
+    uap_device_pool acc;  /* the list being made */
+    uap_device_pool pool; /* all lists made */
+    bool no_memory;
+} uap_device_lists;
+
+/* Adds to the list being made unless dominated; drops what it dominates. False when out of
+ * memory or of effort. */
+bool uap_device_lists_add(uap_device_lists *lists, const uap_device_point *p);
+
+/* Ends the list being made. Long ones are made coarse: fewer points, each at least as good as
+ * those it stands for. False as above. */
+bool uap_device_lists_end(uap_device_lists *lists, uap_list *list);
+
+#endif

@@ -1,0 +1,589 @@
+/* The relaxation by windows of M (search/mix_window.h). Windows are split where the best path
+ * of one would be worth less in its lower part, the lowest bound first, until the lowest one
+ * cannot be split; then its devices are counted. */
+#include "search/mix_window.h"
+
+#include "common/numbers.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MARGIN       1e-11 /* relative, for sums along a path */
+#define NARROW       1e-3  /* of the target: windows are not split any further */
+#define MOST_WINDOWS 192
+#define PRICE_ROUNDS 12
+#define COUNT_EFFORT 400000
+
+/* ---- Stages and boundaries at their least --------------------------------------------- */
+
+/* A segment over all classes; false where no segment of this length fits. */
+static bool least_cell(const uap_group *group, int32_t l, uap_cell_bounds *out)
+{
+    *out = (uap_cell_bounds){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
+    for (int32_t x = 0; x < group->n_in; x++) {
+        for (int32_t i = group->offset[l - 1]; i < group->offset[l]; i++) {
+            uap_cell_bounds cell;
+            if (uap_outer_cell(group, x * group->cells + i, &cell)) {
+                out->p = uap_min_f64(out->p, cell.p);
+                out->s = uap_min_f64(out->s, cell.s);
+                /* With S, as what is alone is told from a cell's own S. */
+                out->alone = uap_min_f64(out->alone, cell.s + cell.alone);
+                out->round = uap_min_f64(out->round, cell.round);
+            }
+        }
+    }
+    return !isinf(out->p);
+}
+
+/* The arc of a stage with at least `behind` behind it. */
+static uap_window_arc arc_of(const uap_stage_terms *terms, const uap_cell_bounds *cell,
+                             double behind)
+{
+    uap_window_arc arc = {.s = cell->s,
+                          .m = uap_stage_term_least(terms, cell->p, behind),
+                          .floor = terms->round_trips ? terms->c * cell->p : 0};
+    arc.m = uap_max_f64(arc.m, cell->alone - cell->s);
+    if (cell->round > 0) {
+        const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
+        arc.floor = uap_max_f64(arc.floor, rounds * behind + cell->round);
+    }
+    return arc;
+}
+
+static const uap_group *group_of(const uap_mix *mix, int32_t t, int32_t i, int32_t a)
+{
+    const uap_segments *s = mix->segments[t];
+    const uap_stage_class *cls = &s->cls[s->class_of[i]];
+    return cls->group_of[a] < 0 ? NULL : &s->group[cls->group_of[a]];
+}
+
+/* Sets what starts of stage i there are, and the room for their arcs. */
+static int64_t number_arcs(uap_mix_window *w)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    int64_t n = 0;
+    for (int32_t i = 0; i < mix->pp; i++) {
+        for (int32_t t = 0; t < mix->n_types; t++) {
+            for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+                const uap_group *group = group_of(mix, t, i, a);
+                uap_mix_starts *from = &w->from[uap_window_at(w, i, t, a)];
+                int32_t first = 1;
+                int32_t last = 0;
+                if (group != NULL) {
+                    uap_stage_lengths(s, i, a, group, &first, &last);
+                }
+                *from = (uap_mix_starts){n, first, uap_max_i32(0, last - first + 1)};
+                n += from->count;
+            }
+        }
+    }
+    return n;
+}
+
+static void least_crosses(uap_mix_window *w)
+{
+    const uap_mix *mix = w->mix;
+    const int32_t n = mix->n_types;
+    const uap_stage_terms terms = uap_stage_terms_of(&mix->pipeline[0], 0);
+    for (int32_t u = 0; u + 1 < mix->n_layers; u++) {
+        const uap_mix_link *link = uap_mix_link_of(mix, u);
+        for (int32_t e = 0; e < n * n; e++) {
+            const int32_t t = e / n;
+            const int32_t s = e % n;
+            double fwd = HUGE_VAL;
+            double bwd = HUGE_VAL;
+            double both = HUGE_VAL;
+            for (int32_t y = uap_mix_out(mix, u, t); y < uap_mix_out(mix, u, t + 1);
+                 y++) {
+                for (int32_t x = uap_mix_in(mix, u + 1, s);
+                     x < uap_mix_in(mix, u + 1, s + 1); x++) {
+                    const int32_t at = y * link->n_in + x;
+                    fwd = uap_min_f64(fwd, (double)link->x_fwd[at]);
+                    bwd = uap_min_f64(bwd, (double)link->x_bwd[at]);
+                    both = uap_min_f64(both, link->x_both[at]);
+                }
+            }
+            w->cross[mix->chain[0]->link_of[u] * n * n + e] = (uap_window_cross){
+                both, isinf(fwd) ? HUGE_VAL : uap_boundary_term(&terms, fwd, bwd)};
+        }
+    }
+}
+
+/* ---- One window ------------------------------------------------------------------------ */
+
+/* Values of stage i from layer a on, by type. */
+static void start_stage(uap_mix_window *w, int32_t i, int32_t a)
+{
+    const uap_mix *mix = w->mix;
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        const size_t at = uap_window_at(w, i, t, a);
+        const uap_mix_starts *from = &w->from[at];
+        const uap_window_arc *arc = w->arc + from->first;
+        const double *tail = w->tail + at + from->shortest - 1;
+        double best = HUGE_VAL;
+        int32_t length = 0;
+        for (int32_t j = 0; j < from->count; j++) {
+            const double v = uap_max_f64(arc[j].s + tail[j], arc[j].floor);
+            if (v < best && arc[j].m <= w->hi) {
+                best = v;
+                length = from->shortest + j;
+            }
+        }
+        w->start[t * mix->n_layers + a] = best + uap_mix_toll(mix, t);
+        w->length[at] = length;
+    }
+}
+
+/* Values behind stage i - 1 that ends in front of layer a. */
+static void cross_back(uap_mix_window *w, int32_t i, int32_t a)
+{
+    const uap_mix *mix = w->mix;
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        const uap_window_cross *cross = uap_window_cross_of(w, a - 1, t, 0);
+        double best = HUGE_VAL;
+        int32_t behind = 0;
+        for (int32_t s = 0; s < mix->n_types; s++) {
+            const double v = cross[s].s + w->start[s * mix->n_layers + a];
+            if (v < best && cross[s].m <= w->hi) {
+                best = v;
+                behind = s;
+            }
+        }
+        const size_t at = uap_window_at(w, i - 1, t, a - 1);
+        w->tail[at] = best;
+        w->behind[at] = behind;
+    }
+}
+
+static size_t size_of_all(const uap_mix *mix)
+{
+    return (size_t)mix->pp * (size_t)mix->n_types * (size_t)mix->n_layers;
+}
+
+/* The type of the best first stage; its value with tolls is in w->start. */
+static int32_t best_start(const uap_mix_window *w)
+{
+    int32_t best = 0;
+    for (int32_t t = 1; t < w->mix->n_types; t++) {
+        const int32_t n = w->mix->n_layers;
+        best = w->start[t * n] < w->start[best * n] ? t : best;
+    }
+    return best;
+}
+
+/* The least value of plans in the window, tolls in. */
+static double evaluate(uap_mix_window *w)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    const size_t n = size_of_all(mix);
+    for (size_t j = 0; j < n; j++) {
+        w->tail[j] = HUGE_VAL;
+    }
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        w->tail[uap_window_at(w, mix->pp - 1, t, mix->n_layers - 1)] = w->lo;
+    }
+    for (int32_t i = mix->pp - 1; i >= 0; i--) {
+        for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+            start_stage(w, i, a);
+            if (i > 0) {
+                cross_back(w, i, a);
+            }
+        }
+    }
+    return w->start[best_start(w) * mix->n_layers];
+}
+
+/* M of the best plan, and in w->excess what it takes too much of each group. */
+static double trace(uap_mix_window *w)
+{
+    const uap_mix *mix = w->mix;
+    double most = 0;
+    int32_t t = best_start(w);
+    int32_t a = 0;
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        w->excess[g] = -(double)uap_mix_usable(mix, g);
+    }
+    for (int32_t i = 0; i < mix->pp; i++) {
+        const size_t at = uap_window_at(w, i, t, a);
+        const uap_mix_starts *from = &w->from[at];
+        const int32_t length = w->length[at];
+        most = uap_max_f64(most, w->arc[from->first + length - from->shortest].m);
+        w->excess[mix->in->type[t].group] += (double)mix->in->type[t].devices;
+        a += length;
+        if (i + 1 < mix->pp) {
+            const int32_t behind = w->behind[uap_window_at(w, i, t, a - 1)];
+            most = uap_max_f64(most, uap_window_cross_of(w, a - 1, t, behind)->m);
+            t = behind;
+        }
+    }
+    return most;
+}
+
+/* Moves the prices towards the target; false where nothing is in excess. */
+static bool move_prices(uap_mix_window *w, double step)
+{
+    uap_mix *mix = w->mix;
+    double norm = 0;
+    bool any = false;
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        const bool idle = w->excess[g] < 0 && mix->price[g] <= 0;
+        norm += idle ? 0 : w->excess[g] * w->excess[g];
+        any = any || (!idle && (w->excess[g] > 0 || w->excess[g] < 0));
+    }
+    for (int32_t g = 0; g < mix->n_groups && any; g++) {
+        mix->price[g] = uap_max_f64(0, mix->price[g] + step / norm * w->excess[g]);
+    }
+    return any;
+}
+
+/* What is known of a window. */
+typedef struct window {
+    double lo, hi, bound;
+    double most; /* M of the best plan at the best prices */
+    bool is_counted;
+} window;
+
+/* Raises the window's bound by prices, from those in price[n_groups] on, which become the best. */
+static void raise_bound(uap_mix_window *w, window *win, double *price)
+{
+    uap_mix *mix = w->mix;
+    const size_t bytes = (size_t)mix->n_groups * sizeof *price;
+    double length = 1;
+    double best = -HUGE_VAL;
+    int32_t idle = 0;
+    w->lo = win->lo;
+    w->hi = win->hi;
+    memcpy(mix->price, price, bytes);
+    for (int32_t round = 0; round < PRICE_ROUNDS; round++) {
+        const double credit = uap_mix_credit(mix);
+        const double value = evaluate(w);
+        const double bound = value - credit - MARGIN * (value + credit) - 1;
+        if (isinf(value)) {
+            win->bound = HUGE_VAL;
+            return;
+        }
+        const double most = trace(w);
+        if (bound > best) {
+            best = bound;
+            win->most = most;
+            memcpy(price, mix->price, bytes);
+            idle = 0;
+        } else if (++idle % 2 == 0) {
+            length /= 2;
+            memcpy(mix->price, price, bytes);
+            continue;
+        }
+        const double rise = w->target * (1 + 1e-4) - bound;
+        if (best > w->target || !move_prices(w, length * rise)) {
+            break;
+        }
+    }
+    win->bound = uap_max_f64(win->bound, best);
+}
+
+/* ---- Set-up ---------------------------------------------------------------------------- */
+
+/* Arcs of stage i with what lies behind it at least, and the least times from its starts. */
+static void fill_stage(uap_mix_window *w, int32_t i)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        const uap_stage_terms terms = uap_stage_terms_of(&mix->pipeline[t], i);
+        for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+            const size_t at = uap_window_at(w, i, t, a);
+            const uap_mix_starts *from = &w->from[at];
+            const uap_group *group = group_of(mix, t, i, a);
+            double best = HUGE_VAL;
+            for (int32_t j = 0; j < from->count; j++) {
+                uap_window_arc *arc = &w->arc[from->first + j];
+                const double behind = w->tail[at + (size_t)(from->shortest + j - 1)];
+                uap_cell_bounds cell;
+                *arc = (uap_window_arc){HUGE_VAL, HUGE_VAL, HUGE_VAL};
+                if (!isinf(behind) && least_cell(group, from->shortest + j, &cell)) {
+                    *arc = arc_of(&terms, &cell, behind);
+                    best = uap_min_f64(best, arc->s + behind);
+                }
+            }
+            w->start[t * mix->n_layers + a] = best;
+        }
+    }
+}
+
+static void fill_arcs(uap_mix_window *w)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    const size_t n = size_of_all(mix);
+    w->hi = HUGE_VAL;
+    for (size_t j = 0; j < n; j++) {
+        w->tail[j] = HUGE_VAL;
+    }
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        w->tail[uap_window_at(w, mix->pp - 1, t, mix->n_layers - 1)] = 0;
+    }
+    for (int32_t i = mix->pp - 1; i >= 0; i--) {
+        fill_stage(w, i);
+        for (int32_t a = s->lo[i]; i > 0 && a <= s->hi[i]; a++) {
+            cross_back(w, i, a);
+        }
+    }
+}
+
+static bool alloc_window(uap_mix_window *w)
+{
+    const uap_mix *mix = w->mix;
+    const size_t types = (size_t)mix->n_types;
+    const size_t layers = (size_t)mix->n_layers;
+    const size_t n = size_of_all(mix);
+    w->from = uap_calloc(n, sizeof *w->from);
+    w->cross = uap_calloc(layers * types * types, sizeof *w->cross);
+    w->tail = uap_calloc(3 * n, sizeof *w->tail);
+    w->length = uap_calloc(2 * n, sizeof *w->length);
+    w->start = uap_calloc(layers * types, sizeof *w->start);
+    w->excess = uap_calloc((size_t)mix->n_groups, sizeof *w->excess);
+    if (w->from == NULL || w->cross == NULL || w->tail == NULL || w->length == NULL ||
+        w->start == NULL || w->excess == NULL) {
+        return false;
+    }
+    w->head = w->tail + n;
+    w->free_head = w->tail + 2 * n;
+    w->behind = w->length + n;
+    w->n_arcs = number_arcs(w);
+    w->arc = uap_calloc((size_t)w->n_arcs + 1, sizeof *w->arc);
+    return w->arc != NULL;
+}
+
+static void free_window(uap_mix_window *w)
+{
+    uap_free(w->from);
+    uap_free(w->arc);
+    uap_free(w->cross);
+    uap_free(w->tail);
+    uap_free(w->length);
+    uap_free(w->start);
+    uap_free(w->excess);
+}
+
+/* ---- Heads ----------------------------------------------------------------------------- */
+
+/* The least S in front of every stage, tolls in where is_priced, of stages in the window. */
+static void reach_heads(uap_mix_window *w, double *head, bool is_priced)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    const size_t n = size_of_all(mix);
+    double *end = w->start; /* [n_types][L] */
+    for (size_t j = 0; j < n; j++) {
+        head[j] = HUGE_VAL;
+    }
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        head[uap_window_at(w, 0, t, 0)] = 0;
+    }
+    for (int32_t i = 0; i + 1 < mix->pp; i++) {
+        for (int32_t j = 0; j < mix->n_types * mix->n_layers; j++) {
+            end[j] = HUGE_VAL;
+        }
+        for (int32_t t = 0; t < mix->n_types; t++) {
+            const double toll = is_priced ? uap_mix_toll(mix, t) : 0;
+            for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+                const size_t at = uap_window_at(w, i, t, a);
+                const uap_mix_starts *from = &w->from[at];
+                double *to = end + t * mix->n_layers + a + from->shortest - 1;
+                for (int32_t j = 0; j < from->count && !isinf(head[at]); j++) {
+                    const uap_window_arc *arc = &w->arc[from->first + j];
+                    if (arc->m <= w->hi) {
+                        to[j] = uap_min_f64(to[j], head[at] + arc->s + toll);
+                    }
+                }
+            }
+        }
+        for (int32_t a = s->lo[i + 1]; a <= s->hi[i + 1]; a++) {
+            for (int32_t t = 0; t < mix->n_types; t++) {
+                const uap_window_cross *cross = uap_window_cross_of(w, a - 1, t, 0);
+                const double before = end[t * mix->n_layers + a - 1];
+                for (int32_t u = 0; u < mix->n_types && !isinf(before); u++) {
+                    double *to = &head[uap_window_at(w, i + 1, u, a)];
+                    if (cross[u].m <= w->hi) {
+                        *to = uap_min_f64(*to, before + cross[u].s);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* ---- The whole ------------------------------------------------------------------------- */
+
+typedef struct windows {
+    window *at;    /* [MOST_WINDOWS] */
+    double *price; /* [MOST_WINDOWS][n_groups] */
+    int32_t n;
+} windows;
+
+static int32_t lowest(const windows *all)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < all->n; i++) {
+        best = all->at[i].bound < all->at[best].bound ? i : best;
+    }
+    return best;
+}
+
+/* Splits window k where its best plan is: that one is not in the lower part. */
+static void split(uap_mix_window *w, windows *all, int32_t k)
+{
+    const size_t groups = (size_t)w->mix->n_groups;
+    const window old = all->at[k];
+    const double hi = uap_min_f64(old.hi, w->target);
+    double cut = old.most;
+    if (!(cut > old.lo + 0.05 * (hi - old.lo)) || !(cut < hi - 0.05 * (hi - old.lo))) {
+        cut = 0.5 * (old.lo + hi);
+    }
+    double *price = all->price + (size_t)all->n * groups;
+    memcpy(price, all->price + (size_t)k * groups, groups * sizeof *price);
+    all->at[all->n] = (window){.lo = cut, .hi = old.hi, .bound = old.bound};
+    all->at[k] = (window){.lo = old.lo, .hi = cut, .bound = old.bound};
+    raise_bound(w, &all->at[all->n++], price);
+    raise_bound(w, &all->at[k], all->price + (size_t)k * groups);
+}
+
+/* Counts devices in window k. False: no memory. */
+static bool count_devices(uap_mix_window *w, windows *all, int32_t k)
+{
+    uap_mix *mix = w->mix;
+    window *win = &all->at[k];
+    const size_t groups = (size_t)mix->n_groups;
+    bool no_memory = false;
+    double least = 0;
+    w->lo = win->lo;
+    w->hi = win->hi;
+    memcpy(mix->price, all->price + (size_t)k * groups, groups * sizeof(double));
+    reach_heads(w, w->head, true);
+    reach_heads(w, w->free_head, false);
+    if (uap_mix_window_count(w, COUNT_EFFORT, &least, &no_memory)) {
+        win->bound = uap_max_f64(win->bound, least * (1 - MARGIN) - 1);
+    }
+    win->is_counted = true;
+    return !no_memory;
+}
+
+static bool search_windows(uap_mix_window *w, windows *all, double *bound)
+{
+    all->at[0] = (window){.hi = HUGE_VAL};
+    all->n = 1;
+    memcpy(all->price, w->mix->price, (size_t)w->mix->n_groups * sizeof *all->price);
+    raise_bound(w, &all->at[0], all->price);
+    for (;;) {
+        const int32_t k = lowest(all);
+        const window *win = &all->at[k];
+        const double narrow = NARROW * w->target;
+        *bound = win->bound;
+        if (win->bound > w->target) {
+            return true;
+        }
+        if (all->n < MOST_WINDOWS && !win->is_counted && win->most - win->lo > narrow) {
+            split(w, all, k);
+        } else if (!win->is_counted) {
+            if (!count_devices(w, all, k)) {
+                return false;
+            }
+        } else {
+            return true;
+        }
+    }
+}
+
+/* ---- What plans may have --------------------------------------------------------------- */
+
+/* Marks the stages of plans within the target in the window at hand, tails in place. */
+static void mark_live(uap_mix_window *w, bool *is_live)
+{
+    const uap_mix *mix = w->mix;
+    const uap_segments *s = mix->segments[0];
+    const double credit = uap_mix_credit(mix);
+    const double most = w->target + credit + MARGIN * (w->target + credit) + 1;
+    for (int32_t i = 0; i < mix->pp; i++) {
+        for (int32_t t = 0; t < mix->n_types; t++) {
+            const double toll = uap_mix_toll(mix, t);
+            for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+                const size_t at = uap_window_at(w, i, t, a);
+                const uap_mix_starts *from = &w->from[at];
+                const double *tail = w->tail + at + from->shortest - 1;
+                for (int32_t j = 0; j < from->count && !isinf(w->head[at]); j++) {
+                    const uap_window_arc *arc = &w->arc[from->first + j];
+                    const double v = uap_max_f64(arc->s + tail[j], arc->floor);
+                    if (arc->m <= w->hi && w->head[at] + v + toll <= most) {
+                        is_live[from->first + j] = true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Stages of all windows together, into mix->live. False: no memory. */
+static bool find_live(uap_mix_window *w, const windows *all)
+{
+    uap_mix *mix = w->mix;
+    const size_t groups = (size_t)mix->n_groups;
+    bool *is_live = uap_calloc((size_t)w->n_arcs + 1, sizeof *is_live);
+    if (is_live == NULL) {
+        return false;
+    }
+    for (int32_t k = 0; k < all->n; k++) {
+        const window *win = &all->at[k];
+        if (win->bound <= w->target) {
+            w->lo = win->lo;
+            w->hi = win->hi;
+            memcpy(mix->price, all->price + (size_t)k * groups, groups * sizeof(double));
+            (void)evaluate(w);
+            reach_heads(w, w->head, true);
+            mark_live(w, is_live);
+        }
+    }
+    uap_mix_forget_live(mix);
+    mix->live = (uap_mix_live){w->from, is_live};
+    w->from = NULL;
+    return true;
+}
+
+void uap_mix_forget_live(uap_mix *mix)
+{
+    uap_free(mix->live.from);
+    uap_free(mix->live.is_live);
+    mix->live = (uap_mix_live){NULL, NULL};
+}
+
+uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t *bound,
+                                uap_err *err)
+{
+    const size_t groups = (size_t)mix->n_groups;
+    uap_mix_window w = {.mix = mix, .target = (double)target * (1 + MARGIN) + 1};
+    windows all = {.at = uap_calloc(MOST_WINDOWS, sizeof *all.at),
+                   .price = uap_calloc(MOST_WINDOWS * groups, sizeof *all.price)};
+    double *kept = uap_calloc(groups, sizeof *kept);
+    double least = 0;
+    bool ok = alloc_window(&w) && all.at != NULL && all.price != NULL && kept != NULL;
+    if (ok) {
+        memcpy(kept, mix->price, groups * sizeof *kept);
+        least_crosses(&w);
+        fill_arcs(&w);
+        ok = search_windows(&w, &all, &least);
+    }
+    if (ok && fix) {
+        ok = find_live(&w, &all);
+    }
+    if (ok) {
+        *bound =
+            least > (double)target ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
+        memcpy(mix->price, kept, groups * sizeof *kept);
+    }
+    free_window(&w);
+    uap_free(all.at);
+    uap_free(all.price);
+    uap_free(kept);
+    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+}
