@@ -64,6 +64,7 @@
 #define F1B1_EAGER UAP_SCHEDULE_1F1B_EAGER
 #define NESTED     UAP_SKIPS_NESTED
 #define DENSE      UAP_SKIPS_DENSE
+#define BRANCHES   UAP_SKIPS_RANDOM
 
 static const uap_suite_case cases[] = {
     /* Unlike layers with dense resharding, and layers of many widths. */
@@ -86,15 +87,15 @@ static const uap_suite_case cases[] = {
     MIXED("mixed-34-pp8-gpipe", GPIPE, 34, 8, 32, 4, 8, 8, 1.5, false, 8),
     MIXED("mixed-50-pp8", F1B1, 50, 8, 32, 4, 8, 8, 1.6, false, 7),
 
-    /* Many skips: those of a U-Net, those of a DenseNet. */
-    WIDE("wide-nested-28x8-pp4", NESTED, 10, 8, 1, UNLIKE, FULL, F1B1, 28, 8, 4, 8, 0.4,
+    /* Many skips: those of a U-Net, at random, those of a DenseNet. */
+    WIDE("wide-nested-28x8-pp4", NESTED, 8, 6, 1, UNLIKE, FULL, F1B1, 28, 8, 4, 8, 0.4,
          true, 1),
-    WIDE("wide-nested-32x8-pp4", NESTED, 10, 6, 1, UNLIKE, FULL, F1B1, 32, 8, 4, 8, 0.4,
+    WIDE("wide-nested-32x8-pp4", NESTED, 10, 4, 1, UNLIKE, FULL, F1B1, 32, 8, 4, 8, 0.4,
          true, 1),
-    WIDE("wide-nested-48x12-pp4", NESTED, 12, 4, 2, VARIED, FULL, F1B1, 48, 12, 4, 8, 0.4,
-         true, 2),
-    WIDE("wide-dense-40x8-pp2", DENSE, 30, 4, 5, UNLIKE, FULL, F1B1, 40, 8, 2, 2, 0.5,
-         false, 1),
+    WIDE("wide-random-32x8-pp4", BRANCHES, 10, 6, 2, UNLIKE, FULL, F1B1, 32, 8, 4, 8, 0.4,
+         true, 3),
+    WIDE("wide-random-32x8-gpipe", BRANCHES, 12, 4, 2, UNLIKE, FULL, GPIPE, 32, 8, 4, 8,
+         0.4, true, 4),
     WIDE("wide-dense-32x6-pp2", DENSE, 24, 6, 3, UNLIKE, FULL, F1B1, 32, 6, 2, 4, 0.5,
          false, 1),
 

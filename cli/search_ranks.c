@@ -384,7 +384,7 @@ static uap_status add_stats(const searcher *s, uap_search_stats *t, uap_err *err
     uap_status rc = UAP_OK;
     int64_t count[] = {t->illegal,         t->infeasible, t->solved,
                        t->nodes,           t->labels,     t->programs,
-                       t->programs_closed, t->cbc_runs,   t->cbc_closed};
+                       t->programs_closed, t->cbc_runs,   t->cbc_plans};
     double seconds[] = {t->build_s, t->bound_s, t->fix_s, t->label_s, t->total_s};
     UAP_TRY(uap_comm_allreduce_i64(s->comm, count, 9, UAP_COMM_SUM, err));
     UAP_TRY(uap_comm_allreduce_f64(s->comm, seconds, 5, UAP_COMM_SUM, err));
@@ -397,7 +397,7 @@ static uap_status add_stats(const searcher *s, uap_search_stats *t, uap_err *err
     t->programs = count[5];
     t->programs_closed = count[6];
     t->cbc_runs = count[7];
-    t->cbc_closed = count[8];
+    t->cbc_plans = count[8];
     t->build_s = seconds[0];
     t->bound_s = seconds[1];
     t->fix_s = seconds[2];

@@ -308,7 +308,7 @@ done:
     return rc;
 }
 
-/* A node's linear program and CBC, where it gets them; *is_over where that closed or split
+/* A node's linear program and CBC's plan, where it gets them; *is_over where that closed or split
  * it, which *outcome tells. */
 static uap_status try_programs(uap_exact *e, uap_node *node, const uap_wide_plan *wide,
                                uap_node_pool *children, uap_exact_step *outcome,
@@ -322,9 +322,9 @@ static uap_status try_programs(uap_exact *e, uap_node *node, const uap_wide_plan
         UAP_TRY(uap_wide_bound(e, node, err));
     }
     if (wide->cbc && node->bound <= uap_exact_cutoff(e, node->config)) {
-        UAP_TRY(uap_wide_close(e, node, is_over, err));
+        UAP_TRY(uap_wide_ask(e, node, err));
     }
-    *is_over = *is_over || node->bound > uap_exact_cutoff(e, node->config);
+    *is_over = node->bound > uap_exact_cutoff(e, node->config);
     if (!*is_over && wide->program && wide->skip_chain) {
         UAP_TRY(uap_wide_split(e, node, children, &count, err));
         e->users[node->config] += count;

@@ -22,7 +22,7 @@ typedef struct uap_source {
 
 /* What the exact engine does about live tensors of many layouts besides branching. */
 typedef enum uap_wide_mode {
-    UAP_WIDE_AUTO = 0,  /* linear programs and CBC where they pay */
+    UAP_WIDE_AUTO = 0,  /* linear programs, and plans from CBC, where they pay */
     UAP_WIDE_NEVER = 1, /* neither */
     UAP_WIDE_LP = 2,    /* bits: a linear program at every node, */
     UAP_WIDE_CBC = 4,   /* a run of CBC at every node, */
@@ -67,7 +67,7 @@ typedef struct uap_search_stats {
     int64_t programs;        /* linear programs solved for bounds of nodes */
     int64_t programs_closed; /* nodes closed by them */
     int64_t cbc_runs;        /* of nodes of the exact engine */
-    int64_t cbc_closed;      /* nodes of which CBC says that they hold nothing better */
+    int64_t cbc_plans;       /* better ones that it found */
     int64_t steals;          /* of nodes between them */
     double idle_s;           /* wall seconds that they had nothing to do, all together */
     int64_t peak_bytes;      /* largest arena use, as far as the engine counts it */

@@ -37,16 +37,16 @@
 /* Programs that close this share of their nodes are clearly better too. */
 #define MOSTLY_CLOSED 0.7
 
+/* Programs that close less than this share of their nodes are no reason to do without chains. */
+#define SELDOM_CLOSED 0.1
+
 /* A lead that was not looked at again counts for less from level to level. */
 #define LEAD_DECAY 0.7
 
-/* CBC is asked where the bound is this near to the cutoff, at first; a failure halves it. */
+/* CBC is asked where the bound is this near to the cutoff, at first; where it has no better plan
+ * the next must be twice as near. */
 #define CBC_GAP     0.02
 #define CBC_SECONDS 1.0
-
-/* CBC looks for plans up to this much above the cutoff, so that what its tolerances hide
- * lies above it. */
-#define CBC_MARGIN 1e-5
 
 /* Plans this much above the cutoff are worth single changes. */
 #define POLISH_REACH 1.05
@@ -143,9 +143,12 @@ static double fair_share(const uap_wide *wide, double lead)
 bool uap_wide_trusts_chain(const uap_exact *e, const uap_node *node)
 {
     const uap_wide *wide = e->wide;
-    const bool is_led = node->lead > 0 || (wide != NULL && wide->config == node->config &&
-                                           (wide->lead > 0 || wide->closed > 0.1));
-    return !is_led && uap_wide_is_wide(e->instance[node->config]);
+    const bool is_compared = wide != NULL && wide->config == node->config;
+    if (e->limits != NULL && e->limits->wide == UAP_WIDE_NEVER) {
+        return true;
+    }
+    return is_compared && node->lead <= 0 && wide->lead <= 0 &&
+           wide->closed < SELDOM_CLOSED && uap_wide_is_wide(e->instance[node->config]);
 }
 
 /* CBC's slices are timed: ranks that must decide alike go without. */
@@ -267,55 +270,38 @@ static bool is_near(const uap_exact *e, const uap_node *node)
     return forced || cutoff - (double)node->bound <= e->wide->cbc_gap * cutoff;
 }
 
-/* Within `cutoff` there is nothing, says CBC, or nothing but what is told. */
-static uap_status take_answer(uap_exact *e, const uap_node *node,
-                              const uap_cbc_answer *answer, bool *closed, uap_err *err)
-{
-    const bool has_plan =
-        answer->outcome == UAP_OUTCOME_OPTIMAL || answer->outcome == UAP_OUTCOME_FEASIBLE;
-    uap_status rc = UAP_OK;
-    *closed = answer->outcome == UAP_OUTCOME_INFEASIBLE;
-    if (has_plan && answer->value <= uap_exact_cutoff(e, node->config)) {
-        UAP_TRY(uap_exact_improve(e, node->config, &answer->choice, answer->value, err));
-    } else if (answer->outcome == UAP_OUTCOME_OPTIMAL) {
-        /* The best is above the cutoff, by more than tolerances hide. */
-        *closed = (double)answer->value * (1.0 - CBC_MARGIN / 2) >
-                  (double)uap_exact_cutoff(e, node->config);
-    }
-done:
-    return rc;
-}
-
-uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *err)
+uap_status uap_wide_ask(uap_exact *e, uap_node *node, uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_cbc_answer answer = {0};
     const double before = uap_cpu_s();
-    *closed = false;
     if (!is_near(e, node) || e->config < 0 || e->must_stop(e->context)) {
         return UAP_OK;
     }
-    const double cutoff = (double)uap_exact_cutoff(e, node->config);
+    const int64_t value = e->value;
     const uap_cbc_task task = {.instance = e->instance[node->config],
                                .restriction =
                                    node->n_layers > 0 ? &node->restriction : NULL,
                                .goal = UAP_MILP_TIME,
-                               .cutoff = (int64_t)(cutoff * (1.0 + CBC_MARGIN)) + 2,
+                               .cutoff = uap_exact_cutoff(e, node->config) + 1,
                                .seconds = CBC_SECONDS};
     node->had_cbc = true;
     e->stats.cbc_runs++;
     rc = uap_cbc_run(&task, &answer, err);
     if (rc == UAP_SOLVER) {
-        /* An answer that is none: the node is as open as before. */
+        /* An answer that is none. */
         answer.outcome = UAP_OUTCOME_UNKNOWN;
         rc = UAP_OK;
     }
-    if (rc == UAP_OK) {
-        rc = take_answer(e, node, &answer, closed, err);
+    /* That there is no plan is not taken from it, nor what one costs. */
+    if (rc == UAP_OK && (answer.outcome == UAP_OUTCOME_OPTIMAL ||
+                         answer.outcome == UAP_OUTCOME_FEASIBLE)) {
+        rc = uap_wide_polish(e, node->config, &answer.choice, err);
     }
+    const bool is_better = e->value < value;
     e->wide->cbc_s += CBC_SECONDS;
-    e->stats.cbc_closed += *closed ? 1 : 0;
-    e->wide->cbc_gap *= *closed ? 1.2 : 0.5;
+    e->stats.cbc_plans += is_better ? 1 : 0;
+    e->wide->cbc_gap *= is_better ? 1.2 : 0.5;
     uap_cbc_answer_free(&answer);
     e->stats.label_s += uap_cpu_s() - before;
     return rc;

@@ -19,8 +19,8 @@ void uap_wide_forget(uap_wide *wide, int32_t config);
 /* Whether the instance has too many combinations of layouts to branch through them all. */
 bool uap_wide_is_wide(const uap_instance *instance);
 
-/* Whether the node's graph is wide and chains, as far as is known, bound it better than
- * programs do. */
+/* Whether the node's graph is wide and chains were found to bound it better than programs
+ * do. */
 bool uap_wide_trusts_chain(const uap_exact *e, const uap_node *node);
 
 /* What to do with a node beyond searching its chain. */
@@ -44,10 +44,9 @@ UAP_NODISCARD uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *e
 /* Notes how the node's linear program did beside its chain's bound (ticks, > 0). */
 void uap_wide_learn(uap_exact *e, uap_node *node, int64_t chain);
 
-/* Asks CBC for a plan of the node within the cutoff, for some seconds; a plan is told, and
- * *closed where it says that there is none. Errors: NO_MEMORY, TOO_LARGE. */
-UAP_NODISCARD uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed,
-                                        uap_err *err);
+/* Asks CBC for a plan of the node within the cutoff, for some seconds; one is told. That there
+ * is none is not believed: no proof rests on CBC. Errors: NO_MEMORY, TOO_LARGE. */
+UAP_NODISCARD uap_status uap_wide_ask(uap_exact *e, uap_node *node, uap_err *err);
 
 /* Tells the plan that single changes make of `choice`, where it is good. Errors: NO_MEMORY. */
 UAP_NODISCARD uap_status uap_wide_polish(uap_exact *e, int32_t config,

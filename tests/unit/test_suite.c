@@ -50,10 +50,10 @@ static void generated_instances_are_what_they_were(void **state)
         {"mixed-34-pp8", 0xfaa57bfb327cdecbu},
         {"mixed-34-pp8-gpipe", 0x8465c302f6f8637fu},
         {"mixed-50-pp8", 0x8d939d181ea53630u},
-        {"wide-nested-28x8-pp4", 0xd78c76e3a05203d2u},
-        {"wide-nested-32x8-pp4", 0x44ed9146fee0ecd1u},
-        {"wide-nested-48x12-pp4", 0xc00134a2b0bfeb6cu},
-        {"wide-dense-40x8-pp2", 0xac194abbdcc203f3u},
+        {"wide-nested-28x8-pp4", 0xf647afb76524cf1fu},
+        {"wide-nested-32x8-pp4", 0xc37f17ad4667f40bu},
+        {"wide-random-32x8-pp4", 0x79d6dd05b502648eu},
+        {"wide-random-32x8-gpipe", 0xd508643e0a669591u},
         {"wide-dense-32x6-pp2", 0x82e48b74e0c3f9f4u},
     };
     size_t n = 0;
