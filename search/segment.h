@@ -130,7 +130,7 @@ typedef struct uap_group {
      * all together, looked at: what the next ones may take. */
     int64_t *looked;
     bool has_sets;        /* some set may not be empty */
-    uap_segment_set *set; /* [n_in][cells] */
+    uap_segment_set *set; /* [n_in][cells], or NULL until the group is opened */
 } uap_group;
 
 /* Tells a long run to end; called every millisecond or so. */
@@ -184,8 +184,19 @@ static inline void uap_group_want(uap_group *group, int32_t x, int32_t length)
         group->shortest == 0 || length < group->shortest ? length : group->shortest;
 }
 
+/* Makes room for budgets and sets, which most groups never need: before a cell gets a budget.
+ * False when out of memory. */
+bool uap_group_open(uap_segments *segments, uap_group *group);
+
 /* Takes all budgets away. */
 void uap_group_forget(uap_group *group);
+
+/* The set of a cell; an empty one where the group has none. */
+static inline const uap_segment_set *uap_group_set(const uap_group *group, int32_t cell)
+{
+    static const uap_segment_set none = {0};
+    return group->set != NULL ? &group->set[cell] : &none;
+}
 
 /* Prepares classes, groups and the lower bounds of all segments whose times can lie in a
  * plan of at most `target` ticks. Where (*out)->stopped is set these are incomplete, and

@@ -68,19 +68,33 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
     const size_t n = (size_t)group->n_in * (size_t)group->cells;
     for (int32_t f = 0; f < group->n_functionals; f++) {
         group->bound[f] = uap_arena_take(s->arena, n, sizeof(double));
-        group->budget[f] = uap_arena_take(s->arena, n, sizeof(double));
-        if (group->bound[f] == NULL || group->budget[f] == NULL) {
+        if (group->bound[f] == NULL) {
             return false;
         }
-        for (size_t i = 0; i < n; i++) {
-            group->budget[f][i] = -HUGE_VAL;
-        }
     }
-    group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
     group->wanted = uap_arena_alloc(s->arena, (size_t)group->n_in, sizeof *group->wanted);
     group->looked = uap_arena_alloc(
         s->arena, (size_t)group->n_in * (UAP_MAX_FUNCTIONALS + 1), sizeof *group->looked);
-    return group->set != NULL && group->wanted != NULL && group->looked != NULL;
+    return group->wanted != NULL && group->looked != NULL;
+}
+
+bool uap_group_open(uap_segments *s, uap_group *group)
+{
+    if (group->set != NULL) {
+        return true;
+    }
+    const size_t n = (size_t)group->n_in * (size_t)group->cells;
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        group->budget[f] = uap_arena_take(s->arena, n, sizeof(double));
+        for (size_t i = 0; group->budget[f] != NULL && i < n; i++) {
+            group->budget[f][i] = -HUGE_VAL;
+        }
+        if (group->budget[f] == NULL) {
+            return false;
+        }
+    }
+    group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
+    return group->set != NULL;
 }
 
 void uap_group_forget(uap_group *group)
