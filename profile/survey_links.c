@@ -27,6 +27,7 @@ typedef struct suspect {
     uap_centre centre;
     double again_s;
     int32_t times, last_round; /* slow again; where it last was */
+    int32_t held_up;           /* measured again, but so were the others of its round */
     verdict verdict;
 } suspect;
 
@@ -316,6 +317,9 @@ static int32_t choose_round(const bout *b)
     return best;
 }
 
+/* A measurement in a round that was slow as a whole says nothing, so often. */
+#define HELD_UP_MAX 3
+
 /* Of fewer flows most may well be the suspect's own. */
 #define FLOWS_TO_COMPARE 4
 
@@ -358,11 +362,17 @@ static void look_again(const bout *b, suspect *s, int32_t k, const double *usual
     const int32_t kin = uap_round_class(b->run->partition, b->kind, k, o.device);
     s->last_round = k;
     s->again_s = uap_flow_value(&flow, s->metric);
-    if (!uap_is_slow(s->again_s, b->centre[s->metric][kin], limit) ||
-        s->again_s <= limit.ratio * usual[s->metric] ||
-        s->again_s - usual[s->metric] <= limit.excess) {
+    const bool is_slow = uap_is_slow(s->again_s, b->centre[s->metric][kin], limit);
+    const bool stands_out = s->again_s > limit.ratio * usual[s->metric] &&
+                            s->again_s - usual[s->metric] > limit.excess;
+    if (is_slow && stands_out) {
+        s->times++;
+    } else if (is_slow) {
+        s->held_up++;
+    }
+    if (!is_slow || s->held_up > HELD_UP_MAX) {
         s->verdict = DISMISSED;
-    } else if (++s->times >= b->run->limits->confirm) {
+    } else if (s->times >= b->run->limits->confirm) {
         s->verdict = CONFIRMED;
     }
 }

@@ -94,8 +94,8 @@ run_ranks 3 1 profile --quick --survey-only --fail-on-outlier
 says out "inside nodes: 3 rounds (2 again), 10.0 us"
 says out "slow-device"
 says out "nodes to drain: $(hostname -s)"
-UNIAP_STUB="" run_ranks 3 0 profile --quick --budget 1 --fail-on-outlier -o well.json
-says well.json '"exceptions": []'
+UNIAP_STUB="" run_ranks 3 0 profile --quick --survey-only --fail-on-outlier
+grep -q '^nodes to drain: $' out || complain "$command_line: drains what is well"
 
 # A rank that does not answer is left out, whether it comes back or not.
 export UNIAP_STUB="hang:2:6"

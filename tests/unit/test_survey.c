@@ -157,6 +157,58 @@ static void test_plan(void **state)
     uap_partition_free(&p);
 }
 
+/* ---- A machine that is held up --------------------------------------------------------- */
+
+/* One device's flow of round 0 is slow, every time or only at first; the first time that a
+ * round is measured again, all of it is. */
+typedef struct busy {
+    bool is_sick;
+    int32_t calls, rounds;
+} busy;
+
+static uap_status measure_busy(void *self, uap_round_kind kind, const uap_order *order,
+                               uap_sample *sample, int32_t n, uap_err *err)
+{
+    busy *b = self;
+    (void)err;
+    const int32_t call = kind == UAP_ROUND_PAIRS ? b->calls++ : -1;
+    const bool is_again = call >= b->rounds;
+    for (int32_t i = 0; i < n; i++) {
+        const bool is_slow =
+            order[i].device == 0 && (call == 0 || is_again) && (b->is_sick || !is_again);
+        const bool is_held_up = call == b->rounds;
+        sample[i].latency_s = 1e-5F;
+        sample[i].seconds = is_slow || is_held_up ? 1e-2F : 1e-3F;
+    }
+    return UAP_OK;
+}
+
+/* What holds up a whole round neither makes a finding nor hides one. */
+static void test_held_up(void **state)
+{
+    const uap_survey_limits limits = uap_survey_limits_default();
+    uap_err err = {0};
+    uap_partition p;
+    uap_survey_plan plan;
+    (void)state;
+    assert_ok(uap_partition_make(6, NULL, 1, &p, &err), &err);
+    uap_survey_plan_make(&p, &costs, 64, HUGE_VAL, &plan);
+    for (int is_sick = 0; is_sick < 2; is_sick++) {
+        busy b = {.is_sick = is_sick == 1, .rounds = 5};
+        const uap_survey_machine machine = {.self = &b, .measure = measure_busy};
+        uap_survey survey;
+        assert_ok(uap_survey_run(&p, &plan, &limits, &machine, &survey, &err), &err);
+        assert_i64(survey.findings.n, is_sick);
+        assert_i64(survey.usual[UAP_ROUND_PAIRS].again, is_sick ? 3 : 2);
+        if (is_sick) {
+            assert_i64(survey.findings.finding[0].kind, UAP_FINDING_PAIR);
+            assert_i64(survey.findings.finding[0].device, 0);
+        }
+        uap_survey_free(&survey);
+    }
+    uap_partition_free(&p);
+}
+
 /* ---- Machines that fail ---------------------------------------------------------------- */
 
 static uap_status refuse(void *self, uap_round_kind kind, const uap_order *order,
@@ -213,7 +265,7 @@ int main(void)
         cmocka_unit_test(test_clean),      cmocka_unit_test(test_planted),
         cmocka_unit_test(test_many_nodes), cmocka_unit_test(test_few_nodes),
         cmocka_unit_test(test_silence),    cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_held_up),    cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
