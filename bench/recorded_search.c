@@ -1,6 +1,7 @@
 /* Recording: the exact search with a crew of one, who keeps the time. */
 #include "bench/recorded_search.h"
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "common/numbers.h"
 #include "search/exact_node.h"
@@ -10,17 +11,6 @@
 /* A running task looks for messages about every so often (uap_segments_poll): a longer one
  * is written down as a row of pieces, between which a rank answers. */
 #define PIECE_NS 500000.0
-
-typedef struct recorder {
-    const uap_limits *limits;
-    uap_recorded_search *out;
-    uap_exact exact;
-    uap_node_pool pool;
-    uap_result result;
-    uap_crew crew;
-    double start_s;
-    bool stopped;
-} recorder;
 
 /* ---- One job's tree ---- */
 
@@ -121,9 +111,9 @@ static uap_status run_tasks(const uap_crew_job *job, double *task_ns, uap_bytes 
         if (begun == SIZE_MAX) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for the results of a job");
         }
-        const double before_s = uap_exact_cpu_s();
+        const double before_s = uap_cpu_s();
         UAP_TRY(job->run(job->self, i, results, stopped, err));
-        task_ns[i] = (uap_exact_cpu_s() - before_s) * 1e9;
+        task_ns[i] = (uap_cpu_s() - before_s) * 1e9;
         uap_crew_end(results, begun);
     }
 done:
@@ -133,8 +123,7 @@ done:
 static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
                         uap_err *err)
 {
-    recorder *r = context;
-    uap_recorded_search *out = r->out;
+    uap_recorded_search *out = context;
     uap_bytes results = {0};
     uap_status rc = UAP_OK;
     double *task_ns = uap_calloc((size_t)job->n, sizeof *task_ns);
@@ -169,91 +158,36 @@ static bool spend(void *context, int64_t work)
 
 static uap_status meet(void *context, int64_t state, uap_status own, uap_err *err)
 {
-    recorder *r = context;
+    uap_recorded_search *out = context;
     (void)state;
     (void)err;
-    r->out->meetings++;
+    out->meetings++;
     return own;
 }
 
 /* ---- The search ---- */
 
-static bool must_stop(void *context)
-{
-    recorder *r = context;
-    const uap_limits *limits = r->limits;
-    if (limits != NULL && !r->stopped) {
-        r->stopped = (limits->stop != NULL && *limits->stop != 0) ||
-                     (limits->time_limit_s > 0 &&
-                      uap_exact_wall_s() - r->start_s > limits->time_limit_s);
-    }
-    return r->stopped;
-}
-
-static uap_status take_plan(void *context, const uap_instance *in,
-                            const uap_choice *choice, uap_err *err)
-{
-    recorder *r = context;
-    uap_choice_free(&r->result.choice);
-    if (!uap_choice_init(&r->result.choice, in->pp, in->n_layers)) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
-    }
-    uap_choice_copy(&r->result.choice, choice, in->pp, in->n_layers);
-    r->result.value = r->exact.value;
-    r->result.config = r->exact.config;
-    return UAP_OK;
-}
-
-static uap_status search(recorder *r, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    int64_t bound = UAP_VALUE_LIMIT;
-    bool closed = false;
-    UAP_TRY(uap_exact_init(&r->exact, err));
-    for (int32_t i = 0; i < r->exact.source->n; i++) {
-        uap_node node;
-        bool legal = false;
-        UAP_TRY(uap_exact_open(&r->exact, i, &node, &legal, err));
-        if (legal && !uap_pool_push(&r->pool, &node)) {
-            uap_exact_drop(&r->exact, &node);
-            rc = UAP_FAIL(err, NO_MEMORY, "out of memory for search nodes");
-            goto done;
-        }
-    }
-    UAP_TRY(uap_exact_drain(&r->exact, &r->pool, &bound, &closed, err));
-    UAP_TRY(uap_exact_conclude(&r->exact, bound, closed, &r->result, err));
-done:
-    return rc;
-}
-
 uap_status uap_recorded_search_make(const uap_source *source, const uap_limits *limits,
                                     uap_recorded_search *out, uap_err *err)
 {
-    recorder r = {.limits = limits,
-                  .out = out,
-                  .exact = {.source = source,
-                            .limits = limits,
-                            .must_stop = must_stop,
-                            .improved = take_plan},
-                  .result = {.config = -1, .outcome = UAP_OUTCOME_UNKNOWN},
-                  .crew = {.least_work = limits != NULL && limits->share_work != 0
-                                             ? limits->share_work
-                                             : UAP_CREW_LEAST_WORK,
-                           .share = share,
-                           .spend = spend,
-                           .meet = meet},
-                  .start_s = uap_exact_wall_s()};
-    const double before_s = uap_exact_cpu_s();
+    const uap_limits none = {0};
+    const uap_limits *l = limits != NULL ? limits : &none;
+    const uap_crew crew = {
+        .context = out,
+        .least_work = l->share_work == 0 ? UAP_CREW_LEAST_WORK : l->share_work,
+        .long_task_s = l->long_run_s == 0 ? UAP_CREW_LONG_TASK_S : l->long_run_s,
+        .share = share,
+        .spend = spend,
+        .meet = meet};
+    uap_result result;
     *out = (uap_recorded_search){0};
-    r.crew.context = r.exact.context = &r;
-    r.exact.crew = &r.crew;
-    const uap_status rc = search(&r, err);
-    out->alone_ns = (uap_exact_cpu_s() - before_s) * 1e9 - out->shared_ns;
-    out->value = r.result.value;
-    out->outcome = r.result.outcome;
-    uap_pool_free(&r.pool);
-    uap_exact_free(&r.exact);
-    uap_result_free(&r.result);
+    const uap_status rc = uap_exact_solve_with(&crew, source, limits, &result, err);
+    if (rc == UAP_OK) {
+        out->alone_ns = result.stats.total_s * 1e9 - out->shared_ns;
+        out->value = result.value;
+        out->outcome = result.outcome;
+        uap_result_free(&result);
+    }
     return rc;
 }
 

@@ -65,6 +65,10 @@ uap_status uap_suite_open(const uap_suite_case *what, const uap_suite_folders *f
         UAP_TRY(uap_generate_mixed(&what->mixed, &out->instance, err));
         UAP_TRY(uap_instance_check(out->instance, err));
         break;
+    case UAP_SUITE_WIDE:
+        UAP_TRY(uap_generate_wide_graph(&what->wide, &out->instance, err));
+        UAP_TRY(uap_instance_check(out->instance, err));
+        break;
     case UAP_SUITE_RECORDED:
         out->missing = !find_file(folders->instances, "", what->file, out);
         if (out->missing) {

@@ -15,6 +15,7 @@ extern "C" {
 typedef enum uap_suite_kind {
     UAP_SUITE_CHAIN,   /* one generated instance */
     UAP_SUITE_MIXED,   /* one generated instance of a mixed cluster */
+    UAP_SUITE_WIDE,    /* one generated chain with many skips */
     UAP_SUITE_MODEL,   /* all configurations of a model on a cluster */
     UAP_SUITE_RECORDED /* one instance file with a known optimum */
 } uap_suite_kind;
@@ -32,6 +33,7 @@ typedef struct uap_suite_case {
     uap_suite_kind kind;
     uap_generate_large chain;   /* CHAIN */
     uap_generate_cluster mixed; /* MIXED */
+    uap_generate_wide wide;     /* WIDE */
     uap_suite_model model;      /* MODEL */
     const char *file;           /* RECORDED: without .json */
     double optimum_s;           /* RECORDED: to six decimals; 0: not known */

@@ -18,6 +18,18 @@
         .name = named, .kind = UAP_SUITE_MIXED, .mixed = { __VA_ARGS__ }                 \
     }
 
+/* tensors, layouts, weight of the skips; then as in CHAIN */
+#define WIDE(named, of, tensors, each, heavy, ...)                                       \
+    {                                                                                    \
+        .name = named, .kind = UAP_SUITE_WIDE, .wide = {                                 \
+            .chain = {__VA_ARGS__},                                                      \
+            .skips = of,                                                                 \
+            .n_live = tensors,                                                           \
+            .layouts = each,                                                             \
+            .weight = heavy                                                              \
+        }                                                                                \
+    }
+
 /* Attention and MLP apart or not, the longest sequence, the batch, schedules, and memory in
  * GiB (0: the cluster's). */
 #define MODEL(named, config, on, length, apart, samples, of, gib)                        \
@@ -50,6 +62,8 @@
 #define GPIPE      UAP_SCHEDULE_GPIPE
 #define F1B1       UAP_SCHEDULE_1F1B
 #define F1B1_EAGER UAP_SCHEDULE_1F1B_EAGER
+#define NESTED     UAP_SKIPS_NESTED
+#define DENSE      UAP_SKIPS_DENSE
 
 static const uap_suite_case cases[] = {
     /* Unlike layers with dense resharding, and layers of many widths. */
@@ -71,6 +85,18 @@ static const uap_suite_case cases[] = {
     MIXED("mixed-34-pp8", F1B1, 34, 8, 32, 4, 8, 8, 1.5, false, 2),
     MIXED("mixed-34-pp8-gpipe", GPIPE, 34, 8, 32, 4, 8, 8, 1.5, false, 8),
     MIXED("mixed-50-pp8", F1B1, 50, 8, 32, 4, 8, 8, 1.6, false, 7),
+
+    /* Many skips: those of a U-Net, those of a DenseNet. */
+    WIDE("wide-nested-28x8-pp4", NESTED, 10, 8, 1, UNLIKE, FULL, F1B1, 28, 8, 4, 8, 0.4,
+         true, 1),
+    WIDE("wide-nested-32x8-pp4", NESTED, 10, 6, 1, UNLIKE, FULL, F1B1, 32, 8, 4, 8, 0.4,
+         true, 1),
+    WIDE("wide-nested-48x12-pp4", NESTED, 12, 4, 2, VARIED, FULL, F1B1, 48, 12, 4, 8, 0.4,
+         true, 2),
+    WIDE("wide-dense-40x8-pp2", DENSE, 30, 4, 5, UNLIKE, FULL, F1B1, 40, 8, 2, 2, 0.5,
+         false, 1),
+    WIDE("wide-dense-32x6-pp2", DENSE, 24, 6, 3, UNLIKE, FULL, F1B1, 32, 6, 2, 4, 0.5,
+         false, 1),
 
     /* Models of more than a hundred layers, attention and MLP apart, memory short. */
     MODEL("gpt3-op-1024", "gpt3-175b", "a100-1024", 2048, true, 1536, ALL_SCHEDULES, 32),

@@ -17,9 +17,8 @@ static const char about[] =
     "of\n"
     "UniAP's Table 1 (with CBC beside them) and for Llama-3.1-405B on more than ten\n"
     "thousand devices, and hard recorded instances. Prints tables to standard output.\n"
-    "`uniap bench scaling`, `uniap bench uts` and `uniap bench steal-sim` have options "
-    "of\n"
-    "their own.\n\n"
+    "`uniap bench scaling`, `uts`, `steal-sim` and `profile-sim` have options of their "
+    "own.\n\n"
     "Exit status: 0 done, 1 an engine disagreed or failed, 2 bad usage.";
 
 static const char *const part_name[UAP_BENCH_PART_COUNT] = {
@@ -111,7 +110,8 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
          .max = 1e6},
     };
     const uap_usage usage = {.name = "bench",
-                             .synopsis = "search|scaling|uts|steal-sim [options]",
+                             .synopsis =
+                                 "search|scaling|uts|steal-sim|profile-sim [options]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
@@ -125,9 +125,11 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
     }
     if (strcmp(name, "search") != 0) {
         uap_err err = {0};
-        (void)UAP_FAIL(&err, BAD_USAGE,
-                       "bench: found '%.80s', expected search, scaling, uts or steal-sim",
-                       name);
+        (void)UAP_FAIL(
+            &err, BAD_USAGE,
+            "bench: found '%.80s', expected search, scaling, uts, steal-sim or "
+            "profile-sim",
+            name);
         return uap_cli_fail(cli, &err);
     }
     return run_search(cli, &parts, &cases, &bench);
@@ -143,6 +145,9 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "steal-sim") == 0) {
         return uap_cmd_bench_steal_sim(cli, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "profile-sim") == 0) {
+        return uap_cmd_bench_profile_sim(cli, argc - 1, argv + 1);
     }
     return cli->rank == 0 ? bench_search(cli, argc, argv) : UAP_EXIT_OK;
 }

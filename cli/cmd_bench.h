@@ -11,6 +11,7 @@ extern "C" {
 uap_command_fn uap_cmd_bench_scaling;
 uap_command_fn uap_cmd_bench_uts;
 uap_command_fn uap_cmd_bench_steal_sim;
+uap_command_fn uap_cmd_bench_profile_sim;
 
 #ifdef __cplusplus
 }

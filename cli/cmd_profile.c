@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,9 +25,10 @@ typedef struct request {
     uap_str_list models;
     uap_int_list micro_batches;
     int64_t seq;
-    double budget_s;
+    double budget_s, deadline_s;
+    int64_t nodes, devices_per_node;
     int backend, precision, granularity;
-    bool quick, full, dry_run, quiet;
+    bool quick, full, dry_run, survey_only, quiet, fail_on_outlier, exclude_outliers;
 } request;
 
 static const char about[] =
@@ -37,7 +39,14 @@ static const char about[] =
     "collectives and point to point over a size sweep, what compute and communication\n"
     "cost each other, and memory. Every rank measures at the same time, as in training.\n"
     "Without a model only the devices' speed and the links are measured.\n\n"
-    "Exit status: 0 measured, 1 failure, 2 bad usage or input.";
+    "First all devices and links are surveyed in rounds without contention. What is slow "
+    "or\n"
+    "silent is told, with the nodes to drain, and stands in the profile as exceptions; "
+    "the\n"
+    "nodes of devices that do not answer are left out.\n\n"
+    "Exit status: 0 measured, 1 failure or, with --fail-on-outlier, something was slow "
+    "or\n"
+    "silent, 2 bad usage or input.";
 
 static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 {
@@ -70,6 +79,19 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .min = 1, .max = BUDGET_MAX_S},
         {0, "dry-run", UAP_OPT_FLAG, &r->dry_run, NULL,
          .help = "print what would be measured, and the expected seconds"},
+        {0, "nodes", UAP_OPT_INT, &r->nodes, "N",
+         "with --dry-run: for a machine of N nodes (this job's)", .min = 1, .max = 1e6},
+        {0, "devices-per-node", UAP_OPT_INT, &r->devices_per_node, "G",
+         "and G devices on each (1)", .min = 1, .max = 1024},
+        {0, "survey-only", UAP_OPT_FLAG, &r->survey_only, NULL,
+         .help = "only survey, and print what was found; no profile"},
+        {0, "deadline", UAP_OPT_REAL, &r->deadline_s, "S",
+         "a rank that takes S seconds to answer in the survey is left out (10)",
+         .min = 0.01, .max = 3600},
+        {0, "fail-on-outlier", UAP_OPT_FLAG, &r->fail_on_outlier, NULL,
+         .help = "exit with 1 where the survey finds something slow or silent"},
+        {0, "exclude-outliers", UAP_OPT_FLAG, &r->exclude_outliers, NULL,
+         .help = "profile without the nodes that the survey blames"},
         {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no progress"},
     };
     const uap_usage usage = {.name = "profile",
@@ -82,12 +104,23 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 
 static uap_status check_request(const request *r, uap_err *err)
 {
-    if (r->output == NULL && !r->dry_run) {
+    if (r->output == NULL && !r->dry_run && !r->survey_only) {
         return UAP_FAIL(err, BAD_USAGE,
                         "-o/--output: not given, expected where the profile goes");
     }
+    if (r->survey_only && (r->output != NULL || r->dry_run)) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--survey-only: expected without -o and --dry-run");
+    }
     if (r->quick && r->full) {
         return UAP_FAIL(err, BAD_USAGE, "--quick and --full: both given, expected one");
+    }
+    if (!r->dry_run && (r->nodes > 0 || r->devices_per_node > 0)) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--nodes and --devices-per-node: expected with --dry-run only");
+    }
+    if (r->nodes == 0 && r->devices_per_node > 0) {
+        return UAP_FAIL(err, BAD_USAGE, "--devices-per-node: expected with --nodes");
     }
     for (int32_t i = 1; i < r->micro_batches.n; i++) {
         if (r->micro_batches.value[i] <= r->micro_batches.value[i - 1]) {
@@ -153,15 +186,40 @@ static const char *fate(uap_item_state state)
     return "";
 }
 
+/* The rounds, before they begin. */
+static void print_rounds(FILE *out, const char *before, const uap_survey_plan *plan)
+{
+    for (int32_t i = 0; i < plan->n; i++) {
+        const uap_stage *stage = &plan->stage[i];
+        (void)fprintf(out, "%s%8.2f s  survey, %s: %d round%s of %d device%s%s\n", before,
+                      stage->rounds * stage->round_s, uap_round_kind_name(stage->kind),
+                      (int)stage->rounds, stage->rounds == 1 ? "" : "s",
+                      (int)stage->devices, stage->devices == 1 ? "" : "s",
+                      stage->is_skipped ? "  (skipped: no time)" : "");
+    }
+}
+
+static void announce(void *context, const uap_survey_plan *plan)
+{
+    const request *r = context;
+    if (!r->quiet) {
+        print_rounds(stderr, "profile: ", plan);
+    }
+}
+
 static void print_plan(const uap_profile *profile)
 {
     const int32_t n = uap_profile_count(profile);
+    const uap_survey_plan *survey = uap_profile_survey_plan(profile);
+    print_rounds(stdout, "", survey);
+    (void)printf("%8.2f s  at most for what is measured again in the survey\n",
+                 uap_survey_again_s(survey));
     for (int32_t i = 0; i < n; i++) {
         const uap_profile_item item = uap_profile_item_at(profile, i);
         (void)printf("%8.2f s  %s%s\n", item.expected_s, item.what, fate(item.state));
     }
-    (void)printf("%8.2f s  expected in all, %d measurements\n",
-                 uap_profile_expected_s(profile), (int)n);
+    (void)printf("%8.2f s  expected in all, %d measurements besides the survey\n",
+                 uap_survey_expected_s(survey) + uap_profile_expected_s(profile), (int)n);
 }
 
 /* What was found, in a few lines on stderr. */
@@ -197,6 +255,45 @@ static void report(const uap_profile *profile, const uap_cluster *cluster)
     }
 }
 
+/* Lines of a survey that is full of findings help nobody. */
+#define FINDINGS_SHOWN 20
+
+static void report_findings(const uap_profile *profile)
+{
+    const int32_t n = uap_profile_n_findings(profile);
+    for (int32_t i = 0; i < n && i < FINDINGS_SHOWN; i++) {
+        char text[320];
+        uap_profile_finding_text(profile, i, text, sizeof text);
+        UAP_LOG(WARNING, GLOBAL, "profile: %s", text);
+    }
+    if (n > FINDINGS_SHOWN) {
+        UAP_LOG(WARNING, GLOBAL, "profile: and %d more (the profile lists them)",
+                (int)(n - FINDINGS_SHOWN));
+    }
+    if (uap_profile_drain(profile)[0] != '\0') {
+        UAP_LOG(WARNING, GLOBAL, "profile: nodes to drain: %s",
+                uap_profile_drain(profile));
+    }
+}
+
+/* A survey by itself, as a result. */
+static void print_survey(const uap_profile *profile)
+{
+    for (int k = 0; k < UAP_ROUND_KIND_COUNT; k++) {
+        char text[160];
+        uap_profile_usual_text(profile, (uap_round_kind)k, text, sizeof text);
+        if (text[0] != '\0') {
+            (void)printf("%s: %s\n", uap_round_kind_name((uap_round_kind)k), text);
+        }
+    }
+    for (int32_t i = 0; i < uap_profile_n_findings(profile); i++) {
+        char text[320];
+        uap_profile_finding_text(profile, i, text, sizeof text);
+        (void)printf("%s\n", text);
+    }
+    (void)printf("nodes to drain: %s\n", uap_profile_drain(profile));
+}
+
 static uap_status measure(const uap_cli *cli, const request *r, uap_profile *profile,
                           const char *command, uap_err *err)
 {
@@ -204,12 +301,17 @@ static uap_status measure(const uap_cli *cli, const request *r, uap_profile *pro
     uap_status rc = UAP_OK;
     uap_cluster *cluster = NULL;
     const bool shows = cli->rank == 0 && !r->quiet;
+    if (cli->rank == 0) {
+        report_findings(profile);
+    }
     UAP_TRY(uap_profile_run(profile, shows ? show_progress : NULL, &shown, err));
     UAP_TRY(uap_profile_cluster(profile, command, &cluster, err));
     if (cli->rank == 0) {
         rc = uap_cluster_save(cluster, r->output, err);
     }
-    UAP_TRY(uap_comm_agree(cli->comm, rc, err));
+    if (uap_profile_comm(profile) != NULL) {
+        UAP_TRY(uap_comm_agree(uap_profile_comm(profile), rc, err));
+    }
     if (cli->rank == 0 && !r->quiet) {
         report(profile, cluster);
     }
@@ -230,34 +332,81 @@ static uap_status load_models(const request *r, uap_model **model, uap_err *err)
     return rc;
 }
 
-static uap_status run(const uap_cli *cli, const request *r, const char *command,
+/* Ranks that come back only now are given so long before they count as hung. */
+#define LAST_WAIT_S 5.0
+
+/* Where a rank still hangs, nothing can be done with all ranks any more, not even ending in
+ * order: what there is to write is written, and this ends the job. */
+static void end_without_missing(const uap_cli *cli, uap_profile *profile, int status)
+{
+    uap_err err = {0};
+    int missing = 0;
+    if (cli->rank != 0 || profile == NULL) {
+        return;
+    }
+    if (uap_profile_missing(profile, LAST_WAIT_S, &missing, &err) != UAP_OK) {
+        (void)uap_cli_fail(cli, &err);
+    }
+    if (missing > 0) {
+        (void)fprintf(stderr,
+                      "uniap: %d rank%s that did not answer still hang%s; the job "
+                      "is ended without %s\n",
+                      missing, missing == 1 ? "" : "s", missing == 1 ? "s" : "",
+                      missing == 1 ? "it" : "them");
+        (void)fflush(NULL);
+        uap_comm_abort(cli->comm, status);
+    }
+}
+
+static uap_profile_options options_of(request *r, const uap_model *const *model)
+{
+    return (uap_profile_options){
+        .n_models = r->models.n,
+        .model = model,
+        .backend = (uap_backend)r->backend,
+        .precision = r->precision,
+        .n_micro_batches = r->micro_batches.n,
+        .micro_batch = r->micro_batches.value,
+        .effort = r->quick  ? UAP_EFFORT_QUICK
+                  : r->full ? UAP_EFFORT_FULL
+                            : UAP_EFFORT_NORMAL,
+        .budget_s = r->budget_s,
+        .list_only = r->dry_run,
+        .nodes = (int32_t)r->nodes,
+        .devices_per_node = r->devices_per_node > 0 ? (int32_t)r->devices_per_node : 1,
+        .deadline_s = r->deadline_s,
+        .exclude_outliers = r->exclude_outliers,
+        .stub = getenv("UNIAP_STUB"),
+        .announce = announce,
+        .context = r};
+}
+
+/* *status is the command's, where nothing fails. */
+static uap_status run(const uap_cli *cli, request *r, const char *command, int *status,
                       uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_model *model[UAP_LIST_MAX] = {NULL};
     uap_profile *profile = NULL;
-    if (cli->rank == 0 && !r->dry_run) {
+    if (cli->rank == 0 && r->output != NULL && !r->dry_run) {
         rc = uap_file_check_writable(r->output, err);
     }
     UAP_TRY(uap_comm_agree(cli->comm, rc, err));
     UAP_TRY(uap_comm_agree(cli->comm, load_models(r, model, err), err));
-    const uap_profile_options options = {.n_models = r->models.n,
-                                         .model = (const uap_model *const *)model,
-                                         .backend = (uap_backend)r->backend,
-                                         .precision = r->precision,
-                                         .n_micro_batches = r->micro_batches.n,
-                                         .micro_batch = r->micro_batches.value,
-                                         .effort = r->quick  ? UAP_EFFORT_QUICK
-                                                   : r->full ? UAP_EFFORT_FULL
-                                                             : UAP_EFFORT_NORMAL,
-                                         .budget_s = r->budget_s};
+    const uap_profile_options options = options_of(r, (const uap_model *const *)model);
     UAP_TRY(uap_profile_new(cli->comm, &options, &profile, err));
-    if (!r->dry_run) {
-        rc = measure(cli, r, profile, command, err);
-    } else if (cli->rank == 0) {
+    if (!r->dry_run && !r->survey_only) {
+        UAP_TRY(measure(cli, r, profile, command, err));
+    } else if (cli->rank == 0 && r->dry_run) {
         print_plan(profile);
+    } else if (cli->rank == 0) {
+        print_survey(profile);
+    }
+    if (r->fail_on_outlier && uap_profile_n_findings(profile) > 0) {
+        *status = UAP_EXIT_FAILURE;
     }
 done:
+    end_without_missing(cli, profile, rc == UAP_OK ? *status : uap_exit_of(rc));
     uap_profile_free(profile);
     for (int32_t i = 0; i < UAP_LIST_MAX; i++) {
         uap_model_free(model[i]);
@@ -277,8 +426,9 @@ int uap_cmd_profile(const uap_cli *cli, int argc, char **argv)
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
     uap_status rc = check_request(&r, &err);
+    int status = UAP_EXIT_OK;
     if (rc == UAP_OK) {
-        rc = run(cli, &r, command, &err);
+        rc = run(cli, &r, command, &status, &err);
     }
-    return rc == UAP_OK ? UAP_EXIT_OK : uap_cli_fail(cli, &err);
+    return rc == UAP_OK ? status : uap_cli_fail(cli, &err);
 }

@@ -2,6 +2,9 @@
  * another job, is noticed before anyone waits for it. */
 #include "cli/search_crew.h"
 
+#include "common/clock.h"
+
+#include "mpi/transport_mpi.h"
 #include "search/exact_node.h"
 
 static bool spend(void *context, int64_t work)
@@ -46,10 +49,10 @@ static uap_status run_task(void *self, int32_t task, uap_tasks_run *run, uap_err
         return UAP_FAIL(err, NO_MEMORY, "out of memory for the results of a job");
     }
     crew->run = run;
-    const double start_s = uap_exact_wall_s();
+    const double start_s = uap_wall_s();
     const uap_status rc =
         crew->job->run(crew->job->self, task, &crew->results, &stop, err);
-    crew->busy_s += uap_exact_wall_s() - start_s;
+    crew->busy_s += uap_wall_s() - start_s;
     crew->run = NULL;
     if (stop) {
         uap_tasks_stop(run);
@@ -70,10 +73,13 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
                         uap_err *err)
 {
     uap_search_crew *crew = context;
-    const uap_tasks tasks = {
-        .self = crew, .n = job->n, .effort = job->effort, .run = run_task};
-    uap_status rc = UAP_OK;
-    const double start_s = uap_exact_wall_s();
+    const uap_tasks tasks = {.self = crew,
+                             .n = job->n,
+                             .effort = job->effort,
+                             .kept = &crew->kept,
+                             .run = run_task};
+    uap_status rc = UAP_OK, taken = UAP_OK;
+    const double start_s = uap_wall_s();
     crew->busy_s = 0;
     *stopped = true;
     UAP_TRY(meet(crew, job->n, UAP_OK, err));
@@ -83,26 +89,39 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     crew->job = job;
     UAP_TRY(uap_tasks_share(crew->comm, &tasks, stopped, &crew->broken, err));
     if (!*stopped || job->keeps) {
-        UAP_TRY(uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
-                                  crew, err));
+        taken = uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
+                                  crew, err);
     }
-    UAP_TRY(meet(crew, job->n, UAP_OK, err));
+    UAP_TRY(meet(crew, job->n, taken, err));
 done:
-    crew->idle_s += uap_exact_wall_s() - start_s - crew->busy_s;
+    crew->idle_s += uap_wall_s() - start_s - crew->busy_s;
     uap_bytes_free(&crew->results);
     crew->failed = crew->failed || rc != UAP_OK;
     return rc;
 }
 
-void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm, int64_t least_work)
+void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm,
+                          const uap_limits *limits)
 {
+    const uap_limits none = {0};
+    const uap_limits *l = limits != NULL ? limits : &none;
     crew->comm = comm;
-    crew->face =
-        (uap_crew){.context = crew,
-                   .least_work = least_work == 0 ? UAP_CREW_LEAST_WORK : least_work,
-                   .share = share,
-                   .spend = spend,
-                   .meet = meet};
+    crew->face = (uap_crew){
+        .context = crew,
+        .members = uap_comm_size(comm),
+        .least_work = l->share_work == 0 ? UAP_CREW_LEAST_WORK : l->share_work,
+        .long_task_s = l->long_run_s == 0 ? UAP_CREW_LONG_TASK_S : l->long_run_s,
+        .share = share,
+        .spend = spend,
+        .meet = meet};
+}
+
+void uap_search_crew_free(uap_search_crew *crew)
+{
+    if (!crew->broken) { /* else its receives can neither be matched nor cancelled in order */
+        uap_transport_mpi_free(crew->kept);
+    }
+    crew->kept = NULL;
 }
 
 bool uap_search_crew_must_stop(uap_search_crew *crew)

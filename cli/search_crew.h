@@ -7,6 +7,7 @@
 #include "mpi/comm.h"
 #include "mpi/tasks.h"
 #include "search/crew.h"
+#include "search/solve.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,15 +24,19 @@ typedef struct uap_search_crew {
     int64_t meetings;
     uap_tasks_run *run; /* while this rank does a task */
     const uap_crew_job *job;
-    uap_bytes results; /* of the tasks done here */
-    double busy_s;     /* wall, in tasks of the job at hand */
-    double idle_s;     /* wall, in jobs but in no task */
+    uap_bytes results;              /* of the tasks done here */
+    double busy_s;                  /* wall, in tasks of the job at hand */
+    double idle_s;                  /* wall, in jobs but in no task */
+    struct uap_transport_mpi *kept; /* of all jobs */
 } uap_search_crew;
 
-/* Fills *crew. least_work: of a job that is shared, 0: the usual, < 0: of any job. Nothing
- * is to be freed. Local. */
+/* Fills *crew. limits: may be NULL; share_work and long_run_s count. Freed
+ * with uap_search_crew_free. Local. */
 void uap_search_crew_init(uap_search_crew *crew, const uap_comm *comm,
-                          int64_t least_work);
+                          const uap_limits *limits);
+
+/* After the last job. Collective. */
+void uap_search_crew_free(uap_search_crew *crew);
 
 /* Whether to stop: alike for all ranks, but for within a task. Local. */
 bool uap_search_crew_must_stop(uap_search_crew *crew);

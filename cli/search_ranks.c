@@ -5,6 +5,7 @@
 
 #include "cli/resume.h"
 #include "cli/search_together.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
@@ -170,7 +171,7 @@ static bool must_stop(void *context)
         return true;
     }
     s->sets_aside = s->sets_aside || (s->exact.crew != NULL &&
-                                      uap_exact_cpu_s() - s->visit_cpu_s > ASIDE_AFTER_S);
+                                      uap_cpu_s() - s->visit_cpu_s > ASIDE_AFTER_S);
     return s->heard.code != UAP_OK || s->sets_aside || uap_tree_stopping(s->tree);
 }
 
@@ -238,7 +239,7 @@ static uap_status advance(searcher *s, uap_node *node, uap_err *err)
 {
     uap_exact_step outcome = UAP_EXACT_CLOSED;
     uap_node_pool children = {0};
-    s->visit_cpu_s = uap_exact_cpu_s();
+    s->visit_cpu_s = uap_cpu_s();
     s->sets_aside = false;
     const int64_t next = uap_min_i64(uap_tree_next_bound(s->tree), UAP_VALUE_LIMIT);
     uap_status rc = uap_exact_advance(&s->exact, node, uap_exact_reach(node, next),
@@ -364,7 +365,7 @@ static uap_status search_tree(searcher *s, uap_tree_result *found, bool *broken,
             s->limits->memory_limit_bytes / uap_comm_node_size(s->comm);
         if (s->limits->time_limit_s > 0) {
             const double left_s =
-                s->limits->time_limit_s - (uap_exact_wall_s() - s->start_wall_s);
+                s->limits->time_limit_s - (uap_wall_s() - s->start_wall_s);
             options.time_limit_ns = left_s > 1e-9 ? (int64_t)(left_s * 1e9) : 1;
         }
     }
@@ -455,7 +456,8 @@ static uap_status exchange_aside(searcher *s, uap_err *err)
     }
     s->aside.next_serial = 0;
     UAP_TRY(uap_comm_agree(s->comm, rc, err));
-    UAP_TRY(uap_comm_exchange(s->comm, own.at, own.n, take_nodes, s, err));
+    rc = uap_comm_exchange(s->comm, own.at, own.n, take_nodes, s, err);
+    rc = uap_comm_agree(s->comm, rc, err);
 done:
     uap_bytes_free(&own);
     return rc;
@@ -519,7 +521,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
                                .bound = uap_min_i64(found->bound, left),
                                .stats = s->exact.stats};
     UAP_TRY(uap_search_together(&from, &s->aside, result, broken, err));
-    result->stats.wall_s = uap_exact_wall_s() - s->start_wall_s;
+    result->stats.wall_s = uap_wall_s() - s->start_wall_s;
 done:
     return rc;
 }
@@ -552,8 +554,8 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
                             .must_stop = must_stop,
                             .improved = tell_plan},
                   .left_bound = INT64_MAX,
-                  .start_wall_s = uap_exact_wall_s()};
-    const double start_cpu_s = uap_exact_cpu_s();
+                  .start_wall_s = uap_wall_s()};
+    const double start_cpu_s = uap_cpu_s();
     uap_tree_result found = {
         .finished = true, .value = UAP_TREE_NO_ANSWER, .bound = INT64_MAX};
     uap_status rc = UAP_OK;
@@ -576,7 +578,7 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
         UAP_TRY(search_tree(&s, &found, broken, err));
         UAP_TRY(exchange_aside(&s, err));
     }
-    s.exact.stats.total_s = uap_exact_cpu_s() - start_cpu_s;
+    s.exact.stats.total_s = uap_cpu_s() - start_cpu_s;
     UAP_TRY(finish(&s, &found, result, broken, err));
 done:
     uap_tree_result_free(&found);

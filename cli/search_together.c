@@ -3,6 +3,7 @@
 #include "cli/search_together.h"
 
 #include "cli/search_crew.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
@@ -59,7 +60,7 @@ static int64_t put_nodes(member *m)
 static void look(member *m, bool is_last, bool closed)
 {
     uap_watch *watch = m->from->watch;
-    const double now_s = uap_exact_wall_s();
+    const double now_s = uap_wall_s();
     if (!m->looks || (!is_last && now_s < m->next_look_s)) {
         return;
     }
@@ -125,7 +126,7 @@ static bool asked(void *context)
         limits->memory_limit_bytes / uap_comm_node_size(m->from->comm);
     m->over_memory = m->over_memory || (limit_bytes > 0 && uap_mem_bytes() > limit_bytes);
     return m->over_memory || (limits->stop != NULL && *limits->stop != 0) ||
-           (limit_s > 0 && uap_exact_wall_s() - m->from->start_wall_s > limit_s);
+           (limit_s > 0 && uap_wall_s() - m->from->start_wall_s > limit_s);
 }
 
 static bool must_stop(void *context)
@@ -187,7 +188,7 @@ static uap_status search(member *m, uap_node_pool *pool, uap_err *err)
     /* Where others are open too, the tree search's last picture has them all, and stays. */
     m->keeps = m->looks && from->closed && from->watch->checkpoint != NULL;
     m->pool = pool;
-    m->next_look_s = m->next_keep_s = uap_exact_wall_s();
+    m->next_look_s = m->next_keep_s = uap_wall_s();
     m->next_keep_s += m->looks ? from->watch->interval_s : 0;
     rc = uap_exact_drain(&m->exact, pool, &bound, &closed, err);
     look(m, true, closed && from->closed && is_empty(m, pool));
@@ -246,17 +247,17 @@ uap_status uap_search_together(const uap_together *from, uap_node_pool *pool,
                           .must_stop = must_stop,
                           .improved = take_plan},
                 .result = result};
-    const double start_cpu_s = uap_exact_cpu_s();
+    const double start_cpu_s = uap_cpu_s();
     uap_status rc = UAP_OK;
-    uap_search_crew_init(&m.crew, from->comm,
-                         from->limits == NULL ? 0 : from->limits->share_work);
+    uap_search_crew_init(&m.crew, from->comm, from->limits);
     m.crew.context = m.exact.context = &m;
     m.exact.crew = &m.crew.face;
     rc = search(&m, pool, err);
     *broken = m.crew.broken;
+    uap_search_crew_free(&m.crew);
     if (!*broken) {
         UAP_TRY(uap_search_crew_part(&m.crew, rc, err));
-        m.exact.stats.total_s += uap_exact_cpu_s() - start_cpu_s;
+        m.exact.stats.total_s += uap_cpu_s() - start_cpu_s;
         UAP_TRY(warn_of_memory(&m, err));
         UAP_TRY(add_clocks(&m, &m.exact.stats, err));
         result->stats = m.exact.stats;

@@ -2,6 +2,7 @@
 #include "cli/watch.h"
 
 #include "cli/log_json.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
@@ -47,7 +48,7 @@ static void log_checkpoint(const uap_watch *watch, const uap_checkpoint *c, doub
 void uap_watch_write(uap_watch *watch, const uap_checkpoint *checkpoint)
 {
     uap_err err = {0};
-    const double before_s = uap_exact_wall_s();
+    const double before_s = uap_wall_s();
     uap_checkpoint all = *checkpoint;
     all.worked += watch->from.worked;
     all.elapsed_s += watch->from.elapsed_s;
@@ -58,7 +59,7 @@ void uap_watch_write(uap_watch *watch, const uap_checkpoint *checkpoint)
         return;
     }
     watch->newest_is_good = true;
-    log_checkpoint(watch, &all, uap_exact_wall_s() - before_s);
+    log_checkpoint(watch, &all, uap_wall_s() - before_s);
 }
 
 static void keep(uap_watch *watch, const uap_tree_snapshot *picture)
@@ -75,7 +76,7 @@ static void keep(uap_watch *watch, const uap_tree_snapshot *picture)
     const uap_checkpoint checkpoint = {.value = picture->value,
                                        .bound = picture->sum.bound,
                                        .worked = picture->sum.nodes,
-                                       .elapsed_s = uap_exact_wall_s() - watch->start_s,
+                                       .elapsed_s = uap_wall_s() - watch->start_s,
                                        .plan = picture->answer,
                                        .plan_bytes = has_plan ? picture->answer_bytes : 0,
                                        .nodes = picture->nodes,
@@ -96,7 +97,7 @@ typedef struct progress {
 static progress look(uap_watch *watch, const uap_tree_snapshot *picture)
 {
     const uap_tree_figures *sum = &picture->sum;
-    progress p = {.elapsed_s = uap_exact_wall_s() - watch->start_s,
+    progress p = {.elapsed_s = uap_wall_s() - watch->start_s,
                   .has_plan = picture->value != UAP_TREE_NO_ANSWER,
                   .worked = sum->nodes,
                   .open = sum->open,
@@ -234,7 +235,7 @@ uap_status uap_watch_begin(uap_watch *watch, const uap_comm *comm, const int64_t
                            int32_t n, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    watch->start_s = uap_exact_wall_s();
+    watch->start_s = uap_wall_s();
     watch->value = UAP_TREE_NO_ANSWER;
     watch->is_live = isatty(STDERR_FILENO) == 1;
     if (uap_comm_rank(comm) == 0) {

@@ -15,7 +15,7 @@
 #define ARENA_ALIGN       16u
 #define ARENA_CHUNK_BYTES ((size_t)64 * 1024)
 
-static int64_t outstanding, in_use;
+static int64_t outstanding, in_use, peak;
 static int64_t fail_after = -1;
 
 static int fault_is_due(void)
@@ -26,6 +26,12 @@ static int fault_is_due(void)
     return fail_after-- == 0;
 }
 
+static void count_bytes(int64_t more)
+{
+    in_use += more;
+    peak = in_use > peak ? in_use : peak;
+}
+
 void *uap_calloc(size_t n, size_t size)
 {
     void *block = NULL;
@@ -34,7 +40,7 @@ void *uap_calloc(size_t n, size_t size)
     }
     if (block != NULL) {
         outstanding++;
-        in_use += (int64_t)malloc_usable_size(block);
+        count_bytes((int64_t)malloc_usable_size(block));
     }
     return block;
 }
@@ -49,7 +55,7 @@ void *uap_realloc(void *block, size_t n, size_t size)
     void *moved = realloc(block, bytes == 0 ? 1 : bytes);
     if (moved != NULL) {
         outstanding += block == NULL;
-        in_use += (int64_t)malloc_usable_size(moved) - before;
+        count_bytes((int64_t)malloc_usable_size(moved) - before);
     }
     return moved;
 }
@@ -95,6 +101,16 @@ int64_t uap_mem_outstanding(void)
 int64_t uap_mem_bytes(void)
 {
     return in_use;
+}
+
+int64_t uap_mem_peak_bytes(void)
+{
+    return peak;
+}
+
+void uap_mem_peak_reset(void)
+{
+    peak = in_use;
 }
 
 void uap_mem_fail_after(int64_t count)

@@ -35,6 +35,10 @@ int64_t uap_mem_outstanding(void);
 /* Their bytes, as the allocator rounds them. */
 int64_t uap_mem_bytes(void);
 
+/* The most of them at any time since the start, or since the last reset. */
+int64_t uap_mem_peak_bytes(void);
+void uap_mem_peak_reset(void);
+
 /* For tests: the allocation after `count` more successful ones fails, once; a negative
  * count switches the fault off. */
 void uap_mem_fail_after(int64_t count);

@@ -94,6 +94,7 @@ void uap_cluster_free(uap_cluster *cluster)
     uap_free(cluster->p2p);
     uap_free(cluster->name);
     uap_free(cluster->source_path);
+    uap_free(cluster->exceptions);
     uap_free(cluster->provenance);
     uap_free(cluster);
 }

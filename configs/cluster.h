@@ -97,6 +97,7 @@ typedef struct uap_cluster {
     char sha256[UAP_SHA256_HEX];
     uap_cluster_source source;
     char *provenance; /* the provenance object as one line of JSON, or NULL */
+    char *exceptions; /* the same of the array of exceptions: kept, not used */
     int32_t n_classes, n_groups, n_collectives, n_p2p;
     uap_device_class *device_class;
     uap_node_group *group;

@@ -418,22 +418,22 @@ done:
 
 /* ---- The whole --------------------------------------------------------------------------- */
 
-static uap_status read_provenance(const uap_jval *root, uap_cluster *cluster,
-                                  uap_err *err)
+/* A part that is kept as it is: one line of JSON in *out, NULL where it is absent. */
+static uap_status keep_part(const uap_jval *root, const char *key, uap_jtype type,
+                            char **out, uap_err *err)
 {
     uap_jval value;
-    if (!uap_jfind(root, "provenance", &value)) {
+    if (!uap_jfind(root, key, &value)) {
         return UAP_OK;
     }
-    if (uap_jtype_of(&value) != UAP_JSON_OBJECT) {
-        return uap_jfail(&value, err, "\"provenance\" must be an object");
+    if (uap_jtype_of(&value) != type) {
+        return uap_jfail(&value, err, "\"%s\" must be an %s", key,
+                         type == UAP_JSON_ARRAY ? "array" : "object");
     }
     uap_jout *copy = uap_jout_copy(&value);
-    cluster->provenance = copy == NULL ? NULL : uap_jout_text(copy);
+    *out = copy == NULL ? NULL : uap_jout_text(copy);
     uap_jout_free(copy);
-    return cluster->provenance != NULL
-               ? UAP_OK
-               : UAP_FAIL(err, NO_MEMORY, "no memory for the provenance");
+    return *out != NULL ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "no memory for \"%s\"", key);
 }
 
 /* The file's name without directories and ".json". */
@@ -458,7 +458,6 @@ static uap_status read_head(const uap_jval *root, const char *path, uap_cluster 
     int64_t version = 0;
     int source = 0;
     const char *name = NULL;
-    uap_jval exceptions;
     uap_status rc;
     UAP_TRY(get_name(root, "format", formats, 1, &source, err));
     UAP_TRY(uap_jget_i64(root, "version", 1, 1, &version, err));
@@ -471,11 +470,8 @@ static uap_status read_head(const uap_jval *root, const char *path, uap_cluster 
     if (cluster->name == NULL || cluster->source_path == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "no memory for the cluster's name");
     }
-    if (uap_jfind(root, "exceptions", &exceptions) &&
-        uap_jtype_of(&exceptions) != UAP_JSON_ARRAY) {
-        return uap_jfail(&exceptions, err, "\"exceptions\" must be an array");
-    }
-    rc = read_provenance(root, cluster, err);
+    UAP_TRY(keep_part(root, "exceptions", UAP_JSON_ARRAY, &cluster->exceptions, err));
+    rc = keep_part(root, "provenance", UAP_JSON_OBJECT, &cluster->provenance, err);
 done:
     return rc;
 }

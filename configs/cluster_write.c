@@ -152,19 +152,18 @@ static uap_jout *write_p2p(const uap_cluster *cluster)
     return array;
 }
 
-/* The provenance's text goes back into the tree; it must be one JSON object. */
-static uap_status write_provenance(const uap_cluster *cluster, uap_jout *root,
-                                   uap_err *err)
+/* A part that was kept as text goes back into the tree; it must be one JSON value. */
+static uap_status write_kept(const char *text, const char *key, uap_jout *root,
+                             uap_err *err)
 {
     uap_json *doc = NULL;
-    if (cluster->provenance == NULL) {
+    if (text == NULL) {
         return UAP_OK;
     }
-    const uap_status rc = uap_json_parse("provenance", cluster->provenance,
-                                         strlen(cluster->provenance), &doc, err);
+    const uap_status rc = uap_json_parse(key, text, strlen(text), &doc, err);
     if (rc == UAP_OK) {
         const uap_jval value = uap_json_root(doc);
-        uap_jset(root, "provenance", uap_jout_copy(&value));
+        uap_jset(root, key, uap_jout_copy(&value));
     }
     uap_json_free(doc);
     return rc;
@@ -192,7 +191,10 @@ uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_er
     uap_jset_f64(overlap, "compute_slowdown", cluster->compute_slowdown);
     uap_jset_f64(overlap, "communication_slowdown", cluster->communication_slowdown);
     uap_jset(root, "overlap", overlap);
-    uap_status rc = write_provenance(cluster, root, err);
+    uap_status rc = write_kept(cluster->provenance, "provenance", root, err);
+    if (rc == UAP_OK) {
+        rc = write_kept(cluster->exceptions, "exceptions", root, err);
+    }
     if (rc == UAP_OK) {
         rc = uap_jout_write(root, path, err);
     }

@@ -46,33 +46,35 @@ static MPI_Op mpi_op(uap_comm_op op)
 
 /* Reduces on rank 0 and broadcasts: an all-reduce algorithm may add in an order of its own
  * on each rank, and then ranks would differ in the last bit. */
-static uap_status reduce_to_all(const uap_comm *comm, void *value, size_t n,
-                                MPI_Datatype type, MPI_Op op, uap_err *err)
+uap_status uap_comm_allreduce_f64(const uap_comm *comm, double *value, size_t n,
+                                  uap_comm_op op, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int count = 0;
     UAP_TRY(uap_mpi_count(n, &count, err));
     if (comm->rank == 0) {
-        UAP_TRY(UAP_MPI(err,
-                        MPI_Reduce(MPI_IN_PLACE, value, count, type, op, 0, comm->comm)));
+        UAP_TRY(UAP_MPI(err, MPI_Reduce(MPI_IN_PLACE, value, count, MPI_DOUBLE,
+                                        mpi_op(op), 0, comm->comm)));
     } else {
-        UAP_TRY(UAP_MPI(err, MPI_Reduce(value, NULL, count, type, op, 0, comm->comm)));
+        UAP_TRY(UAP_MPI(
+            err, MPI_Reduce(value, NULL, count, MPI_DOUBLE, mpi_op(op), 0, comm->comm)));
     }
-    UAP_TRY(UAP_MPI(err, MPI_Bcast(value, count, type, 0, comm->comm)));
+    UAP_TRY(UAP_MPI(err, MPI_Bcast(value, count, MPI_DOUBLE, 0, comm->comm)));
 done:
     return rc;
 }
 
-uap_status uap_comm_allreduce_f64(const uap_comm *comm, double *value, size_t n,
-                                  uap_comm_op op, uap_err *err)
-{
-    return reduce_to_all(comm, value, n, MPI_DOUBLE, mpi_op(op), err);
-}
-
+/* In whatever order, whole numbers come out the same. */
 uap_status uap_comm_allreduce_i64(const uap_comm *comm, int64_t *value, size_t n,
                                   uap_comm_op op, uap_err *err)
 {
-    return reduce_to_all(comm, value, n, MPI_INT64_T, mpi_op(op), err);
+    uap_status rc = UAP_OK;
+    int count = 0;
+    UAP_TRY(uap_mpi_count(n, &count, err));
+    UAP_TRY(UAP_MPI(err, MPI_Allreduce(MPI_IN_PLACE, value, count, MPI_INT64_T,
+                                       mpi_op(op), comm->comm)));
+done:
+    return rc;
 }
 
 /* Rank 0 turns every rank's byte count into offsets and MPI's int tables. */
@@ -133,21 +135,17 @@ done:
     return rc;
 }
 
-uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
-                             uap_comm_take *take, void *self, uap_err *err)
+/* Blocks of more than MPI counts at once: one rank's after the other's. */
+static uap_status exchange_by_turns(const uap_comm *comm, char *bytes,
+                                    const int64_t *n_of, uap_comm_take *take, void *self,
+                                    uap_err *err)
 {
     uap_status rc = UAP_OK, local = UAP_OK;
-    int64_t *n_of = uap_calloc((size_t)comm->size, sizeof *n_of);
-    char *theirs = NULL;
     size_t most = 0;
-    local = n_of != NULL ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "no memory for an exchange");
-    UAP_TRY(uap_comm_agree(comm, local, err));
-    n_of[comm->rank] = (int64_t)n;
-    UAP_TRY(uap_comm_allreduce_i64(comm, n_of, (size_t)comm->size, UAP_COMM_SUM, err));
     for (int r = 0; r < comm->size; r++) {
         most = r != comm->rank && (size_t)n_of[r] > most ? (size_t)n_of[r] : most;
     }
-    theirs = uap_calloc(most, 1);
+    char *theirs = uap_calloc(most, 1);
     local = theirs != NULL ? UAP_OK
                            : UAP_FAIL(err, NO_MEMORY, "no memory for %zu bytes", most);
     UAP_TRY(uap_comm_agree(comm, local, err));
@@ -158,9 +156,57 @@ uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
             local = take(self, r, at, (size_t)n_of[r], err);
         }
     }
-    UAP_TRY(uap_comm_agree(comm, local, err));
+    rc = local;
 done:
     uap_free(theirs);
+    return rc;
+}
+
+/* Everything in one call. tables: [2 x size]; offset: [size + 1]. */
+static uap_status exchange_at_once(const uap_comm *comm, const char *bytes, int *tables,
+                                   const size_t *offset, uap_comm_take *take, void *self,
+                                   uap_err *err)
+{
+    const int size = comm->size;
+    uap_status rc = UAP_OK, local = UAP_OK;
+    char *all = uap_calloc(offset[size], 1);
+    local = all != NULL
+                ? UAP_OK
+                : UAP_FAIL(err, NO_MEMORY, "no memory for %zu bytes", offset[size]);
+    UAP_TRY(uap_comm_agree(comm, local, err));
+    UAP_TRY(UAP_MPI(err, MPI_Allgatherv(bytes, tables[comm->rank], MPI_BYTE, all, tables,
+                                        tables + size, MPI_BYTE, comm->comm)));
+    for (int r = 0; r < size && rc == UAP_OK; r++) {
+        rc = take(self, r, all + offset[r], (size_t)tables[r], err);
+    }
+done:
+    uap_free(all);
+    return rc;
+}
+
+uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
+                             uap_comm_take *take, void *self, uap_err *err)
+{
+    const size_t size = (size_t)comm->size;
+    const int64_t own = (int64_t)n;
+    uap_status rc = UAP_OK, local = UAP_OK;
+    int64_t *n_of = uap_calloc(size, sizeof *n_of);
+    int *tables = uap_calloc(2 * size, sizeof *tables);
+    size_t *offset = uap_calloc(size + 1, sizeof *offset);
+    if (n_of == NULL || tables == NULL || offset == NULL) {
+        local = UAP_FAIL(err, NO_MEMORY, "no memory for an exchange");
+    }
+    UAP_TRY(uap_comm_agree(comm, local, err));
+    UAP_TRY(UAP_MPI(
+        err, MPI_Allgather(&own, 1, MPI_INT64_T, n_of, 1, MPI_INT64_T, comm->comm)));
+    if (layout(n_of, comm->size, offset, tables, NULL) == UAP_OK) {
+        UAP_TRY(exchange_at_once(comm, bytes, tables, offset, take, self, err));
+    } else {
+        UAP_TRY(exchange_by_turns(comm, bytes, n_of, take, self, err));
+    }
+done:
+    uap_free(offset);
+    uap_free(tables);
     uap_free(n_of);
     return rc;
 }

@@ -126,6 +126,33 @@ done:
     return rc;
 }
 
+/* What uap_comm_keep() was given. */
+typedef struct kept {
+    struct kept *next;
+    void *block;
+} kept;
+
+static kept *all_kept;
+
+void uap_comm_keep(void *block)
+{
+    kept *entry = block != NULL ? uap_calloc(1, sizeof *entry) : NULL;
+    if (entry != NULL) {
+        *entry = (kept){all_kept, block};
+        all_kept = entry;
+    }
+}
+
+static void free_kept(void)
+{
+    while (all_kept != NULL) {
+        kept *next = all_kept->next;
+        uap_free(all_kept->block);
+        uap_free(all_kept);
+        all_kept = next;
+    }
+}
+
 uap_status uap_comm_init(int *argc, char ***argv, uap_comm **out, uap_err *err)
 {
     static char name[] = "uniap";
@@ -162,7 +189,9 @@ uap_status uap_comm_finalize(uap_comm *comm, uap_err *err)
         return UAP_OK;
     }
     uap_comm_free(comm);
-    return UAP_MPI(err, MPI_Finalize());
+    const uap_status rc = UAP_MPI(err, MPI_Finalize());
+    free_kept();
+    return rc;
 }
 
 uap_status uap_comm_split(const uap_comm *comm, int color, int key, uap_comm **out,
@@ -177,6 +206,30 @@ uap_status uap_comm_split(const uap_comm *comm, int color, int key, uap_comm **o
         rc = wrap(part, comm->node_of[comm->rank], out, err);
     }
 done:
+    return rc;
+}
+
+/* A tag of its own: no other group is made at the same time. */
+#define TAG_SOME 1
+
+uap_status uap_comm_some(const uap_comm *comm, const int *member, int n, uap_comm **out,
+                         uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    MPI_Comm some = MPI_COMM_NULL;
+    MPI_Group all = MPI_GROUP_NULL, part = MPI_GROUP_NULL;
+    *out = NULL;
+    UAP_TRY(UAP_MPI(err, MPI_Comm_group(comm->comm, &all)));
+    UAP_TRY(UAP_MPI(err, MPI_Group_incl(all, n, member, &part)));
+    UAP_TRY(UAP_MPI(err, MPI_Comm_create_group(comm->comm, part, TAG_SOME, &some)));
+    rc = wrap(some, comm->node_of[comm->rank], out, err);
+done:
+    if (part != MPI_GROUP_NULL) {
+        (void)MPI_Group_free(&part);
+    }
+    if (all != MPI_GROUP_NULL) {
+        (void)MPI_Group_free(&all);
+    }
     return rc;
 }
 

@@ -33,7 +33,18 @@ UAP_NODISCARD uap_status uap_comm_finalize(uap_comm *comm, uap_err *err);
 UAP_NODISCARD uap_status uap_comm_split(const uap_comm *comm, int color, int key,
                                         uap_comm **out, uap_err *err);
 
-/* Frees a communicator of uap_comm_split; NULL is legal. Collective over its ranks. */
+/* The n ranks member[0 .. n-1] of comm, the caller among them, form a communicator in this
+ * order; ranks that are not members take no part, and may hang. The caller frees *out.
+ * Errors: MPI, NO_MEMORY. Collective over the members, which give the same list. */
+UAP_NODISCARD uap_status uap_comm_some(const uap_comm *comm, const int *member, int n,
+                                       uap_comm **out, uap_err *err);
+
+/* Takes over a block of uap_calloc that MPI may still use, and frees it once MPI has ended.
+ * NULL is legal. Local. */
+void uap_comm_keep(void *block);
+
+/* Frees a communicator of uap_comm_split or uap_comm_some; NULL is legal. Collective over its
+ * ranks. */
 void uap_comm_free(uap_comm *comm);
 
 int uap_comm_rank(const uap_comm *comm); /* 0 .. size - 1; local */
@@ -78,8 +89,9 @@ typedef uap_status uap_comm_take(void *self, int rank, const char *bytes, size_t
                                  uap_err *err);
 
 /* Gives every rank's block (n bytes, any size, which may differ) to `take` on all ranks, in
- * the order of ranks, as they come: no more than one block is held. Errors: MPI, NO_MEMORY,
- * those of take, alike on all ranks. Collective. */
+ * the order of ranks. All blocks are held at once, or where they come to 2 GiB one after the
+ * other. Errors: MPI, NO_MEMORY, alike on all ranks; those of take, of each rank for itself:
+ * the caller agrees on them. Collective. */
 UAP_NODISCARD uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
                                            uap_comm_take *take, void *self, uap_err *err);
 

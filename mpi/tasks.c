@@ -139,6 +139,8 @@ static uap_status search(const uap_comm *comm, uap_tasks_run *run, bool *finishe
     uap_tree_options options = uap_tree_options_default();
     uap_tree_result result = {.value = UAP_TREE_NO_ANSWER};
     options.stop = &run->stop;
+    options.kept = run->tasks->kept;
+    options.no_statistics = true;
     const uap_status rc = uap_tree_search(comm, &problem, &options, &result, broken, err);
     *finished = result.finished;
     uap_tree_result_free(&result);

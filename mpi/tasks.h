@@ -21,6 +21,8 @@ typedef struct uap_tasks {
     int32_t n; /* tasks 0 .. n - 1, about in this order */
     /* Once all ranks together have spent more, all are stopped; INT64_MAX: no limit. */
     int64_t effort;
+    /* As in uap_tree_options, for jobs that follow one another; or NULL. */
+    struct uap_transport_mpi **kept;
     /* Does one task, on this rank; uap_tasks_run stays good until it returns. */
     uap_status (*run)(void *self, int32_t task, uap_tasks_run *run, uap_err *err);
 } uap_tasks;

@@ -13,6 +13,13 @@
 
 #define N_RECEIVES 8
 
+/* A tag holds the kind of a message and, above it, the search that it belongs to: an
+ * acknowledgement that a later one made needless may still lie unread when a search ends. As
+ * many tags as any MPI has. */
+#define TAG_BITS 3
+#define EPOCHS   (32768 >> TAG_BITS)
+_Static_assert(UAP_TAG_COUNT <= 1 << TAG_BITS, "room for all kinds");
+
 typedef struct send_slot {
     struct send_slot *next;
     MPI_Request request;
@@ -28,6 +35,7 @@ struct uap_transport_mpi {
     size_t buffer_bytes;
     MPI_Request receive[N_RECEIVES];
     int taken; /* the receive whose buffer the last message lies in; -1: none */
+    int epoch; /* of the search, told in tags */
     send_slot *busy, *idle;
 };
 
@@ -96,7 +104,8 @@ static uap_status mpi_send(void *self, int to, uap_tag tag, const void *bytes, s
     slot->next = mpi->busy;
     mpi->busy = slot;
     /* n <= message_max, which was checked to be an int. */
-    UAP_TRY(UAP_MPI(err, MPI_Isend(slot->bytes, (int)n, MPI_BYTE, to, (int)tag, mpi->comm,
+    UAP_TRY(UAP_MPI(err, MPI_Isend(slot->bytes, (int)n, MPI_BYTE, to,
+                                   mpi->epoch << TAG_BITS | (int)tag, mpi->comm,
                                    &slot->request)));
 done:
     return rc;
@@ -109,26 +118,41 @@ static uap_status post_receive(uap_transport_mpi *mpi, int i, uap_err *err)
                                   MPI_ANY_TAG, mpi->comm, &mpi->receive[i]));
 }
 
-static uap_status mpi_poll(void *self, uap_message *message, bool *got, uap_err *err)
+/* The next message of any search into buffer *i, or MPI_UNDEFINED. */
+static uap_status take_message(uap_transport_mpi *mpi, int *i, MPI_Status *status,
+                               uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_transport_mpi *mpi = self;
-    MPI_Status status;
-    int flag = 0, i = MPI_UNDEFINED, n = 0;
-    *got = false;
+    int flag = 0;
     if (mpi->taken >= 0) {
         const int taken = mpi->taken;
         mpi->taken = -1;
         UAP_TRY(post_receive(mpi, taken, err));
     }
-    UAP_TRY(UAP_MPI(err, MPI_Testany(N_RECEIVES, mpi->receive, &i, &flag, &status)));
-    if (!flag || i == MPI_UNDEFINED) {
+    *i = MPI_UNDEFINED;
+    UAP_TRY(UAP_MPI(err, MPI_Testany(N_RECEIVES, mpi->receive, i, &flag, status)));
+    *i = flag ? *i : MPI_UNDEFINED;
+    mpi->taken = *i != MPI_UNDEFINED ? *i : -1;
+done:
+    return rc;
+}
+
+static uap_status mpi_poll(void *self, uap_message *message, bool *got, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_transport_mpi *mpi = self;
+    MPI_Status status;
+    int i = MPI_UNDEFINED, n = 0;
+    *got = false;
+    do {
+        UAP_TRY(take_message(mpi, &i, &status, err));
+    } while (i != MPI_UNDEFINED && status.MPI_TAG >> TAG_BITS != mpi->epoch);
+    if (i == MPI_UNDEFINED) {
         goto done;
     }
     UAP_TRY(UAP_MPI(err, MPI_Get_count(&status, MPI_BYTE, &n)));
-    mpi->taken = i;
     *message = (uap_message){.from = status.MPI_SOURCE,
-                             .tag = (uap_tag)status.MPI_TAG,
+                             .tag = (uap_tag)(status.MPI_TAG & ((1 << TAG_BITS) - 1)),
                              .bytes = mpi->incoming + (size_t)i * mpi->buffer_bytes,
                              .n = (size_t)n};
     *got = true;
@@ -200,6 +224,11 @@ done:
 const uap_transport *uap_transport_mpi_net(const uap_transport_mpi *mpi)
 {
     return &mpi->net;
+}
+
+void uap_transport_mpi_next(uap_transport_mpi *mpi)
+{
+    mpi->epoch = (mpi->epoch + 1) % EPOCHS;
 }
 
 static void free_slots(send_slot *slot)

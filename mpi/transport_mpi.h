@@ -19,6 +19,10 @@ UAP_NODISCARD uap_status uap_transport_mpi_new(const uap_comm *comm, size_t mess
 /* The callbacks; they live as long as `mpi`. Local. */
 const uap_transport *uap_transport_mpi_net(const uap_transport_mpi *mpi);
 
+/* To be called between two searches over it, on all ranks: messages of those before are no
+ * longer taken. Local. */
+void uap_transport_mpi_next(uap_transport_mpi *mpi);
+
 /* No message may be on its way, as after UAP_TREE_END. NULL is legal. Collective. */
 void uap_transport_mpi_free(uap_transport_mpi *mpi);
 

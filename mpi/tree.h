@@ -39,6 +39,8 @@ typedef struct uap_tree_snapshot {
     size_t answer_bytes;
 } uap_tree_snapshot;
 
+struct uap_transport_mpi;
+
 typedef struct uap_tree_options {
     /* Nodes are worked on for so long between two looks at messages: the least while this
      * rank is being asked for work, an eighth longer after every look without a request; and
@@ -60,6 +62,11 @@ typedef struct uap_tree_options {
     void (*snapshot)(void *context, const uap_tree_snapshot *snapshot);
     void *snapshot_context;
     int64_t look_every_ns, keep_every_ns;
+    /* Where many searches with messages of the same size follow one another on the same
+     * ranks, *kept is the transport of all: NULL before the first, which makes it, and the
+     * caller's to free (mpi/transport_mpi.h) unless one was broken. Or NULL. */
+    struct uap_transport_mpi **kept;
+    bool no_statistics; /* those of all ranks are not gathered */
 } uap_tree_options;
 
 /* 5 to 40 us, 300 s, 64 KiB, seed 1, no limit. */

@@ -5,6 +5,7 @@
 #include "mpi/transport_mpi.h"
 #include "mpi/tree_state.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,7 +122,8 @@ done:
 
 /* What this rank knows at the end; then what all of them know together. */
 static uap_status collect(const uap_comm *comm, const uap_tree *tree,
-                          uap_tree_result *result, uap_err *err)
+                          const uap_tree_options *options, uap_tree_result *result,
+                          uap_err *err)
 {
     uap_status rc = UAP_OK;
     int64_t bound = uap_tree_open_bound(tree);
@@ -142,14 +144,20 @@ static uap_status collect(const uap_comm *comm, const uap_tree *tree,
             memcpy(result->answer, answer, result->answer_bytes);
         }
     }
-    UAP_TRY(uap_comm_agree(comm, rc, err));
+    int64_t most[] = {rc != UAP_OK, ~bound, over_memory}; /* ~ turns the order round */
+    const uap_status reduced = uap_comm_allreduce_i64(comm, most, 3, UAP_COMM_MAX, err);
+    if (reduced != UAP_OK || most[0] != 0) {
+        rc = reduced != UAP_OK ? reduced : uap_comm_agree(comm, rc, err);
+        goto done;
+    }
     UAP_TRY(uap_comm_allreduce_i64(comm, &result->open_nodes, 1, UAP_COMM_SUM, err));
-    UAP_TRY(uap_comm_allreduce_i64(comm, &bound, 1, UAP_COMM_MIN, err));
-    UAP_TRY(uap_comm_allreduce_i64(comm, &over_memory, 1, UAP_COMM_MAX, err));
-    result->over_memory = over_memory != 0;
+    bound = ~most[1];
+    result->over_memory = most[2] != 0;
     result->finished = result->open_nodes == 0;
     result->bound = bound < result->value ? bound : result->value;
-    UAP_TRY(gather_stats(comm, result, err));
+    if (!options->no_statistics) {
+        UAP_TRY(gather_stats(comm, result, err));
+    }
 done:
     return rc;
 }
@@ -169,8 +177,18 @@ uap_status uap_tree_search(const uap_comm *comm, const uap_tree_problem *problem
         own.slice_min_ns = at_least(own.slice_min_ns, SHARED_SLICE_NS);
         own.slice_max_ns = at_least(own.slice_max_ns, SHARED_SLICE_NS);
     }
-    UAP_TRY(uap_transport_mpi_new(comm, uap_tree_message_max(problem, &own), &mpi, err));
+    if (own.kept != NULL && *own.kept != NULL) {
+        mpi = *own.kept;
+        uap_transport_mpi_next(mpi);
+    } else {
+        UAP_TRY(
+            uap_transport_mpi_new(comm, uap_tree_message_max(problem, &own), &mpi, err));
+    }
+    if (own.kept != NULL) {
+        *own.kept = mpi;
+    }
     const uap_transport *net = uap_transport_mpi_net(mpi);
+    assert(net->message_max >= uap_tree_message_max(problem, &own));
     local = uap_tree_new(problem, net, &own, &tree, err);
     UAP_TRY(uap_comm_agree(comm, local, err));
     rc = drive(tree, net, shared, err);
@@ -178,13 +196,13 @@ uap_status uap_tree_search(const uap_comm *comm, const uap_tree_problem *problem
         *broken = true;
         goto done;
     }
-    UAP_TRY(collect(comm, tree, result, err));
+    UAP_TRY(collect(comm, tree, &own, result, err));
     if (own.snapshot != NULL) {
         UAP_TRY(tell_last(comm, tree, &own, result, err));
     }
 done:
     uap_tree_free(tree);
-    if (!*broken) { /* else its receives can neither be matched nor cancelled in order */
+    if (!*broken && own.kept == NULL) { /* its receives are matched or can be cancelled */
         uap_transport_mpi_free(mpi);
     }
     return rc;

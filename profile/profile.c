@@ -10,24 +10,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Ranks in the order of their nodes, as a cluster profile numbers its devices; launchers
- * may deal them out in turn. */
-static uap_status order_by_node(const uap_comm *comm, uap_comm **out, uap_err *err)
-{
-    const int rank = uap_comm_rank(comm), node = uap_comm_node_of(comm, rank);
-    int before = 0;
-    for (int r = 0; r < uap_comm_size(comm); r++) {
-        const int other = uap_comm_node_of(comm, r);
-        before += other < node || (other == node && r < rank);
-    }
-    return uap_comm_split(comm, 0, before, out, err);
-}
-
-/* How many ranks the emptiest and the fullest node have; equal on all ranks. */
+/* How many ranks and nodes, and how many ranks the emptiest and the fullest node have: of
+ * those who stay, or of the machine that is only listed. Equal on all ranks. */
 static void count_on_nodes(uap_profile *profile)
 {
     const uap_comm *comm = profile->comm;
+    const uap_partition *listed = &profile->survey.partition;
+    if (profile->options.nodes > 0) {
+        profile->ranks = listed->devices;
+        profile->nodes = listed->nodes;
+        profile->least_on_node = profile->most_on_node = listed->most;
+        return;
+    }
     const int size = uap_comm_size(comm);
+    profile->ranks = size;
+    profile->nodes = uap_comm_node_count(comm);
     profile->least_on_node = size;
     for (int r = 0, first = 0; r < size; r++) {
         const bool ends =
@@ -161,9 +158,15 @@ static void choose_precision(uap_profile *profile)
 static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    UAP_TRY(order_by_node(comm, &profile->comm, err));
-    count_on_nodes(profile);
+    UAP_TRY(uap_profile_survey_prepare(profile, comm, err));
     UAP_TRY(open_devices(profile, err));
+    if (!profile->options.list_only && uap_comm_size(profile->comm) > 1) {
+        UAP_TRY(uap_profile_survey_run(profile, err));
+    }
+    if (profile->comm == NULL) {
+        return UAP_OK; /* left out */
+    }
+    count_on_nodes(profile);
     choose_precision(profile);
     UAP_TRY(uap_first_look_take(profile->comm, profile->device, profile->precision,
                                 &profile->look, err));
@@ -207,9 +210,15 @@ void uap_profile_free(uap_profile *profile)
     }
     uap_free(profile->item);
     uap_links_free(profile->links);
+    uap_profile_survey_free(&profile->survey);
     uap_device_close(profile->device);
     uap_comm_free(profile->comm);
     uap_free(profile);
+}
+
+const uap_comm *uap_profile_comm(const uap_profile *profile)
+{
+    return profile->comm;
 }
 
 int32_t uap_profile_count(const uap_profile *profile)
@@ -306,7 +315,8 @@ static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
     profile->elapsed_s = said[0];
     profile->pace = said[1];
     if (item->pub.state != UAP_ITEM_NO_MEMORY) {
-        const double left_s = profile->budget_s - profile->elapsed_s;
+        const double left_s = profile->budget_s - profile->survey.elapsed_s -
+                              profile->elapsed_s - uap_essentials_s(profile);
         item->pub.state = uap_item_fit(item, left_s / profile->pace);
     }
 done:
@@ -318,6 +328,9 @@ uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
 {
     const double start = uap_clock_s();
     uap_status rc = UAP_OK;
+    if (profile->comm == NULL) {
+        return UAP_OK;
+    }
     UAP_TRY(uap_links_new(profile->comm, &profile->effort->sweep, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_item *item = &profile->item[i];

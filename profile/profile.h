@@ -9,8 +9,10 @@
 #include "configs/model.h"
 #include "mpi/comm.h"
 #include "profile/device.h"
+#include "profile/survey.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -35,9 +37,17 @@ typedef struct uap_profile_options {
     int32_t n_micro_batches;    /* 0: the effort's */
     const int64_t *micro_batch; /* [n_micro_batches], ascending, each >= 1; borrowed */
     uap_effort effort;
-    /* Skip what would end later (not links, without which a profile is of no use); 0: the
+    /* Skip what would end later (not the links without which a profile is of no use); 0: the
      * effort's, HUGE_VAL: no limit. */
     double budget_s;
+    bool list_only; /* only list what would be measured; then also for a machine of */
+    int32_t nodes, devices_per_node; /* so many nodes and devices; 0: this job's */
+    double deadline_s;               /* of a rank's answer in the survey; 0: the usual */
+    bool exclude_outliers; /* profile without the nodes that the survey blames */
+    const char *stub; /* survey made-up devices and links (stub.h); NULL: real ones */
+    /* Called on rank 0 with the plan before the survey begins; may be NULL. */
+    void (*announce)(void *context, const uap_survey_plan *plan);
+    void *context;
 } uap_profile_options;
 
 /* The list of measurements, and their results so far. */
@@ -56,15 +66,41 @@ typedef struct uap_profile_item {
     uap_item_state state;
 } uap_profile_item;
 
-/* Opens the device of every rank, takes a first look at its speed (a fraction of a second)
- * and lists the measurements in their order: links, layers at the smallest micro-batch,
- * overlap, layers at larger ones. What would not end within the budget is marked already.
- * The models must outlive *out; the caller frees it.
- * Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI. Collective. */
+/* Opens the device of every rank and surveys them and their links (survey.h; not with one
+ * rank, nor with list_only): from then on the profile is of the ranks that stay, without the
+ * nodes of those that did not answer and, where asked for, of outliers. Then takes a first
+ * look at the devices' speed (a fraction of a second) and lists the measurements in their
+ * order: links, layers at the smallest micro-batch, overlap, layers at larger ones. What would
+ * not end within the budget is marked already. The models must outlive *out; the caller frees
+ * it. Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI. Collective. */
 UAP_NODISCARD uap_status uap_profile_new(const uap_comm *comm,
                                          const uap_profile_options *options,
                                          uap_profile **out, uap_err *err);
-void uap_profile_free(uap_profile *profile); /* NULL is legal; collective */
+void uap_profile_free(
+    uap_profile *profile); /* NULL is legal; collective, over those who stay */
+
+/* The ranks that stay, rank 0 among them; NULL on one that is left out: the functions below
+ * do nothing there. Local. */
+const uap_comm *uap_profile_comm(const uap_profile *profile);
+
+/* The rounds of the survey, also of one that is only listed. Local. */
+const uap_survey_plan *uap_profile_survey_plan(const uap_profile *profile);
+
+/* What was usual in a kind of rounds, on rank 0: "4 rounds (2 again), 12.1 us, 118 MB/s"; ""
+ * where there were none. Local. */
+void uap_profile_usual_text(const uap_profile *profile, uap_round_kind kind, char *text,
+                            size_t n);
+
+/* What the survey found, on rank 0: n findings, a line of text each, and the host list of nodes to drain ("" for none). */
+int32_t uap_profile_n_findings(const uap_profile *profile);
+void uap_profile_finding_text(const uap_profile *profile, int32_t index, char *text,
+                              size_t n);
+const char *uap_profile_drain(const uap_profile *profile);
+
+/* On rank 0, at the end: how many ranks that were left out still hang after wait_s, so that
+ * nothing may be done with all ranks together any more. 0 elsewhere. Local. */
+UAP_NODISCARD uap_status uap_profile_missing(uap_profile *profile, double wait_s,
+                                             int *missing, uap_err *err);
 
 int32_t uap_profile_count(const uap_profile *profile);
 uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index);

@@ -2,9 +2,11 @@
 #ifndef UAP_PROFILE_PROFILE_IMPL_H
 #define UAP_PROFILE_PROFILE_IMPL_H
 
+#include "common/json_write.h"
 #include "profile/layers.h"
 #include "profile/links.h"
 #include "profile/profile.h"
+#include "profile/site.h"
 
 /* What an effort means. */
 typedef struct uap_effort_row {
@@ -14,8 +16,10 @@ typedef struct uap_effort_row {
     uap_repeat repeat;
     uap_sweep sweep;
     int32_t overlap_repetitions;
-    bool alone;      /* links one group or pair at a time, too */
-    double budget_s; /* of everything behind the first look */
+    bool alone;                           /* links one group or pair at a time, too */
+    double survey_bytes, survey_device_s; /* of a long message; for a device's check */
+    int32_t tournament_max;               /* nodes of which every pair is surveyed */
+    double budget_s;                      /* of everything behind the first look */
 } uap_effort_row;
 
 typedef enum uap_item_kind {
@@ -33,7 +37,8 @@ typedef struct uap_item {
     int32_t tp;
     int64_t micro_batch;
     uap_repeat repeat;
-    double once_s; /* LAYER: expected for one run with its preparation */
+    bool is_essential; /* measured whatever the budget */
+    double once_s;     /* LAYER: expected for one run with its preparation */
     uap_work_times times;
     uap_collective
         collective;   /* COLLECTIVE: kind, size, stride, contended are set first */
@@ -50,8 +55,24 @@ typedef struct uap_first_look {
     double bytes_per_s;   /* median: the stream */
 } uap_first_look;
 
+/* The ranks before the survey, and what it found. */
+typedef struct uap_profile_survey {
+    uap_comm *all;           /* own: every rank, in the order of nodes */
+    uap_partition partition; /* of them, or of the machine that is only listed */
+    char (*host)[64];        /* rank 0: [nodes] */
+    uap_survey_plan plan;
+    uap_site *site;   /* NULL: no survey */
+    uap_survey found; /* rank 0 */
+    char *drain;      /* rank 0: host list */
+    int32_t n_left_out;
+    double elapsed_s;
+} uap_profile_survey;
+
 struct uap_profile {
-    uap_comm *comm;                      /* own: ranks in the order of their nodes */
+    uap_profile_survey survey;
+    /* Own: the ranks that stay, in the order of their nodes; NULL where left out. */
+    uap_comm *comm;
+    int32_t ranks, nodes; /* of comm, or of the machine that is only listed */
     int32_t least_on_node, most_on_node; /* ranks */
     uap_device *device;
     uap_device_info info;
@@ -75,12 +96,31 @@ struct uap_profile {
 
 const uap_effort_row *uap_effort_row_of(uap_effort effort);
 
+/* Orders ranks by node, and plans the survey of them, or of the machine that is only listed;
+ * profile->comm is all of them. Errors: MPI, NO_MEMORY, TOO_LARGE. Collective. */
+UAP_NODISCARD uap_status uap_profile_survey_prepare(uap_profile *profile,
+                                                    const uap_comm *comm, uap_err *err);
+
+/* Surveys; profile->comm is then those who stay. Errors: MPI, NO_MEMORY, BAD_USAGE (the
+ * stub). Collective. */
+UAP_NODISCARD uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err);
+
+/* What the survey found as the file's array of exceptions, and what it did as an object for
+ * the provenance. NULL without memory. Rank 0. */
+char *uap_profile_survey_exceptions(const uap_profile *profile);
+uap_jout *uap_profile_survey_summary(const uap_profile *profile);
+
+void uap_profile_survey_free(uap_profile_survey *survey);
+
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
 
-/* Whether an item fits into room_s seconds; links always do, and a layer is given fewer runs
- * where the usual number does not fit. Local. */
+/* Whether an item fits into room_s seconds; essential ones always do, and a layer is given
+ * fewer runs where the usual number does not fit. Local. */
 uap_item_state uap_item_fit(uap_item *item, double room_s);
+
+/* Seconds expected of essential items that still wait. Local. */
+double uap_essentials_s(const uap_profile *profile);
 
 /* Measures peak, efficiency and memory bandwidth. Collective. */
 UAP_NODISCARD uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,

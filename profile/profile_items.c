@@ -21,6 +21,9 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                                     .min_iterations = 3,
                                     .max_iterations = 40},
                           .overlap_repetitions = 5,
+                          .survey_bytes = 1048576,
+                          .survey_device_s = 0.1,
+                          .tournament_max = 64,
                           .budget_s = 30},
     [UAP_EFFORT_NORMAL] = {.name = "normal",
                            .n_micro_batches = 4,
@@ -33,6 +36,9 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                                      .min_iterations = 5,
                                      .max_iterations = 50},
                            .overlap_repetitions = 9,
+                           .survey_bytes = 4194304,
+                           .survey_device_s = 0.3,
+                           .tournament_max = 64,
                            .budget_s = 300},
     [UAP_EFFORT_FULL] = {.name = "full",
                          .n_micro_batches = 5,
@@ -46,6 +52,9 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                                    .max_iterations = 100},
                          .overlap_repetitions = 15,
                          .alone = true,
+                         .survey_bytes = 16777216,
+                         .survey_device_s = 0.5,
+                         .tournament_max = 256,
                          .budget_s = HUGE_VAL}};
 
 const uap_effort_row *uap_effort_row_of(uap_effort effort)
@@ -197,7 +206,7 @@ static uap_status add_layers(uap_profile *profile, const shape_use *use, int32_t
                              int64_t micro_batch, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const int32_t ranks = uap_comm_size(profile->comm);
+    const int32_t ranks = profile->ranks;
     const int32_t node = profile->least_on_node;
     for (int32_t i = 0; i < n; i++) {
         for (int32_t tp = 1; tp <= node; tp++) {
@@ -235,6 +244,9 @@ static uap_status add_collective(uap_profile *profile, uap_collective_kind kind,
     item->collective = (uap_collective){
         .kind = kind, .size = shape.size, .stride = shape.stride, .contended = contended};
     item->pub.expected_s = expected_sweep_s(profile);
+    /* Without these the rules for what is absent have nothing to start from. */
+    item->is_essential = contended && kind == UAP_ALL_REDUCE &&
+                         (shape.stride == 1 || shape.stride == profile->least_on_node);
     (void)snprintf(item->pub.what, sizeof item->pub.what,
                    "%s of %" PRId32 " ranks, stride %" PRId32 "%s",
                    uap_collective_name(kind), shape.size, shape.stride,
@@ -253,6 +265,7 @@ static uap_status add_p2p(uap_profile *profile, int32_t distance, bool alone,
     item->distance = distance;
     item->alone = alone;
     item->pub.expected_s = 2 * expected_sweep_s(profile);
+    item->is_essential = true;
     (void)snprintf(item->pub.what, sizeof item->pub.what,
                    "point to point, %" PRId32 " ranks apart%s", distance,
                    alone ? ", one pair" : "");
@@ -263,7 +276,7 @@ static uap_status add_links(uap_profile *profile, uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_group_shape shape[UAP_GROUP_SHAPES_MAX];
-    const int32_t ranks = uap_comm_size(profile->comm);
+    const int32_t ranks = profile->ranks;
     const int32_t node = profile->least_on_node;
     const int32_t n = uap_group_shapes(ranks, node, shape);
     for (int32_t i = 0; i < n; i++) {
@@ -285,7 +298,7 @@ done:
 static uap_status add_pairs(uap_profile *profile, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const int32_t ranks = uap_comm_size(profile->comm);
+    const int32_t ranks = profile->ranks;
     const int32_t node = profile->least_on_node;
     if (node > 1) {
         UAP_TRY(add_p2p(profile, 1, false, err));
@@ -293,7 +306,7 @@ static uap_status add_pairs(uap_profile *profile, uap_err *err)
     if (node / 2 > 1) {
         UAP_TRY(add_p2p(profile, node / 2, false, err));
     }
-    if (uap_comm_node_count(profile->comm) > 1 && node < ranks) {
+    if (profile->nodes > 1 && node < ranks) {
         UAP_TRY(add_p2p(profile, node, false, err));
         UAP_TRY(add_p2p(profile, node, true, err));
     }
@@ -303,7 +316,7 @@ done:
 
 static uap_status add_overlap(uap_profile *profile, uap_err *err)
 {
-    if (uap_comm_size(profile->comm) < 2) {
+    if (profile->ranks < 2) {
         return UAP_OK;
     }
     uap_item *item = append(profile);
@@ -319,11 +332,8 @@ static uap_status add_overlap(uap_profile *profile, uap_err *err)
 
 uap_item_state uap_item_fit(uap_item *item, double room_s)
 {
-    const bool is_link =
-        item->kind == UAP_MEASURE_P2P ||
-        (item->kind == UAP_MEASURE_COLLECTIVE && item->collective.contended);
-    if (is_link) {
-        return UAP_ITEM_WAITING; /* without links a profile is of no use */
+    if (item->is_essential) {
+        return UAP_ITEM_WAITING;
     }
     if (item->pub.expected_s > room_s && item->once_s > 0 && item->once_s <= room_s) {
         item->repeat.min = item->repeat.max = (int32_t)(room_s / item->once_s);
@@ -332,13 +342,26 @@ uap_item_state uap_item_fit(uap_item *item, double room_s)
     return item->pub.expected_s <= room_s ? UAP_ITEM_WAITING : UAP_ITEM_OVER_BUDGET;
 }
 
+double uap_essentials_s(const uap_profile *profile)
+{
+    double seconds = 0;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_item *item = &profile->item[i];
+        const bool counts = item->is_essential && item->pub.state == UAP_ITEM_WAITING;
+        seconds += counts ? item->pub.expected_s : 0;
+    }
+    return seconds;
+}
+
 /* Marks, in the list's order, what the budget has no room for. */
 static void apply_budget(uap_profile *profile)
 {
-    double left = profile->budget_s;
+    const bool surveys = profile->ranks > 1;
+    double left = profile->budget_s - uap_essentials_s(profile) -
+                  (surveys ? uap_survey_expected_s(&profile->survey.plan) : 0);
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_item *item = &profile->item[i];
-        if (item->pub.state == UAP_ITEM_WAITING) {
+        if (item->pub.state == UAP_ITEM_WAITING && !item->is_essential) {
             item->pub.state = uap_item_fit(item, left);
             left -= item->pub.state == UAP_ITEM_WAITING ? item->pub.expected_s : 0;
         }

@@ -218,6 +218,10 @@ static uap_status fill_cluster(const uap_profile *profile, uap_cluster *cluster,
     if (cluster->name == NULL || cluster->device_class == NULL) {
         return no_memory(err);
     }
+    cluster->exceptions = uap_profile_survey_exceptions(profile);
+    if (cluster->exceptions == NULL) {
+        return no_memory(err);
+    }
     cluster->n_classes = 1;
     cluster->source = UAP_MEASURED;
     cluster->compute_slowdown = profile->compute_slowdown;
@@ -237,6 +241,9 @@ uap_status uap_profile_cluster(const uap_profile *profile, const char *command,
     uap_cluster *cluster = NULL;
     char *provenance = NULL;
     *out = NULL;
+    if (profile->comm == NULL) {
+        return UAP_OK;
+    }
     UAP_TRY(uap_profile_provenance(profile, command, &provenance, err));
     if (uap_comm_rank(profile->comm) == 0) {
         cluster = uap_calloc(1, sizeof *cluster);

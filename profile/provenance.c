@@ -148,6 +148,9 @@ static char *compose(const uap_profile *profile, const char *command,
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }
+    if (profile->survey.site != NULL) {
+        uap_jset(object, "survey", uap_profile_survey_summary(profile));
+    }
     add_hosts(object, profile, report);
     add_models(object, profile);
     add_suspects(object, profile, report);

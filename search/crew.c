@@ -62,10 +62,15 @@ done:
     return rc;
 }
 
+bool uap_crew_shares(const uap_crew *crew, const uap_crew_job *job)
+{
+    return crew != NULL && job->n > 1 && job->work >= crew->least_work;
+}
+
 uap_status uap_crew_do(const uap_crew *crew, const uap_crew_job *job, bool *stopped,
                        uap_err *err)
 {
-    if (crew == NULL || job->n < 2 || job->work < crew->least_work) {
+    if (!uap_crew_shares(crew, job)) {
         return do_alone(job, stopped, err);
     }
     return crew->share(crew->context, job, stopped, err);

@@ -39,10 +39,17 @@ typedef struct uap_crew_job {
 /* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
 #define UAP_CREW_LEAST_WORK 3000000
 
+/* A task of so many CPU seconds would keep the others waiting. */
+#define UAP_CREW_LONG_TASK_S 0.04
+
 typedef struct uap_crew {
     void *context;
+    int32_t members; /* 0: not known */
     /* Jobs of less work are done by everyone alone. */
     int64_t least_work;
+    /* A task that takes longer, in CPU seconds, is better given up and split, where it can
+     * be. */
+    double long_task_s;
     /* Does a job together: *stopped, alike for all, when it was not finished. All members
      * call it with the same job in the same order. Errors are those of tasks, alike for
      * all. */
@@ -56,6 +63,9 @@ typedef struct uap_crew {
      * is everyone's. */
     uap_status (*meet)(void *context, int64_t state, uap_status own, uap_err *err);
 } uap_crew;
+
+/* Whether the job is worth sharing; else every member does all of it. */
+bool uap_crew_shares(const uap_crew *crew, const uap_crew_job *job);
 
 /* Does a job, with the crew where it is worth while. crew: NULL, alone. After *stopped
  * what was finished is applied (keeps), or nothing (at_end), or the data are good for nothing. Errors: those of tasks,

@@ -3,6 +3,7 @@
  * below every other node's bound ends the search with a proof, ties apart. */
 #include "search/solve.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/exact_node.h"
 
@@ -21,7 +22,7 @@ static bool must_stop(void *context)
     if (e->limits != NULL) {
         const bool asked = e->limits->stop != NULL && *e->limits->stop != 0;
         const bool late = e->limits->time_limit_s > 0 &&
-                          uap_exact_wall_s() - e->start_wall_s > e->limits->time_limit_s;
+                          uap_wall_s() - e->start_wall_s > e->limits->time_limit_s;
         e->stopped = e->stopped || asked || late;
     }
     return e->stopped;
@@ -135,14 +136,22 @@ done:
 uap_status uap_exact_solve(const uap_source *source, const uap_limits *limits,
                            uap_result *result, uap_err *err)
 {
+    return uap_exact_solve_with(NULL, source, limits, result, err);
+}
+
+uap_status uap_exact_solve_with(const uap_crew *crew, const uap_source *source,
+                                const uap_limits *limits, uap_result *result,
+                                uap_err *err)
+{
     engine e = {.limits = limits,
                 .result = result,
                 .exact = {.source = source,
                           .limits = limits,
                           .must_stop = must_stop,
-                          .improved = take_plan},
-                .start_wall_s = uap_exact_wall_s()};
-    const double start_cpu_s = uap_exact_cpu_s();
+                          .improved = take_plan,
+                          .crew = crew},
+                .start_wall_s = uap_wall_s()};
+    const double start_cpu_s = uap_cpu_s();
     uap_status rc = UAP_OK;
     *result = (uap_result){.config = -1, .outcome = UAP_OUTCOME_UNKNOWN};
     e.exact.context = &e;
@@ -153,8 +162,8 @@ done:
     uap_pool_free(&e.pool);
     result->stats = e.exact.stats;
     result->stats.ranks = 1;
-    result->stats.total_s = uap_exact_cpu_s() - start_cpu_s;
-    result->stats.wall_s = uap_exact_wall_s() - e.start_wall_s;
+    result->stats.total_s = uap_cpu_s() - start_cpu_s;
+    result->stats.wall_s = uap_wall_s() - e.start_wall_s;
     if (rc != UAP_OK) {
         uap_result_free(result);
     }

@@ -2,6 +2,7 @@
  * never looks at plans much worse than the best. */
 #include "search/exact_chain.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/bound.h"
 
@@ -144,7 +145,7 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
 {
     uap_status rc = UAP_OK;
     int64_t bound = INT64_MAX;
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     *outer = (cuts){NULL, NULL};
     if (!s->has_segments || target > s->reach) {
         UAP_TRY(make_segments(s, target, err));
@@ -176,7 +177,7 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
         cuts_free(outer);
     }
 done:
-    s->e->stats.bound_s += uap_exact_cpu_s() - before;
+    s->e->stats.bound_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -195,7 +196,7 @@ static bool was_given_up(uap_chain_search *s)
 /* Raises the bounds of segments, within the node's effort. */
 static uap_status tighten(uap_chain_search *s, bool *is_tightened, uap_err *err)
 {
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     uap_status rc = UAP_OK;
     *is_tightened = false;
     if (s->mix != NULL) {
@@ -204,7 +205,7 @@ static uap_status tighten(uap_chain_search *s, bool *is_tightened, uap_err *err)
         rc = uap_segments_tighten(s->segments, err);
         *is_tightened = s->segments->is_tightened;
     }
-    s->e->stats.bound_s += uap_exact_cpu_s() - before;
+    s->e->stats.bound_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -255,14 +256,14 @@ static uap_status search_within(uap_chain_search *s, int64_t target, bool *found
     if (!cuts_exist(&outer) || *stopped_of(s)) {
         goto done;
     }
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     const int64_t labels = labels_of(s);
     UAP_TRY(solve(s, &outer, found, err));
     stats->labels += labels_of(s) - labels;
     if (!*found && !*stopped_of(s)) {
         s->node->bound = uap_max_i64(s->node->bound, target + 1);
     }
-    stats->label_s += uap_exact_cpu_s() - before;
+    stats->label_s += uap_cpu_s() - before;
     stats->peak_bytes = uap_max_i64(stats->peak_bytes, bytes_of(s));
 done:
     cuts_free(&outer);

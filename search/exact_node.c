@@ -6,6 +6,7 @@
  * relaxation needs it. */
 #include "search/exact_node.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 #include "search/bound.h"
 #include "search/exact_chain.h"
@@ -18,17 +19,8 @@
 
 #define BOUND_ROUNDS 16
 
-double uap_exact_cpu_s(void)
-{
-    return (double)clock() / CLOCKS_PER_SEC;
-}
-
-double uap_exact_wall_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+/* A wide graph's node whose bound is within this share of the cutoff is searched to its end. */
+#define NEAR_END 0.02
 
 /* ---- Instances and what is known ---- */
 
@@ -65,9 +57,9 @@ uap_status uap_exact_need(uap_exact *e, int32_t config, uap_err *err)
 {
     uap_status rc = UAP_OK;
     if (e->instance[config] == NULL) {
-        const double before = uap_exact_cpu_s();
+        const double before = uap_cpu_s();
         rc = e->source->build(e->source->context, config, &e->instance[config], err);
-        e->stats.build_s += uap_exact_cpu_s() - before;
+        e->stats.build_s += uap_cpu_s() - before;
     }
     return rc;
 }
@@ -142,7 +134,7 @@ static uap_status bound_node(uap_exact *e, uap_node *node, uap_err *err)
     uap_mix *mix = NULL;
     uap_pipeline pipeline = {0};
     uap_status rc = UAP_OK;
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     const uap_instance *in = e->instance[node->config];
     const int64_t cutoff = uap_exact_cutoff(e, node->config);
     if (in->n_types > 0) {
@@ -164,7 +156,7 @@ done:
     uap_pipeline_free(&pipeline);
     uap_chain_free(chain);
     uap_mix_free(mix);
-    e->stats.fix_s += uap_exact_cpu_s() - before;
+    e->stats.fix_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -410,12 +402,29 @@ done:
     return rc;
 }
 
+/* How far a visit goes at least. Unlike stages are searched for longer, and what is left of a
+ * wide graph after a split may be near its end: begun anew, a search costs more than the rest
+ * of it. */
+static int64_t least_reach(const uap_exact *e, const uap_node *node)
+{
+    const int64_t cutoff = uap_exact_cutoff(e, node->config);
+    if (e->instance[node->config]->n_types > 0) {
+        return node->bound + node->bound / 10;
+    }
+    return e->config >= 0 && node->n_layers > 0 &&
+                   (double)(cutoff - node->bound) <= NEAR_END * (double)cutoff &&
+                   uap_wide_trusts_chain(e, node)
+               ? cutoff
+               : 0;
+}
+
 uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
                              uap_node_pool *children, uap_exact_step *outcome,
                              uap_err *err)
 {
     uap_status rc = UAP_OK;
     bool fits = true;
+    const int64_t before = node->bound;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_exact_need(e, node->config, err));
     /* Unlike stages have loose bounds and good first plans: both come before any search, and
@@ -437,8 +446,9 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
         goto done;
     }
     e->stats.nodes++;
-    const int64_t reach = is_mixed ? node->bound + node->bound / 10 : 0;
-    UAP_TRY(visit(e, node, uap_max_i64(most, reach), children, outcome, err));
+    UAP_TRY(
+        visit(e, node, uap_max_i64(most, least_reach(e, node)), children, outcome, err));
+    UAP_TRY(uap_wide_note(e, node, before, err));
 done:
     return rc;
 }

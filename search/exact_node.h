@@ -109,8 +109,11 @@ UAP_NODISCARD uap_status uap_exact_drain(uap_exact *e, uap_node_pool *pool,
 UAP_NODISCARD uap_status uap_exact_conclude(uap_exact *e, int64_t bound, bool closed,
                                             uap_result *result, uap_err *err);
 
-double uap_exact_cpu_s(void);  /* of this process */
-double uap_exact_wall_s(void); /* since some moment */
+/* uap_exact_solve by one member of a crew, or alone (NULL). */
+UAP_NODISCARD uap_status uap_exact_solve_with(const uap_crew *crew,
+                                              const uap_source *source,
+                                              const uap_limits *limits,
+                                              uap_result *result, uap_err *err);
 
 #ifdef __cplusplus
 }

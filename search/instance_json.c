@@ -127,6 +127,10 @@ static uap_status read_names(uap_instance_reader *r, const uap_jval *rows, int32
         const uap_jval value = uap_jat(&row, (size_t)k);
         const char *text = NULL;
         rc = uap_jas_str(&value, &text, r->err);
+        if (rc == UAP_OK) {
+            const uap_jval from = uap_jat(rows, (size_t)u);
+            rc = uap_read_count(r, &from, 1 + (int64_t)(strlen(text) / sizeof(int64_t)));
+        }
         if (rc != UAP_OK) {
             return rc;
         }
@@ -203,6 +207,11 @@ static uap_status read_layer(uap_instance_reader *r, const layer_views *views, i
                          "found no strategies, expected at least one for layer %d", u);
     }
     const int32_t n = (int32_t)uap_jlen(&first);
+    const uap_jval entry = uap_jat(&views->rows[0], (size_t)u);
+    rc = uap_read_count(r, &entry, (int64_t)(LAYER_ARRAYS + 1) * n);
+    if (rc != UAP_OK) {
+        return rc;
+    }
     uap_layer_table table = {.n = n};
     int64_t **const array[LAYER_ARRAYS] = {&table.fwd,   &table.bwd, &table.grad,
                                            &table.state, &table.act, &table.work};
@@ -253,6 +262,12 @@ static uap_status read_edge(uap_instance_reader *r, const uap_jval *views, int32
     const int32_t n_from = r->n_strategies[u];
     const int32_t n_to = r->n_strategies[u + 1];
     uap_dense_edge dense = {.n_from = n_from, .n_to = n_to};
+    const uap_jval entry = uap_jat(&views[0], (size_t)u);
+    const uap_status counted =
+        uap_read_count_pairs(r, &entry, UAP_EDGE_MATRICES * (int64_t)n_from * n_to);
+    if (counted != UAP_OK) {
+        return counted;
+    }
     uap_arena_reset(r->scratch);
     for (int m = 0; m < UAP_EDGE_MATRICES; m++) {
         int64_t *matrix =

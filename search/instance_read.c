@@ -58,6 +58,29 @@ void *uap_read_allocate(uap_instance_reader *r, size_t n, size_t size)
     return block;
 }
 
+static uap_status refuse_above(const uap_jval *value, int64_t entries, int64_t most,
+                               uap_err *err)
+{
+    return entries <= most ? UAP_OK
+                           : uap_jfail(value, err,
+                                       "found %lld entries up to here, references "
+                                       "followed, expected at most %lld",
+                                       (long long)entries, (long long)most);
+}
+
+uap_status uap_read_count(uap_instance_reader *r, const uap_jval *value, int64_t more)
+{
+    r->entries += more;
+    return refuse_above(value, r->entries, UAP_INSTANCE_MAX_ENTRIES, r->err);
+}
+
+uap_status uap_read_count_pairs(uap_instance_reader *r, const uap_jval *value,
+                                int64_t more)
+{
+    r->pairs += more;
+    return refuse_above(value, r->pairs, UAP_INSTANCE_MAX_PAIRS, r->err);
+}
+
 /* Fails unless `value` is an array of n entries; `what` says of what, one per what. */
 uap_status uap_read_check_array(const uap_instance_reader *r, const uap_jval *value,
                                 int32_t n, const char *what)

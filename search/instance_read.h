@@ -17,13 +17,20 @@ typedef struct uap_time_keys {
 
 #define UAP_INSTANCE_MAX_LAYERS 65536
 
+/* Entries with references followed: a layer that only refers to an earlier one takes two
+ * characters in a file, whatever it refers to. Those of rows and lists, which are held, are
+ * 512 MiB; those of matrices between neighbours are held once where they are equal. */
+#define UAP_INSTANCE_MAX_ENTRIES (INT64_C(1) << 26)
+#define UAP_INSTANCE_MAX_PAIRS   (INT64_C(1) << 28)
+
 typedef struct uap_instance_reader {
     uap_jval root;
     const uap_time_keys *keys;
     uap_instance *instance;
     uap_sharer sharer;
-    uap_arena *scratch;    /* dense matrices of one edge */
-    int32_t *n_strategies; /* [L] */
+    uap_arena *scratch;     /* dense matrices of one edge */
+    int32_t *n_strategies;  /* [L] */
+    int64_t entries, pairs; /* so far */
     uap_err *err;
 } uap_instance_reader;
 
@@ -38,6 +45,13 @@ uap_status uap_read_inflight(const uap_jval *value, int64_t *out, uap_err *err);
 
 /* n zeroed elements in the instance's arena; NULL and the error recorded without memory. */
 void *uap_read_allocate(uap_instance_reader *r, size_t n, size_t size);
+
+/* Before room is made for `more` entries of rows and lists, or of matrices between neighbours:
+ * fails at `value` where they are too many with those so far. more: below 2^62. */
+UAP_NODISCARD uap_status uap_read_count(uap_instance_reader *r, const uap_jval *value,
+                                        int64_t more);
+UAP_NODISCARD uap_status uap_read_count_pairs(uap_instance_reader *r,
+                                              const uap_jval *value, int64_t more);
 
 /* Fails unless `value` is an array of n entries; `what` says of what, "one per what". */
 UAP_NODISCARD uap_status uap_read_check_array(const uap_instance_reader *r,

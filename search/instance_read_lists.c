@@ -68,6 +68,7 @@ static uap_status read_resharding(uap_instance_reader *r, const uap_jval *object
     *out = uap_read_allocate(r, (size_t)live->n_consumers, sizeof **out);
     for (int32_t j = 0; *out != NULL && j < live->n_consumers; j++) {
         const int32_t m = r->n_strategies[live->consumer[j]];
+        UAP_TRY(uap_read_count(r, object, (int64_t)n * m));
         int64_t *matrix = uap_read_allocate(r, (size_t)n * (size_t)m, sizeof *matrix);
         (*out)[j] = matrix;
         if (matrix == NULL) {
@@ -218,6 +219,10 @@ static uap_status read_starts(uap_instance_reader *r)
     }
     uap_status rc =
         uap_read_check_array(r, &list, instance->n_types, "one list per stage type");
+    if (rc != UAP_OK) {
+        return rc;
+    }
+    rc = uap_read_count(r, &list, (int64_t)instance->n_types * n_layers);
     if (rc != UAP_OK) {
         return rc;
     }

@@ -2,6 +2,7 @@
  * where memory cannot run out; and what a row does to a label. */
 #include "search/label_sweep.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 
 #include <math.h>
@@ -37,6 +38,7 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
                            .width = s->chain->width,
                            .n_rows = n_rows,
                            .n_slots = n_slots,
+                           .is_patient = true,
                            .only = -1};
     run->slot = uap_calloc((size_t)n_len + 1, sizeof *run->slot);
     run->sweep = uap_calloc((rows + width) * tests, sizeof *run->sweep);
@@ -158,6 +160,9 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
     run->group = group;
     run->cls = &run->s->cls[group->class_index];
     run->x = x;
+    run->is_too_long = false;
+    run->undated = 0;
+    run->start_s = run->is_patient ? 0 : uap_cpu_s();
     run->rule = choose_terms(run);
     for (int32_t f = 0; f < group->n_functionals; f++) {
         run->budget[f] = budget[f];

@@ -54,8 +54,16 @@ typedef struct uap_label_run {
     bool is_ordered;                /* blocks go on in one order */
     bool is_rough; /* few bands and prices; given up when labels become many */
     bool is_too_rough;
-    int64_t done;  /* labels looked at in this walk */
-    int64_t *work; /* [n_len] least W of the first layers */
+    int64_t done;         /* labels looked at in this walk, */
+    int64_t last_done[2]; /* and in each phase of its last layer */
+    bool is_patient;      /* else the run is given up when it is too long for one rank, */
+    bool is_too_long;     /* which this tells */
+    int64_t undated;      /* labels looked at since the clock was read */
+    double patience_s;    /* CPU seconds that one rank is given */
+    double start_s;       /* CPU time when it began */
+    const uap_crew *crew; /* whose members all walk this run, or NULL */
+    uap_err failed;       /* of the crew */
+    int64_t *work;        /* [n_len] least W of the first layers */
     int64_t *room; /* [n_len] memory so far with which nothing that follows can run out */
     int64_t *most; /* [n_len] most memory that a label can have, workspace included */
     uap_label_list *rows, *next_rows;     /* [n_rows] labels that go on */
@@ -121,6 +129,34 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
 /* Walks the labels through the group's layers: Pareto sets into the group, or bounds into
  * `raised` (only >= 0), or the lists themselves (saved). False when out of memory. */
 bool uap_label_run_labels(uap_label_run *run);
+
+/* Puts the labels behind layer l - 1 through layer l; *any: some survive. False when out of
+ * memory, or when the run must stop. */
+bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any);
+
+/* Merges `from` into the list; room for n labels. False as above. */
+bool uap_label_merge_into(uap_label_run *run, const uap_label_list *from,
+                          uap_label_list *list);
+bool uap_label_run_reserve(uap_label_run *run, uap_label_list *list, size_t n);
+
+/* A layer's work in two phases: labels arrive in the in-classes of a layer unlike the one
+ * before, and pass through blocks. */
+typedef enum uap_label_phase { UAP_LABELS_ENTER, UAP_LABELS_PASS } uap_label_phase;
+
+/* The units of a phase, in-classes or blocks, which do not know of each other: how many, and
+ * one of them, into `in`, or into next_rows and next_blocks. */
+int32_t uap_label_units(const uap_label_run *run, int32_t l, uap_label_phase phase);
+bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
+                         int32_t unit);
+
+/* About how many steps it takes to look at labels: of one functional alone, or full ones. */
+int64_t uap_label_steps(bool alone, int64_t looked);
+
+/* A phase as a job of the crew whose members all walk this run: whether that pays, and the
+ * labels of all units, on all of them. */
+bool uap_label_is_worth_sharing(const uap_label_run *run, int32_t l,
+                                uap_label_phase phase);
+bool uap_label_share(uap_label_run *run, int32_t l, uap_label_phase phase);
 
 /* What row k of a kind adds to a label. */
 uap_label uap_label_run_step(const uap_label_run *run, const uap_row_view *row,

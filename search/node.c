@@ -167,11 +167,19 @@ static bool opens_class(const uap_node *node, int32_t layer, const int32_t *clas
     return is_allowed(node, layer, k);
 }
 
-/* One child per class of layer a; layer b (or -1) is narrowed to the same class. */
+/* What to split by: the classes of layers a and b (-1: of a alone), for live tensor
+ * branch - 1 (0: a tie). */
+typedef struct split_by {
+    uap_tie tie;
+    int32_t branch;
+} split_by;
+
+/* One child per class of layer a; layer b is narrowed to the same class. */
 static uap_status branch_on(const uap_instance *in, const uap_node *node,
-                            const uap_tie *tie, uap_node_pool *pool, int32_t *count,
+                            const split_by *by, uap_node_pool *pool, int32_t *count,
                             uap_err *err)
 {
+    const uap_tie *tie = &by->tie;
     const int32_t n = uap_table_of(in, tie->a)->n;
     for (int32_t k = 0; k < n; k++) {
         if (!opens_class(node, tie->a, tie->class_a, k)) {
@@ -186,6 +194,7 @@ static uap_status branch_on(const uap_instance *in, const uap_node *node,
         if (ok && tie->b >= 0) {
             ok = keep_class(in, &child, tie->b, tie->class_b, wanted, &left_b);
         }
+        child.branch = by->branch;
         if (ok && left_a > 0 && left_b > 0) {
             ok = uap_pool_push(pool, &child);
             *count += ok ? 1 : 0;
@@ -260,7 +269,9 @@ uap_status uap_node_branch_live(const uap_instance *in, const uap_node *node,
         }
     }
     if (best >= 0) {
-        const uap_tie alone = {.a = in->live[best].from, .b = -1, .class_a = class_of};
+        const split_by alone = {
+            .tie = {.a = in->live[best].from, .b = -1, .class_a = class_of},
+            .branch = best + 1};
         (void)uap_node_layouts(in, node, best, class_of);
         rc = branch_on(in, node, &alone, pool, count, err);
     }
@@ -277,7 +288,8 @@ uap_status uap_node_branch(const uap_instance *instance, const uap_node *node,
         const uap_tie *tie = &instance->tie[t];
         if (tie->class_a[choice->strategy[tie->a]] !=
             tie->class_b[choice->strategy[tie->b]]) {
-            return branch_on(instance, node, tie, pool, count, err);
+            const split_by both = {.tie = *tie};
+            return branch_on(instance, node, &both, pool, count, err);
         }
     }
     const uap_status rc = uap_node_branch_live(instance, node, score, pool, count, err);

@@ -20,6 +20,9 @@ typedef struct uap_node {
     int64_t effort; /* labels looked at before a search within a target is given up */
     double lead;    /* share by which the linear program's bound was above the chain's, in
                   * the nearest node above that has both; 0: in none */
+    int32_t
+        branch; /* 1 + the live tensor whose layouts it was split by; 0: none, or not known
+                     * here */
     int64_t program;             /* the linear program's bound, ticks; 0: not asked yet */
     bool had_cbc;                /* CBC was tried */
     bool is_bounded;             /* the Lagrangian bound of the chain is in */

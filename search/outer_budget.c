@@ -34,11 +34,18 @@ static void pair_slack(const uap_outer *o, int32_t i, uap_relaxed h, uap_relaxed
     slack->round = uap_max_f64(slack->round, o->target - h.s - rounds * t.s);
 }
 
-static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
-                           const uap_list *tail, uap_group *group, int32_t cell)
+typedef struct wanted_cell {
+    uap_group *group;
+    int32_t x, length, cell;
+} wanted_cell;
+
+/* What the lists on both sides leave to a cell, by functional; false: less than it needs. */
+static bool leave_to_cell(const uap_outer *o, int32_t i, const uap_list *head,
+                          const uap_list *tail, const wanted_cell *w, double *of)
 {
+    const uap_group *group = w->group;
     cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
-    const double least = uap_max_f64(group->bound[0][cell], 0);
+    const double least = uap_max_f64(group->bound[0][w->cell], 0);
     for (int32_t j = 0; j < head->count; j++) {
         const uap_relaxed h = o->pool[head->first + j];
         for (int32_t k = 0; k < tail->count; k++) {
@@ -49,51 +56,64 @@ static void budget_of_cell(uap_outer *o, int32_t i, const uap_list *head,
             pair_slack(o, i, h, t, &slack);
         }
     }
-    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
+    of[0] = slack.time;
     for (int32_t f = 1; f < group->n_functionals; f++) {
         of[f] = f == group->sum     ? slack.sum
                 : f == group->alone ? slack.alone
                                     : slack.round;
     }
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        if (of[f] < group->bound[f][cell]) {
-            return;
+        if (of[f] < group->bound[f][w->cell]) {
+            return false;
         }
     }
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        double *budget = &group->budget[f][cell];
+    return true;
+}
+
+static bool give_budgets(uap_segments *s, const wanted_cell *w, const double *of)
+{
+    if (!uap_group_open(s, w->group)) {
+        return false;
+    }
+    for (int32_t f = 0; f < w->group->n_functionals; f++) {
+        double *budget = &w->group->budget[f][w->cell];
         *budget = uap_max_f64(*budget, of[f]);
     }
+    uap_group_want(w->group, w->x, w->length);
+    return true;
 }
 
 /* Budgets of all spans of stage i that start at layer a. */
-static void budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group)
+static bool budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group)
 {
+    wanted_cell w = {.group = group};
     int32_t first;
     int32_t last;
+    bool ok = true;
     uap_stage_lengths(o->segments, i, a, group, &first, &last);
-    for (int32_t x = 0; x < group->n_in; x++) {
-        const uap_list *head = uap_outer_head(o, i, a, x);
-        for (int32_t l = first; l <= last && head->count > 0; l++) {
-            const int32_t n_out = uap_kind_of(o->chain, a + l - 1)->n_out;
+    for (w.x = 0; w.x < group->n_in; w.x++) {
+        const uap_list *head = uap_outer_head(o, i, a, w.x);
+        for (w.length = first; w.length <= last && head->count > 0; w.length++) {
+            const int32_t b = a + w.length - 1;
+            const int32_t n_out = uap_kind_of(o->chain, b)->n_out;
             for (int32_t y = 0; y < n_out; y++) {
-                const int32_t cell = uap_cell(group, x, l, y);
-                const uap_list *tail = uap_outer_tail(o, i, a + l - 1, y);
-                if (tail->count > 0 && !isinf(group->bound[0][cell])) {
-                    budget_of_cell(o, i, head, tail, group, cell);
-                    if (!isinf(group->budget[0][cell])) {
-                        uap_group_want(group, x, l);
-                    }
+                const uap_list *tail = uap_outer_tail(o, i, b, y);
+                double of[UAP_MAX_FUNCTIONALS];
+                w.cell = uap_cell(group, w.x, w.length, y);
+                if (tail->count > 0 && !isinf(group->bound[0][w.cell]) &&
+                    leave_to_cell(o, i, head, tail, &w, of)) {
+                    ok = ok && give_budgets(o->segments, &w, of);
                 }
             }
         }
     }
+    return ok;
 }
 
-/* A wanted cell of a result; its budgets stand behind it. */
-typedef struct wanted_cell {
+/* A wanted cell in a result; its budgets stand behind it. */
+typedef struct put_cell {
     int32_t x, length, cell;
-} wanted_cell;
+} put_cell;
 
 /* The result of a group: how many cells are wanted, and each with its budgets. */
 static bool put_budgets(const uap_group *group, uap_bytes *out)
@@ -102,7 +122,7 @@ static bool put_budgets(const uap_group *group, uap_bytes *out)
     int32_t n = 0;
     bool ok = uap_bytes_put(out, &n, sizeof n);
     for (int32_t x = 0; x < group->n_in; x++) {
-        wanted_cell w = {.x = x, .length = 1};
+        put_cell w = {.x = x, .length = 1};
         for (int32_t i = 0; ok && group->wanted[x] && i < group->cells; i++) {
             w.cell = x * group->cells + i;
             w.length += i == group->offset[w.length];
@@ -129,17 +149,19 @@ static uap_status run_group(void *self, int32_t task, uap_bytes *out, bool *stop
     uap_segments *s = o->segments;
     uap_group *group = &s->group[task];
     const int32_t *group_of = s->cls[group->class_index].group_of;
+    bool ok = true;
     uap_group_forget(group);
     for (int32_t i = 0; i < o->chain->pp; i++) {
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
             if (s->class_of[i] == group->class_index && group_of[a] == task) {
-                budget_of_start(o, i, a, group);
+                ok = ok && budget_of_start(o, i, a, group);
             }
         }
     }
     *stop = uap_segments_breathe(s, (int64_t)group->n_in * group->cells);
-    return put_budgets(group, out) ? UAP_OK
-                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
+    return ok && put_budgets(group, out)
+               ? UAP_OK
+               : UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
 }
 
 static uap_status apply_group(void *self, int32_t task, const char *result, uap_err *err)
@@ -147,11 +169,13 @@ static uap_status apply_group(void *self, int32_t task, const char *result, uap_
     const uap_outer *o = self;
     uap_group *group = &o->segments->group[task];
     int32_t n = 0;
-    (void)err;
     uap_group_forget(group);
     result = uap_bytes_get(result, &n, sizeof n);
+    if (n > 0 && !uap_group_open(o->segments, group)) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
+    }
     while (n-- > 0) {
-        wanted_cell w;
+        put_cell w;
         result = uap_bytes_get(result, &w, sizeof w);
         for (int32_t f = 0; f < group->n_functionals; f++) {
             result = uap_bytes_get(result, &group->budget[f][w.cell], sizeof(double));

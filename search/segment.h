@@ -130,7 +130,7 @@ typedef struct uap_group {
      * all together, looked at: what the next ones may take. */
     int64_t *looked;
     bool has_sets;        /* some set may not be empty */
-    uap_segment_set *set; /* [n_in][cells] */
+    uap_segment_set *set; /* [n_in][cells], or NULL until the group is opened */
 } uap_group;
 
 /* Tells a long run to end; called every millisecond or so. */
@@ -184,8 +184,19 @@ static inline void uap_group_want(uap_group *group, int32_t x, int32_t length)
         group->shortest == 0 || length < group->shortest ? length : group->shortest;
 }
 
+/* Makes room for budgets and sets, which most groups never need: before a cell gets a budget.
+ * False when out of memory. */
+bool uap_group_open(uap_segments *segments, uap_group *group);
+
 /* Takes all budgets away. */
 void uap_group_forget(uap_group *group);
+
+/* The set of a cell; an empty one where the group has none. */
+static inline const uap_segment_set *uap_group_set(const uap_group *group, int32_t cell)
+{
+    static const uap_segment_set none = {0};
+    return group->set != NULL ? &group->set[cell] : &none;
+}
 
 /* Prepares classes, groups and the lower bounds of all segments whose times can lie in a
  * plan of at most `target` ticks. Where (*out)->stopped is set these are incomplete, and
@@ -225,6 +236,10 @@ uap_arena *uap_segments_end(uap_segments *segments);
 /* Sets the lower bounds of all cells of all groups; uap_segments_new calls it. Errors as
  * there. */
 UAP_NODISCARD uap_status uap_segments_bound(uap_segments *segments, uap_err *err);
+
+/* Makes the groups of all classes, without a bound, a budget or a set. False when out of
+ * memory. */
+bool uap_segments_group(uap_segments *segments);
 
 /* Sorts the rows of every kind into blocks, once the class has its multipliers. False when
  * out of memory. */

@@ -11,6 +11,10 @@
 /* What a task is of, beside one functional alone. */
 enum { FULL_LABELS = -1, EXCESS = -2 };
 
+/* A run is known to be too long when it is expected to take so many times what a rank is
+ * given for it. */
+#define KNOWN_BY 2
+
 /* One run: a start class, and the functional it is of. */
 typedef struct label_task {
     int32_t group, x, only;
@@ -23,6 +27,8 @@ typedef struct label_job {
     uap_label_run run;
     label_task *task;
     int32_t n;
+    int32_t *too_long; /* [n_too_long] tasks that the crew does one by one, together */
+    int32_t n_too_long;
     int64_t steps;
     int64_t labels, effort; /* of all tasks applied: created, and looked at */
 } label_job;
@@ -95,6 +101,7 @@ static int by_length(const void *a, const void *b)
 typedef struct result_head {
     int64_t labels, effort; /* created, and looked at */
     int64_t n;              /* records */
+    bool is_too_long;       /* there is no result: one rank gave up */
 } result_head;
 
 /* The sharp Lagrangian bound of a run whose labels are plane. */
@@ -138,14 +145,29 @@ static bool put_sets(uap_label_run *run, int64_t n_points, uap_bytes *out, int64
     return ok;
 }
 
-static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
-                           uap_err *err)
+/* Gives a run up that is too long for one rank of a crew: all take it together afterwards. */
+static uap_status give_up(uap_segments *s, const result_head *before, size_t at,
+                          uap_bytes *out, uap_err *err)
 {
-    label_job *job = self;
+    const result_head head = {.is_too_long = true};
+    s->labels = before->labels;
+    s->effort = before->effort;
+    s->n_points = before->n;
+    out->n = at;
+    return uap_bytes_put(out, &head, sizeof head)
+               ? UAP_OK
+               : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+}
+
+/* One run, of one rank or, where it has a crew, of all. */
+static uap_status do_run(label_job *job, int32_t task, uap_bytes *out, bool *stop,
+                         uap_err *err)
+{
     uap_segments *s = job->s;
     uap_label_run *run = &job->run;
     const label_task *t = &job->task[task];
-    const result_head before = {s->labels, s->effort, s->n_points};
+    const result_head before = {
+        .labels = s->labels, .effort = s->effort, .n = s->n_points};
     const size_t at = out->n;
     result_head head = {0};
     bool ok = uap_bytes_put(out, &head, sizeof head);
@@ -155,6 +177,13 @@ static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
     ok = ok && (t->only == EXCESS ? raise_by_excess(run) : uap_label_run_labels(run));
     *stop = s->stopped;
     run->raised = NULL;
+    if (run->failed.code != UAP_OK) {
+        *err = run->failed;
+        return run->failed.code;
+    }
+    if (run->is_too_long && !*stop) {
+        return give_up(s, &before, at, out, err);
+    }
     head.n = (int64_t)((out->n - at - sizeof head) / sizeof(uap_raised));
     if (ok && t->only == FULL_LABELS) {
         ok = put_sets(run, before.n, out, &head.n);
@@ -170,11 +199,23 @@ static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
     return UAP_OK;
 }
 
-static const char *get_head(label_job *job, const label_task *t, const char *result,
+static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
+                           uap_err *err)
+{
+    label_job *job = self;
+    return do_run(job, task, out, stop, err);
+}
+
+static const char *get_head(label_job *job, int32_t task, const char *result,
                             result_head *head)
 {
+    const label_task *t = &job->task[task];
     result = uap_bytes_get(result, head, sizeof *head);
-    *looked_of(&job->s->group[t->group], t->x, t->only) = head->effort;
+    if (head->is_too_long) {
+        job->too_long[job->n_too_long++] = task;
+    } else {
+        *looked_of(&job->s->group[t->group], t->x, t->only) = head->effort;
+    }
     job->labels += head->labels;
     job->effort += head->effort;
     return result;
@@ -187,7 +228,7 @@ static uap_status apply_raised(void *self, int32_t task, const char *result, uap
     const uap_group *group = &job->s->group[t->group];
     result_head head;
     (void)err;
-    result = get_head(job, t, result, &head);
+    result = get_head(job, task, result, &head);
     for (int64_t i = 0; i < head.n; i++) {
         uap_raised raised;
         result = uap_bytes_get(result, &raised, sizeof raised);
@@ -208,7 +249,7 @@ static uap_status apply_sets(void *self, int32_t task, const char *result, uap_e
     uap_group *group = &job->s->group[t->group];
     uap_segments *s = job->s;
     result_head head;
-    result = get_head(job, t, result, &head);
+    result = get_head(job, task, result, &head);
     group->has_sets = group->has_sets || head.n > 0;
     for (int64_t i = 0; i < head.n; i++) {
         int32_t of[2];
@@ -260,8 +301,70 @@ static uap_status begin_job(label_job *job, uap_segments *s, uap_err *err)
     }
     const bool ok = uap_label_run_init(&job->run, s);
     job->task = uap_calloc(n, sizeof *job->task);
-    return ok && job->task != NULL ? UAP_OK
-                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+    job->too_long = uap_calloc(n, sizeof *job->too_long);
+    return ok && job->task != NULL && job->too_long != NULL
+               ? UAP_OK
+               : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const int32_t p = *(const int32_t *)a;
+    const int32_t q = *(const int32_t *)b;
+    return (p > q) - (p < q);
+}
+
+/* Runs that were too long for one rank, each walked by all of them. */
+static uap_status do_too_long(label_job *job, const uap_crew_job *all, uap_err *err)
+{
+    uap_segments *s = job->s;
+    uap_bytes result = {0};
+    uap_status rc = UAP_OK;
+    qsort(job->too_long, (size_t)job->n_too_long, sizeof *job->too_long, by_number);
+    job->run.crew = s->crew;
+    job->run.is_patient = true;
+    for (int32_t i = 0; i < job->n_too_long && !s->stopped; i++) {
+        bool stop = false;
+        result.n = 0;
+        UAP_TRY(do_run(job, job->too_long[i], &result, &stop, err));
+        if (!stop) {
+            UAP_TRY(all->apply(job, job->too_long[i], result.at, err));
+        }
+    }
+done:
+    uap_bytes_free(&result);
+    return rc;
+}
+
+static double expected_s(const label_task *t)
+{
+    return 1e-9 * (double)uap_label_steps(t->only >= 0, t->looked);
+}
+
+/* Moves runs that are known to be too long for one rank behind the others, which are left to
+ * be shared out. A run is too long when it takes long at all, and half of what would be each
+ * rank's share of all runs. */
+static void set_long_apart(label_job *job, uap_crew_job *all)
+{
+    const uap_crew *crew = job->s->crew;
+    double all_s = 0;
+    for (int32_t i = 0; i < job->n; i++) {
+        all_s += expected_s(&job->task[i]);
+    }
+    const double share_s = crew->members > 0 ? all_s / (2 * crew->members) : 0;
+    job->run.patience_s = uap_max_f64(crew->long_task_s, share_s);
+    const double known_s = KNOWN_BY * uap_max_f64(job->run.patience_s, 0);
+    int32_t n = 0;
+    while (n < job->n && job->task[n].looked > 0 && expected_s(&job->task[n]) > known_s) {
+        n++;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        const label_task known = job->task[0];
+        memmove(job->task, job->task + 1, (size_t)(job->n - 1) * sizeof *job->task);
+        job->task[job->n - 1] = known;
+        job->too_long[job->n_too_long++] = job->n - n + i;
+    }
+    all->n = job->n - n;
 }
 
 /* Does the job's tasks, the longest first as far as can be told, and counts what they took
@@ -272,6 +375,7 @@ static uap_status do_job(label_job *job, uap_crew_job *all, uap_err *err)
     const int64_t labels = s->labels;
     const int64_t effort = s->effort;
     bool stopped = false;
+    uap_status rc = UAP_OK;
     qsort(job->task, (size_t)job->n, sizeof *job->task, by_length);
     all->self = job;
     all->n = job->n;
@@ -279,13 +383,23 @@ static uap_status do_job(label_job *job, uap_crew_job *all, uap_err *err)
     all->effort = effort;
     all->at_end = true;
     all->run = run_task;
-    const uap_status rc = uap_crew_do(s->crew, all, &stopped, err);
+    if (s->crew != NULL) {
+        set_long_apart(job, all);
+    }
+    /* What everyone does for himself must not depend on the clock: there the crew shares
+     * the layers of long runs at once. */
+    const bool is_shared = uap_crew_shares(s->crew, all);
+    job->run.is_patient = !is_shared;
+    job->run.crew = is_shared ? NULL : s->crew;
+    UAP_TRY(uap_crew_do(s->crew, all, &stopped, err));
     s->stopped = stopped;
-    if (rc == UAP_OK && !stopped) {
+    if (!stopped) {
         s->labels = labels + job->labels;
         s->effort = effort - job->effort;
         s->stopped = s->effort < 0;
+        rc = do_too_long(job, all, err);
     }
+done:
     return rc;
 }
 
@@ -293,6 +407,7 @@ static void end_job(label_job *job)
 {
     uap_label_run_free(&job->run);
     uap_free(job->task);
+    uap_free(job->too_long);
 }
 
 uap_status uap_segments_tighten(uap_segments *s, uap_err *err)

@@ -42,6 +42,9 @@ typedef struct uap_limits {
     int64_t
         share_work; /* search by ranks: steps of a job (search/crew.h) that all of them
                          * take together; 0: as many as pay; < 0: all, and every node */
+    double
+        long_run_s; /* search by ranks: CPU seconds in which one of them must be through with
+                        * a run of labels, else all walk it; 0: as many as pay; < 0: none */
     const volatile sig_atomic_t *stop; /* set by a signal handler, or NULL */
 } uap_limits;
 

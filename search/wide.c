@@ -3,14 +3,13 @@
  * and then, more often where it beat the chain's bound, nearly always where it did so
  * clearly. That decides how fast a search is, never what it finds. Work is counted, not
  * timed, so that ranks that search side by side decide alike. */
-#include "search/wide.h"
+#include "search/wide_state.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
-#include "search/bound.h"
 #include "search/greedy.h"
 #include "search/ilp_cbc.h"
 #include "search/objective.h"
-#include "search/wide_program.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,32 +51,20 @@
 /* Plans this much above the cutoff are worth single changes. */
 #define POLISH_REACH 1.05
 
-/* Chains bounded to choose what to branch on, and subgradient steps for each. */
-#define TRIALS       128
-#define TRIAL_ROUNDS 8
-
-struct uap_wide {
-    int32_t config; /* of program, -1: there is none */
-    uap_program *program;
-    /* Means over nodes of `config`, later ones weighing more: the lead of programs that did
-     * not close their node, and how many did. */
-    double lead, closed;
-    int32_t failures; /* programs in a row that neither closed nor led */
-    double visits;    /* to nodes of wide graphs */
-    double program_s, cbc_s;
-    double cbc_gap;
-};
-
 void uap_wide_free(uap_wide *wide)
 {
     if (wide != NULL) {
         uap_program_free(wide->program);
+        uap_wide_forget_rises(wide);
         uap_free(wide);
     }
 }
 
 void uap_wide_forget(uap_wide *wide, int32_t config)
 {
+    if (wide != NULL && wide->rise_config == config) {
+        uap_wide_forget_rises(wide);
+    }
     if (wide != NULL && wide->config == config) {
         uap_program_free(wide->program);
         wide->program = NULL;
@@ -87,14 +74,14 @@ void uap_wide_forget(uap_wide *wide, int32_t config)
     }
 }
 
-static uap_status need_wide(uap_exact *e, uap_err *err)
+uap_status uap_wide_need(uap_exact *e, uap_err *err)
 {
     if (e->wide == NULL) {
         e->wide = uap_calloc(1, sizeof *e->wide);
         if (e->wide == NULL) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for wide graphs");
         }
-        *e->wide = (uap_wide){.config = -1, .cbc_gap = CBC_GAP};
+        *e->wide = (uap_wide){.config = -1, .rise_config = -1, .cbc_gap = CBC_GAP};
     }
     return UAP_OK;
 }
@@ -153,6 +140,14 @@ static double fair_share(const uap_wide *wide, double lead)
     return lead > 0 ? LED_SHARE : TRY_SHARE / (1 + wide->failures);
 }
 
+bool uap_wide_trusts_chain(const uap_exact *e, const uap_node *node)
+{
+    const uap_wide *wide = e->wide;
+    const bool is_led = node->lead > 0 || (wide != NULL && wide->config == node->config &&
+                                           (wide->lead > 0 || wide->closed > 0.1));
+    return !is_led && uap_wide_is_wide(e->instance[node->config]);
+}
+
 /* CBC's slices are timed: ranks that must decide alike go without. */
 static bool is_side_by_side(const uap_exact *e)
 {
@@ -177,7 +172,7 @@ uap_status uap_wide_choose(uap_exact *e, const uap_node *node, uap_wide_plan *pl
     if (mode == UAP_WIDE_NEVER || in->n_types > 0 || in->n_live == 0) {
         return UAP_OK;
     }
-    UAP_TRY(need_wide(e, err));
+    UAP_TRY(uap_wide_need(e, err));
     uap_wide *wide = e->wide;
     if (mode != UAP_WIDE_AUTO) {
         choose_forced(e, node, mode, plan);
@@ -236,8 +231,8 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int64_t bound = 0;
-    const double before = uap_exact_cpu_s();
-    UAP_TRY(need_wide(e, err));
+    const double before = uap_cpu_s();
+    UAP_TRY(uap_wide_need(e, err));
     UAP_TRY(need_program(e, node->config, err));
     const uap_program_task task = {.node = node,
                                    .cutoff = uap_exact_cutoff(e, node->config),
@@ -259,7 +254,7 @@ uap_status uap_wide_bound(uap_exact *e, uap_node *node, uap_err *err)
         UAP_TRY(tell_rounded(e, node, err));
     }
 done:
-    e->stats.fix_s += uap_exact_cpu_s() - before;
+    e->stats.fix_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -295,7 +290,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
 {
     uap_status rc = UAP_OK;
     uap_cbc_answer answer = {0};
-    const double before = uap_exact_cpu_s();
+    const double before = uap_cpu_s();
     *closed = false;
     if (!is_near(e, node) || e->config < 0 || e->must_stop(e->context)) {
         return UAP_OK;
@@ -322,7 +317,7 @@ uap_status uap_wide_close(uap_exact *e, uap_node *node, bool *closed, uap_err *e
     e->stats.cbc_closed += *closed ? 1 : 0;
     e->wide->cbc_gap *= *closed ? 1.2 : 0.5;
     uap_cbc_answer_free(&answer);
-    e->stats.label_s += uap_exact_cpu_s() - before;
+    e->stats.label_s += uap_cpu_s() - before;
     return rc;
 }
 
@@ -354,141 +349,5 @@ uap_status uap_wide_polish(uap_exact *e, int32_t config, const uap_choice *choic
 done:
     uap_choice_free(&better);
     uap_free(scratch);
-    return rc;
-}
-
-/* ---- Branching ---------------------------------------------------------------------- */
-
-/* A tensor is worth branching on as much as the solution mixes its layouts. *open: some
- * tensor has more than one layout left. */
-static uap_status mixed_layouts(const uap_exact *e, const uap_node *node, double *score,
-                                bool *open, uap_err *err)
-{
-    const uap_instance *in = e->instance[node->config];
-    for (int32_t t = 0; t < in->n_live; t++) {
-        const int32_t from = in->live[t].from, n = uap_table_of(in, from)->n;
-        int32_t *class_of = uap_calloc((size_t)n, sizeof *class_of);
-        double *share = uap_calloc((size_t)n, sizeof *share);
-        if (class_of != NULL && share != NULL) {
-            double most = 0.0;
-            *open = uap_node_layouts(in, node, t, class_of) > 1 || *open;
-            for (int32_t k = 0; k < n; k++) {
-                share[class_of[k]] += uap_program_share(e->wide->program, from, k);
-                most = fmax(most, share[class_of[k]]);
-            }
-            score[t] = 1.0 - most;
-        }
-        const bool failed = class_of == NULL || share == NULL;
-        uap_free(class_of);
-        uap_free(share);
-        if (failed) {
-            return UAP_FAIL(err, NO_MEMORY, "out of memory for layouts");
-        }
-    }
-    return UAP_OK;
-}
-
-uap_status uap_wide_split(uap_exact *e, uap_node *node, uap_node_pool *children,
-                          int32_t *count, uap_err *err)
-{
-    const uap_instance *in = e->instance[node->config];
-    uap_choice choice = {NULL, NULL};
-    uap_status rc = UAP_OK;
-    bool open = false;
-    *count = 0;
-    if (e->wide == NULL || e->wide->config != node->config ||
-        !uap_program_has_solution(e->wide->program)) {
-        return UAP_OK;
-    }
-    double *score = uap_calloc((size_t)in->n_live, sizeof *score);
-    if (score == NULL || !uap_choice_init(&choice, in->pp, in->n_layers)) {
-        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
-        goto done;
-    }
-    UAP_TRY(mixed_layouts(e, node, score, &open, err));
-    if (!open) {
-        goto done;
-    }
-    uap_program_round(e->wide->program, node, &choice);
-    const double lead = node->lead;
-    node->lead *= LEAD_DECAY;
-    rc = uap_node_branch(in, node, &choice, score, children, count, err);
-    node->lead = lead;
-done:
-    uap_choice_free(&choice);
-    uap_free(score);
-    return rc;
-}
-
-/* The Lagrangian bound of a node's chain, from the same start for all. */
-static uap_status trial_bound(const uap_instance *in, const uap_node *node,
-                              int64_t *bound, uap_err *err)
-{
-    uap_chain *chain = NULL;
-    uap_pipeline pipeline = {0};
-    uap_status rc = UAP_OK;
-    *bound = 0;
-    UAP_TRY(uap_chain_build(in, &node->restriction, &chain, err));
-    if (chain == NULL) {
-        *bound = UAP_VALUE_LIMIT;
-        goto done;
-    }
-    UAP_TRY(uap_pipeline_init(&pipeline, chain, err));
-    UAP_TRY(uap_chain_bound(&pipeline, TRIAL_ROUNDS, UAP_VALUE_LIMIT, bound, err));
-done:
-    uap_pipeline_free(&pipeline);
-    uap_chain_free(chain);
-    return rc;
-}
-
-/* The mean bound of the children that branching on tensor t would make. */
-static uap_status trial(const uap_exact *e, const uap_node *node, int32_t t,
-                        int32_t *trials, double *score, uap_err *err)
-{
-    const uap_instance *in = e->instance[node->config];
-    double *only = uap_calloc((size_t)in->n_live, sizeof *only);
-    uap_node_pool children = {0};
-    uap_status rc = UAP_OK;
-    int32_t count = 0;
-    double sum = 0.0;
-    if (only == NULL) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for trials");
-    }
-    only[t] = 1.0;
-    UAP_TRY(uap_node_branch_live(in, node, only, &children, &count, err));
-    for (int32_t i = 0; i < count; i++) {
-        int64_t bound = 0;
-        UAP_TRY(trial_bound(in, &children.heap[i], &bound, err));
-        sum += (double)bound / count;
-    }
-    *score = sum;
-    *trials += count;
-done:
-    uap_pool_free(&children);
-    uap_free(only);
-    return rc;
-}
-
-uap_status uap_wide_scores(const uap_exact *e, const uap_node *node, double *score,
-                           uap_err *err)
-{
-    const uap_instance *in = e->instance[node->config];
-    uap_status rc = UAP_OK;
-    int32_t trials = 0, most = 0;
-    for (int32_t t = 0; t < in->n_live; t++) {
-        most = uap_max_i32(most, uap_table_of(in, in->live[t].from)->n);
-        score[t] = 0.0;
-    }
-    int32_t *class_of = uap_calloc((size_t)most, sizeof *class_of);
-    if (class_of == NULL) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for layouts");
-    }
-    for (int32_t t = 0; t < in->n_live && trials < TRIALS; t++) {
-        if (uap_node_layouts(in, node, t, class_of) > 1) {
-            UAP_TRY(trial(e, node, t, &trials, &score[t], err));
-        }
-    }
-done:
-    uap_free(class_of);
     return rc;
 }

@@ -19,6 +19,10 @@ void uap_wide_forget(uap_wide *wide, int32_t config);
 /* Whether the instance has too many combinations of layouts to branch through them all. */
 bool uap_wide_is_wide(const uap_instance *instance);
 
+/* Whether the node's graph is wide and chains, as far as is known, bound it better than
+ * programs do. */
+bool uap_wide_trusts_chain(const uap_exact *e, const uap_node *node);
+
 /* What to do with a node beyond searching its chain. */
 typedef struct uap_wide_plan {
     bool program;    /* before the chain's search, */
@@ -55,9 +59,14 @@ UAP_NODISCARD uap_status uap_wide_split(uap_exact *e, uap_node *node,
                                         uap_node_pool *children, int32_t *count,
                                         uap_err *err);
 
-/* How good it is to branch on each live tensor: score [n_live], out. By the bounds of the
- * children's chains. Errors: NO_MEMORY. */
-UAP_NODISCARD uap_status uap_wide_scores(const uap_exact *e, const uap_node *node,
+/* Learns from the first visit to a node, whose bound was `before` it, what splitting by the
+ * tensor that it comes from is good for. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_wide_note(uap_exact *e, uap_node *node, int64_t before,
+                                       uap_err *err);
+
+/* How good it is to branch on each live tensor: score [n_live], out. By how bounds rose, and
+ * by the bounds of the children's chains. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_wide_scores(uap_exact *e, const uap_node *node,
                                          double *score, uap_err *err);
 
 #ifdef __cplusplus

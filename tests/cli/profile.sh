@@ -11,7 +11,22 @@ JSON
 run_ranks 2 0 profile -m tiny.json --quick --dry-run --backend cpu
 says out "block t64.h120.a12.kv12.f240.v0 tp 2 micro-batch 1"
 says out "all-reduce of 2 ranks, stride 1"
+says out "survey, inside nodes: 1 round of 2 devices"
 says out "expected in all"
+
+# The same for a machine that is not there: its rounds, and a budget that leaves some out.
+run 0 profile --dry-run --backend cpu --nodes 1024 --devices-per-node 8 --budget 1e6
+says out "survey, inside nodes: 7 rounds of 8192 devices"
+says out "survey, node shifts: 10 rounds of 1024 devices"
+says out "survey, all rails: 10 rounds of 8192 devices"
+says out "all-reduce of 8192 ranks, stride 1"
+says out "all-to-all of 1024 ranks, stride 8"
+run 0 profile --dry-run --backend cpu --nodes 64 --budget 1e6
+says out "survey, node pairs: 63 rounds of 64 devices"
+run 0 profile --dry-run --backend cpu --nodes 1024 --devices-per-node 8 --budget 1
+says out "survey, all rails: 10 rounds of 8192 devices  (skipped: no time)"
+says out "all-to-all of 1024 ranks, stride 8  (skipped: no time)"
+says out "all-reduce of 1024 ranks, stride 8"
 
 # A profile, with progress in plain lines, that the planner takes.
 run_ranks 2 0 profile -m tiny.json --quick --budget 6 --micro-batches 1,2 -o cluster.json
@@ -23,6 +38,36 @@ says cluster.json '"micro_batch": 1'
 says cluster.json "--micro-batches 1,2"
 run 0 plan -m tiny.json -c cluster.json -b 4 --precision fp32 --reserve-gib 0 -o plan.json
 says plan.json '"status": "optimal"'
+
+# What is slow is told, with the nodes to drain, and stands in the file.
+export UNIAP_STUB="device:2:1.6,pair:0:1:4"
+run_ranks 3 0 profile --quick --budget 1 -o sick.json
+says err "slow-device"
+says err "device 2 (devices): 1.6"
+says err "slow-pair"
+says err "nodes to drain: $(hostname)"
+says sick.json '"kind": "slow-pair"'
+says sick.json '"peer_device": 1'
+says sick.json '"source": "measured"'
+run_ranks 3 1 profile --quick --survey-only --fail-on-outlier
+says out "inside nodes: 3 rounds (2 again), 10.0 us"
+says out "slow-device"
+says out "nodes to drain: $(hostname)"
+UNIAP_STUB="" run_ranks 3 0 profile --quick --budget 1 --fail-on-outlier -o well.json
+says well.json '"exceptions": []'
+
+# A rank that does not answer is left out, whether it comes back or not.
+export UNIAP_STUB="hang:2:6"
+run_ranks 3 0 profile --quick --budget 1 --deadline 2 -o late.json
+says err "silent $(hostname) device 2"
+says late.json '"left_out": 1'
+says late.json '"kind": "silent"'
+says err " 2 x "
+export UNIAP_STUB="hang:1:1000"
+run_ranks 3 1 profile --quick --survey-only --deadline 2 --fail-on-outlier
+says err "1 rank that did not answer still hangs"
+says out "silent $(hostname) device 1"
+unset UNIAP_STUB
 
 # To standard output, and silent.
 run 0 profile --quick --budget 1 --quiet -o -
@@ -41,6 +86,15 @@ run 2 profile --micro-batches 0 -o x.json
 one_line
 run 2 profile --budget 0 -o x.json
 one_line
+run 2 profile --nodes 4 -o x.json
+one_line
+says err "--dry-run"
+run 2 profile --dry-run --devices-per-node 4
+one_line
+run 2 profile --survey-only -o x.json
+one_line
+UNIAP_STUB="slow:1" run_ranks 2 2 profile --quick -o x.json
+says err "stub faults"
 run 2 profile -m missing.json -o x.json
 one_line
 says err "missing.json"

@@ -5,6 +5,7 @@
 #include "profile/layers.h"
 #include "profile/profile.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,12 +67,15 @@ static void remove_tiny(uap_model *model)
 
 static uap_profile_options options_for(const uap_model *const *model)
 {
+    static const int64_t micro_batch[2] = {1, 2};
     return (uap_profile_options){.n_models = 1,
                                  .model = model,
                                  .backend = UAP_BACKEND_CPU,
                                  .precision = -1,
+                                 .n_micro_batches = 2,
+                                 .micro_batch = micro_batch,
                                  .effort = UAP_EFFORT_QUICK,
-                                 .budget_s = 6};
+                                 .budget_s = HUGE_VAL};
 }
 
 /* Products with weights get more rows with the micro-batch, attention more batches; TP
@@ -111,40 +115,70 @@ static void count_calls(void *context, const uap_profile *profile, int32_t index
     *calls += elapsed_s >= 0;
 }
 
+/* Says what does not hold; true where it does. */
+static bool holds(bool what, const char *text)
+{
+    if (!what) {
+        (void)fprintf(stderr, "it does not hold that %s\n", text);
+    }
+    return what;
+}
+
+#define HOLDS(what) holds(what, #what)
+
 /* Every layer entry is of the model, finite, and at legal TP degrees. */
 static bool layers_are_right(const uap_device_class *device, int size)
 {
-    bool good = device->n_layers > 0;
+    bool good = HOLDS(device->n_layers > 0);
     bool seen_tp = false;
     for (int32_t i = 0; i < device->n_layers; i++) {
         const uap_layer_time *time = &device->layer[i];
-        good = good && time->forward_s > 0 && time->backward_s > 0 && time->mad_s >= 0 &&
-               time->forward_s < 10 && size % time->tp == 0 &&
-               time->precision == UAP_FP32;
+        good = HOLDS(time->forward_s > 0 && time->backward_s > 0 && time->mad_s >= 0) &&
+               HOLDS(time->forward_s < 10 && size % time->tp == 0) &&
+               HOLDS(time->precision == UAP_FP32) && good;
         seen_tp = seen_tp || time->tp == size;
     }
-    return good && (seen_tp || 12 % size != 0);
+    return HOLDS(seen_tp || 12 % size != 0) && good;
 }
 
 static bool cluster_is_right(const uap_cluster *cluster, int size)
 {
     const uap_device_class *device = cluster->device_class;
-    bool good = cluster->source == UAP_MEASURED && cluster->n_classes == 1 &&
-                uap_cluster_devices(cluster) == size && device->memory_bytes > 0 &&
-                device->peak_flops[UAP_FP32] > 0 && device->efficiency > 0 &&
-                device->efficiency <= 1 && device->memory_bandwidth_Bps > 0 &&
-                cluster->compute_slowdown >= 1 && cluster->communication_slowdown >= 1;
-    good = good && layers_are_right(device, size);
-    good = good && (cluster->n_collectives > 0) == (size > 1);
-    good = good && (cluster->n_p2p > 0) == (size > 1);
+    bool good = HOLDS(cluster->source == UAP_MEASURED) && HOLDS(cluster->n_classes == 1);
+    good = HOLDS(uap_cluster_devices(cluster) == size) &&
+           HOLDS(device->memory_bytes > 0) && good;
+    good = HOLDS(device->peak_flops[UAP_FP32] > 0) && HOLDS(device->efficiency > 0) &&
+           HOLDS(device->efficiency <= 1) && HOLDS(device->memory_bandwidth_Bps > 0) &&
+           good;
+    good = HOLDS(cluster->compute_slowdown >= 1) &&
+           HOLDS(cluster->communication_slowdown >= 1) && good;
+    good = layers_are_right(device, size) && good;
+    good = HOLDS((cluster->n_collectives > 0) == (size > 1)) && good;
+    good = HOLDS((cluster->n_p2p > 0) == (size > 1)) && good;
     for (int32_t i = 0; i < cluster->n_collectives; i++) {
-        good = good && cluster->collective[i].bandwidth_Bps > 0 &&
-               cluster->collective[i].n_points > 0;
+        good = HOLDS(cluster->collective[i].bandwidth_Bps > 0 &&
+                     cluster->collective[i].n_points > 0) &&
+               good;
     }
-    return good && cluster->provenance != NULL &&
-           strstr(cluster->provenance, "a test") != NULL;
+    return HOLDS(cluster->provenance != NULL &&
+                 strstr(cluster->provenance, "a test") != NULL) &&
+           good;
 }
 
+static bool all_are_done(const uap_profile *profile)
+{
+    bool good = true;
+    for (int32_t i = 0; i < uap_profile_count(profile); i++) {
+        const uap_profile_item item = uap_profile_item_at(profile, i);
+        if (item.state != UAP_ITEM_DONE) {
+            (void)fprintf(stderr, "%s: state %d\n", item.what, (int)item.state);
+            good = false;
+        }
+    }
+    return good;
+}
+
+/* No budget: what fits in some seconds depends on what else the machine does. */
 static void test_whole_profile(void **state)
 {
     uap_model *model = load_tiny();
@@ -159,10 +193,11 @@ static void test_whole_profile(void **state)
     (void)state;
     assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
     const int32_t n = uap_profile_count(profile);
-    assert_all(n >= 9 && uap_profile_expected_s(profile) > 0);
+    assert_all(n >= 3 * 2 &&
+               uap_profile_expected_s(profile) > 0); /* shapes, micro-batches */
     assert_all(uap_profile_run(profile, count_calls, &calls, &err) == UAP_OK);
-    assert_all(calls > 1 && calls <= n + 1);
-    assert_all(uap_profile_item_at(profile, 0).state == UAP_ITEM_DONE);
+    assert_all(calls == n + 1);
+    assert_all(all_are_done(profile));
     assert_all(uap_profile_cluster(profile, "a test", &cluster, &err) == UAP_OK);
     uap_profile_free(profile);
     bool good = true;

@@ -97,6 +97,7 @@ static void check_same(listed *list, const uap_limits *limits, const char *what,
         uap_result together = {0};
         uap_limits own = limits == NULL ? (uap_limits){0} : *limits;
         own.share_work = turn == 1 && seed % 4 == 1 ? -1 : 0;
+        own.long_run_s = turn == 1 && seed % 24 == 1 ? -1 : 0;
         assert_all(search(list, &own, &together, &err) == UAP_OK);
         const bool same = !is_first || same_result(list, &alone, &together);
         if (!same) {
@@ -205,16 +206,21 @@ static void tied_plans_have_one_answer(void **state)
     }
 }
 
-static uap_instance *unlike_layers(uint64_t seed, int32_t n_layers)
+/* Unlike layers on four stages, 16 micro-batches. */
+static uap_instance *unlike_layers(uint64_t seed, int32_t n_layers, int32_t n_strategies,
+                                   uap_objective objective)
 {
+    const bool full = objective == UAP_OBJECTIVE_FULL;
     const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
-                                     .objective = UAP_OBJECTIVE_SIMPLE,
-                                     .schedule = UAP_SCHEDULE_GPIPE,
+                                     .objective = objective,
+                                     .schedule =
+                                         full ? UAP_SCHEDULE_1F1B : UAP_SCHEDULE_GPIPE,
                                      .n_layers = n_layers,
-                                     .n_strategies = 32,
+                                     .n_strategies = n_strategies,
                                      .pp = 4,
                                      .micro_batches = 16,
                                      .tightness = 0.4,
+                                     .unequal_caps = full,
                                      .seed = seed};
     uap_instance *in = NULL;
     uap_err err = {0};
@@ -228,7 +234,7 @@ static void stopped_searches_end_everywhere(void **state)
     (void)state;
     listed list = {.n = 3, .fails_at = -1};
     for (int32_t i = 0; i < list.n; i++) {
-        list.instance[i] = unlike_layers((uint64_t)i + 1, 160);
+        list.instance[i] = unlike_layers((uint64_t)i + 1, 160, 32, UAP_OBJECTIVE_SIMPLE);
     }
     const bool is_last = uap_comm_rank(ranks_comm) == uap_comm_size(ranks_comm) - 1;
     const volatile sig_atomic_t flag = is_last ? 1 : 0;
@@ -257,18 +263,7 @@ static void nodes_set_aside_have_one_answer(void **state)
     (void)state;
     listed list = {.fails_at = -1};
     for (uint64_t i = 0; i < 2; i++) {
-        const uap_generate_large what = {.family = UAP_FAMILY_RANDOM,
-                                         .objective = UAP_OBJECTIVE_FULL,
-                                         .schedule = UAP_SCHEDULE_1F1B,
-                                         .n_layers = 44,
-                                         .n_strategies = 12,
-                                         .pp = 4,
-                                         .micro_batches = 16,
-                                         .tightness = 0.4,
-                                         .unequal_caps = true,
-                                         .seed = 7002 + i};
-        uap_err err = {0};
-        assert_ok(uap_generate_family(&what, &list.instance[list.n++], &err), &err);
+        list.instance[list.n++] = unlike_layers(7002 + i, 44, 12, UAP_OBJECTIVE_FULL);
     }
     check_same(&list, NULL, "set aside", 0);
     free_list(&list);
@@ -287,7 +282,7 @@ static void stopped_searches_go_on(void **state)
     (void)snprintf(path, sizeof path, "checkpoint-of-%d-ranks",
                    uap_comm_size(ranks_comm));
     for (int32_t i = 0; i < list.n; i++) {
-        list.instance[i] = unlike_layers((uint64_t)i + 1, 56);
+        list.instance[i] = unlike_layers((uint64_t)i + 1, 56, 32, UAP_OBJECTIVE_SIMPLE);
     }
     (void)snprintf(old, sizeof old, "%s.old", path);
     if (uap_comm_rank(ranks_comm) == 0) { /* of a test that was cut off */

@@ -113,13 +113,14 @@ static const char *const full_text =
     "\"bandwidth_Bps\": "
     "1e8}],\n"
     " \"overlap\": {\"compute_slowdown\": 1.1, \"communication_slowdown\": 1.2}, "
-    "\"exceptions\": []}";
+    "\"exceptions\": [{\"kind\": \"slow-link\", \"again_s\": null}]}";
 
 static void check_full(const uap_cluster *cluster)
 {
     assert_string_equal(cluster->name, "two");
     assert_true(cluster->source == UAP_MEASURED);
     assert_non_null(strstr(cluster->provenance, "\"ranks\""));
+    assert_non_null(strstr(cluster->exceptions, "\"slow-link\""));
     assert_i64(cluster->n_classes, 2);
     assert_i64(uap_cluster_devices(cluster), 10);
     assert_i64(cluster->group[1].device_class, 1);
@@ -303,7 +304,7 @@ static const bad_file bad_files[] = {
     {"uniap-cluster", "uniap-plan", "expected \"uniap-cluster\""},
     {"\"version\": 1", "\"version\": 2", "version"},
     {"\"source\": \"measured\"", "\"source\": \"guessed\"", "datasheet"},
-    {"\"exceptions\": []", "\"exeptions\": []", "exeptions"},
+    {"\"exceptions\": [", "\"exeptions\": [", "exeptions"},
     {"\"memory_bytes\": 1000", "\"memory_bytes\": 0", "memory_bytes"},
     {"\"memory_bytes\": 1000", "\"memory_bytes\": \"1000\"", "memory_bytes"},
     {"\"efficiency\": 0.5", "\"efficiency\": 1.5", "efficiency"},

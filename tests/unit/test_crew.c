@@ -102,61 +102,26 @@ static bool spend(void *context, int64_t work)
     return false;
 }
 
-static bool never(void *context)
-{
-    (void)context;
-    return false;
-}
-
-static uap_status keep(void *context, const uap_instance *in, const uap_choice *choice,
-                       uap_err *err)
-{
-    uap_result *result = context;
-    (void)err;
-    uap_choice_copy(&result->choice, choice, in->pp, in->n_layers);
-    return UAP_OK;
-}
-
 /* As uap_exact_solve, with a crew. */
 static uap_status solve(const uap_source *source, const uap_limits *limits,
                         const uap_instance *in, const uap_crew *crew, outcome *end,
                         uap_err *err)
 {
-    uap_result result = {.config = -1};
-    uap_exact e = {.source = source,
-                   .limits = limits,
-                   .context = &result,
-                   .must_stop = never,
-                   .improved = keep,
-                   .crew = crew};
-    uap_node_pool pool = {0};
+    uap_result result;
     uap_status rc = UAP_OK;
-    int64_t bound = 0;
-    bool closed = false;
-    uap_node node;
-    UAP_TRY(uap_exact_init(&e, err));
-    UAP_TRY(uap_exact_open(&e, 0, &node, &closed, err));
-    if (!uap_choice_init(&result.choice, in->pp, in->n_layers) ||
-        !uap_pool_push(&pool, &node)) {
-        rc = UAP_FAIL(err, NO_MEMORY, "no memory");
-        goto done;
-    }
-    UAP_TRY(uap_exact_drain(&e, &pool, &bound, &closed, err));
-    result.config = e.config;
-    result.value = e.value;
-    UAP_TRY(uap_exact_conclude(&e, bound, closed, &result, err));
+    UAP_TRY(uap_exact_solve_with(crew, source, limits, &result, err));
     *end = (outcome){.outcome = result.outcome,
                      .value = result.value,
                      .bound = result.bound,
-                     .nodes = e.stats.nodes,
+                     .nodes = result.stats.nodes,
                      .config = result.config};
-    memcpy(end->first, result.choice.first, (size_t)in->pp * sizeof *end->first);
-    memcpy(end->strategy, result.choice.strategy,
-           (size_t)in->n_layers * sizeof *end->strategy);
+    if (result.config >= 0) {
+        memcpy(end->first, result.choice.first, (size_t)in->pp * sizeof *end->first);
+        memcpy(end->strategy, result.choice.strategy,
+               (size_t)in->n_layers * sizeof *end->strategy);
+    }
+    uap_result_free(&result);
 done:
-    uap_choice_free(&result.choice);
-    uap_pool_free(&pool);
-    uap_exact_free(&e);
     return rc;
 }
 
@@ -164,8 +129,13 @@ static void run_member(board *b, int rank, const uap_source *source,
                        const uap_limits *limits, const uap_instance *in)
 {
     member m = {b, rank};
-    const uap_crew crew = {
-        .context = &m, .least_work = -1, .share = share, .spend = spend, .meet = meet};
+    const uap_crew crew = {.context = &m,
+                           .members = CREW,
+                           .least_work = -1,
+                           .long_task_s = limits->long_run_s,
+                           .share = share,
+                           .spend = spend,
+                           .meet = meet};
     uap_err err = {0};
     const uap_status rc = solve(source, limits, in, &crew, &b->end[rank], &err);
     if (rc != UAP_OK) {
@@ -196,7 +166,8 @@ static void check_crew(board *b, const uap_instance *in, uint64_t seed)
 {
     const uap_source source = uap_source_of_instance(in);
     const uap_limits limits = {.rough_work = seed % 2 == 0 ? 0 : -1,
-                               .effort = seed % 3 == 0 ? 20 : 0};
+                               .effort = seed % 3 == 0 ? 20 : 0,
+                               .long_run_s = seed % 5 < 2 ? -1 : 1};
     outcome alone = {0};
     uap_err err = {0};
     pid_t child[CREW];

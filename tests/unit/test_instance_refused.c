@@ -2,6 +2,8 @@
  * no memory. */
 #include "unit/instance_text.h"
 
+#include "search/instance_read.h"
+
 typedef struct malformed {
     const char *find, *replace; /* in simple_text, first occurrence */
     const char *message;        /* after "i.json" */
@@ -151,6 +153,63 @@ static void malformed_files_are_refused_with_their_place(void **state)
     }
 }
 
+/* A list whose entry 0 has n numbers, and `layers` entries that refer to it. */
+static char *append_list(char *to, const char *key, int n, int layers)
+{
+    to += sprintf(to, "\"%s\": [[0", key);
+    for (int k = 1; k < n; k++) {
+        to += sprintf(to, ",1");
+    }
+    to += sprintf(to, "]");
+    for (int u = 1; u < layers; u++) {
+        to += sprintf(to, ",0");
+    }
+    return to + sprintf(to, "],\n");
+}
+
+/* An instance of `layers` layers of n strategies, with R and Rp as given. */
+static char *short_text(int n, int layers, const char *matrices)
+{
+    static const char *const key[] = {"A", "G", "Ms", "Ma", "W"};
+    const size_t list = 2 * ((size_t)n + (size_t)layers) + 64;
+    char *text = malloc(5 * list + strlen(matrices) + 512);
+    assert_non_null(text);
+    char *to = text;
+    to += sprintf(to, "{\"format\": \"uniap-instance\", \"version\": 1,\n"
+                      "\"objective\": \"simple\", \"schedule\": \"gpipe\",\n"
+                      "\"pp\": 1, \"micro_batches\": 1,\n");
+    for (size_t i = 0; i < sizeof key / sizeof key[0]; i++) {
+        to = append_list(to, key[i], n, layers);
+    }
+    (void)sprintf(to, "%s\n\"cap\": [1], \"inflight\": [1]}", matrices);
+    return text;
+}
+
+static void assert_too_many(const char *text, const char *message)
+{
+    uap_err err = {0};
+    uap_instance *x = NULL;
+    assert_int_equal(load_text(text, &x, &err), UAP_BAD_INPUT);
+    assert_string_equal(err.msg, message);
+    assert_null(x);
+    assert_i64(uap_mem_outstanding(), 0);
+}
+
+/* A file that is short only because nearly all of it refers to a long row is refused before
+ * there is room made for what it stands for. */
+static void short_files_of_large_instances_are_refused(void **state)
+{
+    (void)state;
+    char *text = short_text(10000, UAP_INSTANCE_MAX_LAYERS, "\"R\": [], \"Rp\": [],");
+    assert_too_many(text, "i.json:4:21923: found 67130000 entries up to here, references "
+                          "followed, expected at most 67108864");
+    free(text);
+    text = short_text(20000, 2, "\"R\": [[]], \"Rp\": [[]],");
+    assert_too_many(text, "i.json:9:7: found 1600000000 entries up to here, references "
+                          "followed, expected at most 268435456");
+    free(text);
+}
+
 static void no_memory_leaks_nothing(void **state)
 {
     (void)state;
@@ -174,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(malformed_files_are_refused_with_their_place,
+                                  check_no_leaks),
+        cmocka_unit_test_teardown(short_files_of_large_instances_are_refused,
                                   check_no_leaks),
         cmocka_unit_test_teardown(no_memory_leaks_nothing, check_no_leaks),
     };

@@ -1,113 +1,39 @@
 /* The check of a plan against the search's own cost tables: on random legal plans of many
  * models, clusters and options both must come to the same ticks and bytes, and a plan that
  * was changed in one place must be caught. */
-#include "unit/check.h"
-
-#include "plan/check.h"
-#include "plan/plan_build.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-typedef struct pair {
-    const char *model, *cluster;
-    int64_t batch, seq;
-    uap_precision precision;
-    uap_optimizer optimizer;
-    uap_cost_model cost;
-    uint32_t space;
-    bool operator_granularity, tp_across_nodes;
-} pair;
+#include "unit/plan_fixture.h"
 
 static const pair pairs[] = {
-    {"bert-huge", "env-a", 32, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, 63, false, false},
-    {"bert-huge", "env-b", 16, 512, UAP_FP16, UAP_SGD, UAP_COST_FULL, 63, true, true},
-    {"vit-huge", "env-b", 64, 0, UAP_FP32, UAP_SGD, UAP_COST_FULL, 63, false, false},
-    {"swin-huge", "env-b", 32, 0, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 11, false, false},
-    {"swin-huge", "env-d", 32, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, false, true},
-    {"t5-large", "env-a", 16, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, 63, false, false},
-    {"t5-large-16", "env-b", 8, 512, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 63, true, true},
-    {"llama-7b", "env-c", 8, 2048, UAP_FP16, UAP_ADAM, UAP_COST_FULL, 63, false, false},
-    {"llama-7b", "env-c", 8, 2048, UAP_FP16, UAP_ADAM, UAP_COST_PAPER, 11, false, false},
+    {"bert-huge", "env-a", 32, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, 63, false, false,
+     0},
+    {"bert-huge", "env-b", 16, 512, UAP_FP16, UAP_SGD, UAP_COST_FULL, 63, true, true, 0},
+    {"vit-huge", "env-b", 64, 0, UAP_FP32, UAP_SGD, UAP_COST_FULL, 63, false, false, 0},
+    {"swin-huge", "env-b", 32, 0, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 11, false, false,
+     0},
+    {"swin-huge", "env-d", 32, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, false, true, 0},
+    {"t5-large", "env-a", 16, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, 63, false, false,
+     0},
+    {"t5-large-16", "env-b", 8, 512, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 63, true, true,
+     0},
+    {"llama-7b", "env-c", 8, 2048, UAP_FP16, UAP_ADAM, UAP_COST_FULL, 63, false, false,
+     0},
+    {"llama-7b", "env-c", 8, 2048, UAP_FP16, UAP_ADAM, UAP_COST_PAPER, 11, false, false,
+     0},
     {"llama-3.1-8b", "h100-16", 48, 4096, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, true,
-     true},
-    {"unet-sd15", "env-b", 16, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, false, false},
-    {"unet-sd15", "env-a", 8, 0, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 63, false, true},
+     true, 0},
+    {"unet-sd15", "env-b", 16, 0, UAP_BF16, UAP_ADAM, UAP_COST_FULL, 63, false, false, 0},
+    {"unet-sd15", "env-a", 8, 0, UAP_FP32, UAP_ADAM, UAP_COST_PAPER, 63, false, true, 0},
 };
 
-#define N_PAIRS         (sizeof pairs / sizeof pairs[0])
-#define PLANS_EACH      60
-#define PLENTIFUL_BYTES ((int64_t)1 << 50)
-
-typedef struct fixture {
-    uap_plan_options options;
-    uap_model *model;
-    uap_cluster *cluster;
-    uap_cost *cost;
-    uint64_t random;
-} fixture;
-
-static void set_up(fixture *f, const pair *p)
-{
-    uap_err err = {0};
-    char path[512];
-    const uap_model_options model = {.seq = p->seq,
-                                     .operator_granularity = p->operator_granularity};
-    *f = (fixture){.random = 12345};
-    f->options.operator_granularity = p->operator_granularity;
-    f->options.cost = (uap_cost_options){.batch = p->batch,
-                                         .precision = p->precision,
-                                         .optimizer = p->optimizer,
-                                         .cost = p->cost,
-                                         .schedules = (1u << UAP_SCHEDULE_COUNT) - 1,
-                                         .space = p->space,
-                                         .memory_bytes = PLENTIFUL_BYTES,
-                                         .reserve_bytes = (int64_t)1 << 30,
-                                         .tp_across_nodes = p->tp_across_nodes};
-    (void)snprintf(path, sizeof path, UAP_SOURCE_DIR "/configs/models/%s.json", p->model);
-    assert_ok(uap_model_load(path, &model, &f->model, &err), &err);
-    (void)snprintf(path, sizeof path, UAP_SOURCE_DIR "/configs/clusters/%s.json",
-                   p->cluster);
-    assert_ok(uap_cluster_load(path, &f->cluster, &err), &err);
-    assert_ok(uap_cost_new(f->model, f->cluster, &f->options.cost, &f->cost, &err), &err);
-}
-
-static void tear_down(fixture *f)
-{
-    uap_cost_free(f->cost);
-    uap_cluster_free(f->cluster);
-    uap_model_free(f->model);
-}
-
-/* 0 .. n - 1; Knuth's MMIX generator. */
-static int32_t draw(fixture *f, int32_t n)
-{
-    f->random = f->random * 6364136223846793005u + 1442695040888963407u;
-    return (int32_t)((f->random >> 33) % (uint64_t)n);
-}
-
-static int in_order(const void *a, const void *b)
-{
-    const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
+#define N_PAIRS    (sizeof pairs / sizeof pairs[0])
+#define PLANS_EACH 60
 
 /* Distinct random cuts, and strategies that keep the ties. Half of the plans change strategy
  * rarely: others would be all resharding. */
-static void choose(fixture *f, const uap_instance *instance, uap_choice *choice)
+static bool choose(fixture *f, const uap_instance *instance, uap_choice *choice)
 {
-    bool is_cut[1024] = {false};
     const bool steady = draw(f, 2) == 0;
-    choice->first[0] = 0;
-    for (int32_t i = 1; i < instance->pp; i++) {
-        int32_t at;
-        do {
-            at = 1 + draw(f, instance->n_layers - 1);
-        } while (is_cut[at]);
-        is_cut[at] = true;
-        choice->first[i] = at;
-    }
-    qsort(choice->first, (size_t)instance->pp, sizeof choice->first[0], in_order);
+    draw_cuts(f, instance, choice);
     for (int32_t u = 0; u < instance->n_layers; u++) {
         const int32_t n = uap_table_of(instance, u)->n;
         const int32_t before = u > 0 ? choice->strategy[u - 1] : 0;
@@ -121,50 +47,12 @@ static void choose(fixture *f, const uap_instance *instance, uap_choice *choice)
             choice->strategy[tie->b] = draw(f, uap_table_of(instance, tie->b)->n);
         }
     }
+    return true;
 }
 
-/* A random plan of a random legal configuration, as the search would have written it. */
 static uap_plan *random_plan(fixture *f)
 {
-    uap_err err = {0};
-    uap_instance *instance = NULL;
-    uap_plan *plan = NULL;
-    uap_result result = {.outcome = UAP_OUTCOME_OPTIMAL};
-    uap_stage_cost stage[1024];
-    const uap_source source = uap_cost_source(f->cost);
-    while (instance == NULL) {
-        result.config = draw(f, source.n);
-        assert_ok(source.build(source.context, result.config, &instance, &err), &err);
-    }
-    assert_true(uap_choice_init(&result.choice, instance->pp, instance->n_layers));
-    choose(f, instance, &result.choice);
-    assert_true(uap_choice_value(instance, &result.choice, stage, &result.value));
-    result.bound = result.value;
-    const uap_plan_inputs in = {.model = f->model,
-                                .cluster = f->cluster,
-                                .cost = f->cost,
-                                .options = &f->options,
-                                .result = &result,
-                                .enough_devices = UAP_PLAN_UNSTATED};
-    assert_ok(uap_plan_build(&in, &plan, &err), &err);
-    uap_choice_free(&result.choice);
-    uap_instance_free(instance);
-    return plan;
-}
-
-/* Differences found; printed when there should be none. */
-static int64_t differences(const fixture *f, uap_plan *plan, bool expected)
-{
-    uap_err err = {0};
-    uap_check check = {0};
-    assert_ok(uap_check_plan(plan, f->model, f->cluster, &check, &err), &err);
-    for (int32_t i = 0; !expected && i < check.n_lines && i < 8; i++) {
-        print_error("%s, pp %d, c %" PRId64 ": %s\n", f->model->name, (int)plan->pp,
-                    plan->micro_batches, check.line[i]);
-    }
-    const int64_t n = check.n;
-    uap_check_free(&check);
-    return n;
+    return draw_plan(f, choose);
 }
 
 static void the_check_agrees_with_the_cost_tables(void **state)
@@ -175,12 +63,7 @@ static void the_check_agrees_with_the_cost_tables(void **state)
         set_up(&f, &pairs[i]);
         for (int j = 0; j < PLANS_EACH; j++) {
             uap_plan *plan = random_plan(&f);
-            const double tpi = plan->tpi_s;
-            const int64_t memory = plan->stage[0].memory_bytes;
-            assert_i64(differences(&f, plan, false), 0);
-            /* What it derived itself, to the last tick and byte. */
-            assert_close(plan->tpi_s, tpi, 1e-15, 0);
-            assert_i64(plan->stage[0].memory_bytes, memory);
+            assert_agrees(&f, plan);
             uap_plan_free(plan);
         }
         tear_down(&f);
@@ -372,9 +255,7 @@ static void what_is_unstated_is_filled_in(void **state)
         uap_plan *plan = random_plan(&f);
         const double tpi = plan->tpi_s, time = plan->stage[0].time_s;
         const int64_t memory = plan->stage[0].memory_bytes;
-        plan->status = UAP_PLAN_HAND_WRITTEN;
-        plan->tpi_s = plan->bound_s = plan->gap = UAP_PLAN_UNSTATED;
-        plan->throughput_samples_per_s = UAP_PLAN_UNSTATED;
+        forget_head(plan);
         for (int32_t i = 0; i < plan->pp; i++) {
             uap_plan_stage *s = &plan->stage[i];
             s->first_device = s->last_device = UAP_PLAN_UNSTATED;

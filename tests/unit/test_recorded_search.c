@@ -16,7 +16,7 @@ static const uap_generate_large medium = {.family = UAP_FAMILY_RANDOM,
                                           .seed = 5};
 
 /* Every job is shared, however small. */
-static const uap_limits share_all = {.share_work = 1};
+static const uap_limits share_all = {.share_work = 1, .long_run_s = -1};
 
 static void record_medium(uap_recorded_search *search)
 {

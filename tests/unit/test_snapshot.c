@@ -1,44 +1,9 @@
 /* Snapshots of a running tree search among simulated ranks whose messages are late, overtake
  * each other and come twice: what is below a picture's nodes and what was done before is the
  * whole tree, to the node, and a search that sets out from a picture comes to the same. */
-#include "unit/check.h"
-#include "unit/tree_problems.h"
-
-#include "bench/uts.h"
-#include "bench/virtual_ranks.h"
+#include "unit/virtual_trees.h"
 
 #include <string.h>
-
-static const uap_virtual_machine quiet = {.size = 1,
-                                          .ranks_per_node = 4,
-                                          .node_ns = 200,
-                                          .near_ns = 500,
-                                          .far_ns = 2000,
-                                          .byte_ns = 0.1,
-                                          .send_ns = 100,
-                                          .receive_ns = 100,
-                                          .look_ns = 50,
-                                          .oversleep_ns = 50000,
-                                          .limit_ns = 100000000000,
-                                          .seed = 1};
-
-static const uap_uts_tree binomial = {.name = "binomial",
-                                      .kind = UAP_UTS_BINOMIAL,
-                                      .b = 400.0,
-                                      .q = 0.12,
-                                      .m = 8,
-                                      .seed = 3};
-
-static int64_t count_below(const uap_uts_tree *tree, const uap_uts_node *node)
-{
-    int64_t n = 1;
-    const int children = uap_uts_n_children(tree, node);
-    for (int i = 0; i < children; i++) {
-        const uap_uts_node child = uap_uts_child(node, i);
-        n += count_below(tree, &child);
-    }
-    return n;
-}
 
 /* The next packed node of a picture; false at its end. */
 static bool next_node(const uap_tree_snapshot *picture, size_t *at, const char **bytes,
@@ -123,18 +88,14 @@ static void pictures_are_whole_trees(void **state)
     (void)state;
     static const int sizes[] = {1, 2, 3, 4, 6, 17, 64};
     static const int64_t jitters_ns[] = {0, 300, 5000, 300000};
-    const uap_uts_node root = uap_uts_root(&binomial);
-    const int64_t size = count_below(&binomial, &root);
+    const uap_uts_tree binomial = binomial_tree(400.0);
+    const int64_t size = count_tree(&binomial);
     int64_t pictures = 0, open = 0;
     for (uint64_t seed = 1; seed <= 3; seed++) {
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             for (size_t j = 0; j < 4; j++) {
-                uap_virtual_machine machine = quiet;
-                machine.size = sizes[i];
-                machine.ranks_per_node = 1 + (int)(seed % 3);
-                machine.jitter_ns = jitters_ns[j];
-                machine.repeat = seed % 2 != 0 ? 0.4 : 0.0;
-                machine.seed = seed;
+                const uap_virtual_machine machine =
+                    late_machine(sizes[i], jitters_ns[j], seed);
                 const census c =
                     run_census(&binomial, size, &machine, 3000 * (int64_t)seed);
                 pictures += c.pictures;
@@ -150,9 +111,9 @@ static void pictures_are_whole_trees(void **state)
 static void few_messages_each(void **state)
 {
     (void)state;
-    const uap_uts_node root = uap_uts_root(&binomial);
-    const int64_t size = count_below(&binomial, &root);
-    uap_virtual_machine machine = quiet;
+    const uap_uts_tree binomial = binomial_tree(400.0);
+    const int64_t size = count_tree(&binomial);
+    uap_virtual_machine machine = quiet_machine();
     machine.size = 64;
     uap_err err = {0};
     census c = {.tree = &binomial, .size = size, .ranks = machine.size};
@@ -240,15 +201,11 @@ static void resumed_searches_agree(void **state)
         for (size_t i = 0; i < 6; i++) {
             uap_err err = {0};
             uap_tree_options options = uap_tree_options_default();
-            uap_virtual_machine machine = quiet;
+            uap_virtual_machine machine = seeded_machine(sizes[i], seed);
             uap_virtual_result result;
             knapsack_make(&a.k, seed);
             knapsack_solve(&a.k);
             a.n = 0;
-            machine.size = sizes[i];
-            machine.seed = seed;
-            machine.jitter_ns = 4000 * (int64_t)(seed % 4);
-            machine.repeat = 0.1 * (double)(seed % 3);
             options.slice_min_ns = 0; /* callbacks let every message through */
             options.snapshot = keep_picture;
             options.snapshot_context = &a;
@@ -283,18 +240,12 @@ static void resumed_searches_agree(void **state)
 static void loss_leaves_pictures_whole(void **state)
 {
     (void)state;
-    static const uap_uts_tree small = {.name = "small",
-                                       .kind = UAP_UTS_GEOMETRIC,
-                                       .shape = UAP_UTS_LINEAR,
-                                       .depth = 6,
-                                       .b = 4.0,
-                                       .seed = 0};
-    const uap_uts_node root = uap_uts_root(&small);
-    census c = {.tree = &small, .size = count_below(&small, &root), .ranks = 6};
+    const uap_uts_tree small = default_tree();
+    census c = {.tree = &small, .size = small.nodes, .ranks = 6};
     uap_uts_count count = {.tree = &small};
     const uap_tree_problem problem = uap_uts_problem(&count);
     uap_tree_options options = uap_tree_options_default();
-    uap_virtual_machine machine = quiet;
+    uap_virtual_machine machine = quiet_machine();
     uap_virtual_result whole, result;
     uap_err err = {0};
     options.lost_after_ns = 20000000;
@@ -335,7 +286,7 @@ static void test_out_of_memory(void **state)
         uap_err err = {0};
         uap_tree_options options = uap_tree_options_default();
         uap_tree_problem problem = knapsack_problem(&a.k);
-        uap_virtual_machine machine = quiet;
+        uap_virtual_machine machine = quiet_machine();
         uap_virtual_result result;
         options.keep_every_ns = 5000;
         options.snapshot = forget_picture;

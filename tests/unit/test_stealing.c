@@ -1,43 +1,9 @@
 /* The tree search among simulated ranks whose messages are late, overtake each other, come
  * twice or never: every node is visited once, the end comes, and not before all is done. */
-#include "unit/check.h"
-#include "unit/tree_problems.h"
-
-#include "bench/uts.h"
-#include "bench/virtual_ranks.h"
+#include "unit/virtual_trees.h"
 
 #include <string.h>
 
-static const uap_virtual_machine quiet = {.size = 1,
-                                          .ranks_per_node = 4,
-                                          .node_ns = 200,
-                                          .near_ns = 500,
-                                          .far_ns = 2000,
-                                          .byte_ns = 0.1,
-                                          .send_ns = 100,
-                                          .receive_ns = 100,
-                                          .look_ns = 50,
-                                          .oversleep_ns = 50000,
-                                          .limit_ns = 100000000000,
-                                          .seed = 1};
-
-/* Small ones of each kind: "default" of the benchmark's distribution, whose size is
- * published, and two counted by recursion here. */
-static const uap_uts_tree small = {.name = "default",
-                                   .kind = UAP_UTS_GEOMETRIC,
-                                   .shape = UAP_UTS_LINEAR,
-                                   .depth = 6,
-                                   .b = 4.0,
-                                   .seed = 0,
-                                   .nodes = 1732,
-                                   .leaves = 1050,
-                                   .most_depth = 6};
-static const uap_uts_tree binomial = {.name = "binomial",
-                                      .kind = UAP_UTS_BINOMIAL,
-                                      .b = 200.0,
-                                      .q = 0.12,
-                                      .m = 8,
-                                      .seed = 3};
 static const uap_uts_tree hybrid = {.name = "hybrid",
                                     .kind = UAP_UTS_HYBRID,
                                     .shape = UAP_UTS_LINEAR,
@@ -46,23 +12,6 @@ static const uap_uts_tree hybrid = {.name = "hybrid",
                                     .q = 0.22,
                                     .m = 4,
                                     .seed = 11};
-
-static int64_t count_below(const uap_uts_tree *tree, const uap_uts_node *node)
-{
-    int64_t n = 1;
-    const int children = uap_uts_n_children(tree, node);
-    for (int i = 0; i < children; i++) {
-        const uap_uts_node child = uap_uts_child(node, i);
-        n += count_below(tree, &child);
-    }
-    return n;
-}
-
-static int64_t count_tree(const uap_uts_tree *tree)
-{
-    const uap_uts_node root = uap_uts_root(tree);
-    return count_below(tree, &root);
-}
 
 /* What holds for any search that ran to its end. */
 static void check_balance(const uap_virtual_result *result)
@@ -103,9 +52,10 @@ static void test_sizes(void **state)
 {
     (void)state;
     static const int sizes[] = {1, 2, 3, 4, 5, 7, 8, 16, 21, 64, 150};
+    const uap_uts_tree small = default_tree(), binomial = binomial_tree(200.0);
     const int64_t n_binomial = count_tree(&binomial), n_hybrid = count_tree(&hybrid);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        uap_virtual_machine machine = quiet;
+        uap_virtual_machine machine = quiet_machine();
         machine.size = sizes[i];
         run_uts(&small, &machine, small.nodes);
         run_uts(&binomial, &machine, n_binomial);
@@ -118,16 +68,13 @@ static void test_late_and_repeated(void **state)
     (void)state;
     static const int sizes[] = {2, 3, 6, 17, 40};
     static const int64_t jitters_ns[] = {300, 5000, 300000, 5000000};
+    const uap_uts_tree small = default_tree(), binomial = binomial_tree(200.0);
     const int64_t n_binomial = count_tree(&binomial);
     for (uint64_t seed = 1; seed <= 6; seed++) {
         for (size_t i = 0; i < 5; i++) {
             for (size_t j = 0; j < 4; j++) {
-                uap_virtual_machine machine = quiet;
-                machine.size = sizes[i];
-                machine.ranks_per_node = 1 + (int)(seed % 3);
-                machine.jitter_ns = jitters_ns[j];
-                machine.repeat = seed % 2 != 0 ? 0.4 : 0.0;
-                machine.seed = seed;
+                const uap_virtual_machine machine =
+                    late_machine(sizes[i], jitters_ns[j], seed);
                 run_uts(&small, &machine, small.nodes);
                 run_uts(&binomial, &machine, n_binomial);
             }
@@ -139,10 +86,11 @@ static void test_late_and_repeated(void **state)
 static void test_loss_is_noticed(void **state)
 {
     (void)state;
+    const uap_uts_tree small = default_tree();
     uap_uts_count count = {.tree = &small};
     const uap_tree_problem problem = uap_uts_problem(&count);
     uap_tree_options options = uap_tree_options_default();
-    uap_virtual_machine machine = quiet;
+    uap_virtual_machine machine = quiet_machine();
     uap_virtual_result whole;
     uap_err err = {0};
     options.lost_after_ns = 20000000;
@@ -179,12 +127,8 @@ static void test_branch_and_bound(void **state)
             uap_err err = {0};
             const uap_tree_problem problem = knapsack_problem(&k);
             const uap_tree_options options = uap_tree_options_default();
-            uap_virtual_machine machine = quiet;
+            const uap_virtual_machine machine = seeded_machine(sizes[i], seed);
             uap_virtual_result result;
-            machine.size = sizes[i];
-            machine.seed = seed;
-            machine.jitter_ns = 4000 * (int64_t)(seed % 4);
-            machine.repeat = 0.1 * (double)(seed % 3);
             assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
             check_balance(&result);
             assert_i64(result.value, k.best_value);
@@ -235,7 +179,7 @@ static void test_memory_limit(void **state)
             uap_err err = {0};
             uap_tree_problem problem = knapsack_problem(&k);
             uap_tree_options options = uap_tree_options_default();
-            uap_virtual_machine machine = quiet;
+            uap_virtual_machine machine = quiet_machine();
             uap_virtual_result wide, narrow;
             problem.compare = compare_depths;
             problem.branch = branch_and_note_memory;
@@ -267,10 +211,11 @@ static void test_time_limit(void **state)
 {
     (void)state;
     uap_err err = {0};
+    const uap_uts_tree binomial = binomial_tree(200.0);
     uap_uts_count count = {.tree = &binomial};
     const uap_tree_problem problem = uap_uts_problem(&count);
     uap_tree_options options = uap_tree_options_default();
-    uap_virtual_machine machine = quiet;
+    uap_virtual_machine machine = quiet_machine();
     uap_virtual_result result;
     machine.size = 9;
     machine.jitter_ns = 20000;
@@ -289,13 +234,14 @@ static void test_time_limit_at_the_end(void **state)
 {
     (void)state;
     static const int sizes[] = {2, 3, 9};
-    const int64_t nodes = count_tree(&small);
+    const uap_uts_tree small = default_tree();
+    const int64_t nodes = small.nodes;
     for (int i = 0; i < 3; i++) {
         uap_err err = {0};
         uap_uts_count count = {.tree = &small};
         const uap_tree_problem problem = uap_uts_problem(&count);
         uap_tree_options options = uap_tree_options_default();
-        uap_virtual_machine machine = quiet;
+        uap_virtual_machine machine = quiet_machine();
         uap_virtual_result result;
         machine.size = sizes[i];
         assert_ok(uap_virtual_run(&problem, &options, &machine, &result, &err), &err);
@@ -322,7 +268,7 @@ static void test_callback_fails(void **state)
         uap_err err = {0};
         const uap_tree_options options = uap_tree_options_default();
         uap_tree_problem problem;
-        uap_virtual_machine machine = quiet;
+        uap_virtual_machine machine = quiet_machine();
         uap_virtual_result result;
         machine.size = 5;
         k.fail_at = at;
@@ -346,7 +292,7 @@ static void test_out_of_memory(void **state)
         uap_err err = {0};
         const uap_tree_options options = uap_tree_options_default();
         const uap_tree_problem problem = knapsack_problem(&k);
-        uap_virtual_machine machine = quiet;
+        uap_virtual_machine machine = quiet_machine();
         uap_virtual_result result;
         machine.size = 3;
         uap_mem_fail_after(n);
@@ -365,11 +311,15 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_late_and_repeated),
-        cmocka_unit_test(test_loss_is_noticed), cmocka_unit_test(test_branch_and_bound),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_late_and_repeated),
+        cmocka_unit_test(test_loss_is_noticed),
+        cmocka_unit_test(test_branch_and_bound),
         cmocka_unit_test(test_time_limit),
-        cmocka_unit_test(test_time_limit_at_the_end),      cmocka_unit_test(test_callback_fails),
-        cmocka_unit_test(test_memory_limit),    cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_time_limit_at_the_end),
+        cmocka_unit_test(test_callback_fails),
+        cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("stealing", tests, NULL, NULL);
 }

@@ -23,7 +23,8 @@ static void names_are_found_and_unlike(void **state)
 
 static bool is_generated(const uap_suite_case *what)
 {
-    return what->kind == UAP_SUITE_CHAIN || what->kind == UAP_SUITE_MIXED;
+    return what->kind == UAP_SUITE_CHAIN || what->kind == UAP_SUITE_MIXED ||
+           what->kind == UAP_SUITE_WIDE;
 }
 
 /* A figure in docs/performance.md speaks of the instance that had this number. */
@@ -49,6 +50,11 @@ static void generated_instances_are_what_they_were(void **state)
         {"mixed-34-pp8", 0xfaa57bfb327cdecbu},
         {"mixed-34-pp8-gpipe", 0x8465c302f6f8637fu},
         {"mixed-50-pp8", 0x8d939d181ea53630u},
+        {"wide-nested-28x8-pp4", 0xd78c76e3a05203d2u},
+        {"wide-nested-32x8-pp4", 0x44ed9146fee0ecd1u},
+        {"wide-nested-48x12-pp4", 0xc00134a2b0bfeb6cu},
+        {"wide-dense-40x8-pp2", 0xac194abbdcc203f3u},
+        {"wide-dense-32x6-pp2", 0x82e48b74e0c3f9f4u},
     };
     size_t n = 0;
     for (int i = 0; i < uap_suite_count(); i++) {
@@ -177,6 +183,23 @@ static uap_instance *small_chain(const uap_suite_case *what, uint64_t seed,
     return in;
 }
 
+static uap_instance *small_skips(const uap_suite_case *what, uint64_t seed,
+                                 int32_t n_layers)
+{
+    uap_generate_wide small = what->wide;
+    uap_instance *in = NULL;
+    uap_err err = {0};
+    small.chain.n_layers = n_layers;
+    small.chain.n_strategies = 4;
+    small.chain.pp = small.chain.pp > 3 ? 3 : small.chain.pp;
+    small.chain.micro_batches = (int32_t)(seed % 7) + 1;
+    small.chain.seed = seed;
+    small.n_live = 4;
+    small.layouts = small.layouts > 3 ? 3 : small.layouts;
+    assert_ok(uap_generate_wide_graph(&small, &in, &err), &err);
+    return in;
+}
+
 static uap_instance *small_cluster(const uap_suite_case *what, uint64_t seed)
 {
     uap_generate_cluster small = what->mixed;
@@ -198,8 +221,17 @@ static uap_instance *small_relative(const uap_suite_case *what, uint64_t seed,
                                     int32_t n_layers)
 {
     uap_err err = {0};
-    uap_instance *in = what->kind == UAP_SUITE_MIXED ? small_cluster(what, seed)
-                                                     : small_chain(what, seed, n_layers);
+    uap_instance *in = NULL;
+    switch (what->kind) {
+    case UAP_SUITE_MIXED:
+        in = small_cluster(what, seed);
+        break;
+    case UAP_SUITE_WIDE:
+        in = small_skips(what, seed, n_layers);
+        break;
+    default:
+        in = small_chain(what, seed, n_layers);
+    }
     assert_ok(uap_instance_check(in, &err), &err);
     return in;
 }

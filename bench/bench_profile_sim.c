@@ -1,0 +1,142 @@
+/* The table of virtual surveys, and what a message costs here. */
+#include "bench/bench_profile_sim.h"
+
+#include "bench/measure.h"
+#include "mpi/transport_mpi.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N_PINGS 20000
+
+uap_status uap_profile_sim_measure(const uap_comm *comm, double *order_s, uap_err *err)
+{
+    const char bytes[64] = {0};
+    uap_status rc = UAP_OK;
+    uap_transport_mpi *mpi = NULL;
+    UAP_TRY(uap_transport_mpi_new(comm, sizeof bytes, &mpi, err));
+    const uap_transport *net = uap_transport_mpi_net(mpi);
+    const int64_t start = net->now_ns(net->self);
+    for (int i = 0; i < N_PINGS; i++) {
+        uap_message message;
+        bool got = false;
+        UAP_TRY(net->send(net->self, 0, UAP_TAG_STEAL, bytes, sizeof bytes, err));
+        while (!got) {
+            UAP_TRY(net->poll(net->self, &message, &got, err));
+        }
+    }
+    /* An order and a report: one message sent, one received. */
+    *order_s = 1e-9 * (double)(net->now_ns(net->self) - start) / N_PINGS;
+done:
+    uap_transport_mpi_free(mpi);
+    return rc;
+}
+
+static void print_machine(const uap_bench_profile_sim *bench)
+{
+    const uap_survey_costs *c = &bench->costs;
+    (void)fprintf(bench->out,
+                  "an order and its report cost rank 0 %.2f us, a round %.2f ms, first "
+                  "contact %.0f ms, a device's check %.2f s, silence %.1f s\n",
+                  c->order_s * 1e6, c->round_s * 1e3, c->connect_s * 1e3, c->device_s,
+                  bench->deadline_s);
+    (void)fprintf(
+        bench->out,
+        "links: %.1f us, %.1f GB/s between nodes, %.1f inside; %d messages there "
+        "and back and %d of %.1f MB a flow; times vary by %.1f %%, one of %.0f is "
+        "2 to 6 times too long\n\n",
+        c->latency_s * 1e6, c->node_Bps * 1e-9, c->inside_Bps * 1e-9, (int)c->pings,
+        (int)c->transfers, c->bytes * 1e-6, 100 * bench->noise,
+        bench->hiccup > 0 ? 1 / bench->hiccup : (double)INFINITY);
+    (void)fprintf(bench->out, "%8s %8s %9s %9s %7s %6s %9s %8s %6s %7s %6s %8s %8s\n",
+                  "nodes", "devices", "expected", "seconds", "rounds", "again",
+                  "suspects", "planted", "found", "missed", "false", "MiB", "real_s");
+}
+
+/* What the runs of one size add up to; times and memory are the largest. */
+typedef struct totals {
+    uap_virtual_survey sum;
+    double real_s;
+    int64_t planted;
+} totals;
+
+static void add(totals *t, const uap_virtual_survey *run, int32_t planted, double real_s)
+{
+    t->planted += planted;
+    t->sum.found += run->found;
+    t->sum.missed += run->missed;
+    t->sum.false_alarms += run->false_alarms;
+    t->sum.seconds = fmax(t->sum.seconds, run->seconds);
+    t->real_s = fmax(t->real_s, real_s);
+    t->sum.rounds = run->rounds > t->sum.rounds ? run->rounds : t->sum.rounds;
+    t->sum.again = run->again > t->sum.again ? run->again : t->sum.again;
+    t->sum.suspects = run->suspects > t->sum.suspects ? run->suspects : t->sum.suspects;
+    t->sum.bytes = run->bytes > t->sum.bytes ? run->bytes : t->sum.bytes;
+}
+
+static void print_line(const uap_bench_profile_sim *bench, const uap_partition *p,
+                       const uap_survey_plan *plan, const totals *t)
+{
+    (void)fprintf(
+        bench->out, "%8d %8d %9.2f %9.2f %7d %6d %9d %8d %6d %7d %6d %8.1f %8.2f\n",
+        (int)p->nodes, (int)p->devices, uap_survey_expected_s(plan), t->sum.seconds,
+        (int)t->sum.rounds, (int)t->sum.again, (int)t->sum.suspects, (int)t->planted,
+        (int)t->sum.found, (int)t->sum.missed, (int)t->sum.false_alarms,
+        (double)t->sum.bytes / (1 << 20), t->real_s);
+    (void)fflush(bench->out);
+}
+
+static uap_round_kind kind_of_nodes(const uap_survey_plan *plan)
+{
+    for (int32_t i = 0; i < plan->n; i++) {
+        if (plan->stage[i].kind == UAP_ROUND_PAIRS) {
+            return UAP_ROUND_PAIRS;
+        }
+    }
+    return UAP_ROUND_SHIFTS;
+}
+
+static uap_status run_size(const uap_bench_profile_sim *bench, int32_t nodes,
+                           bool *differs, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_partition p = {.nodes = 0};
+    uap_survey_plan plan;
+    totals t = {.planted = 0};
+    UAP_TRY(uap_partition_make(nodes, NULL, bench->devices_per_node, &p, err));
+    uap_survey_plan_make(&p, &bench->costs, bench->tournament_max, bench->budget_s,
+                         &plan);
+    for (int32_t i = 0; i < bench->seeds; i++) {
+        uap_virtual_cluster cluster = {.partition = &p,
+                                       .costs = bench->costs,
+                                       .deadline_s = bench->deadline_s,
+                                       .noise = bench->noise,
+                                       .hiccup = bench->hiccup,
+                                       .seed = bench->seed + (uint64_t)i};
+        uap_virtual_survey run;
+        if (nodes > 1) {
+            uap_virtual_cluster_plant(&cluster, bench->faults, kind_of_nodes(&plan));
+        }
+        const double start = uap_wall_seconds();
+        UAP_TRY(uap_virtual_cluster_survey(&cluster, &plan, bench->out, &run, err));
+        add(&t, &run, cluster.n_faults, uap_wall_seconds() - start);
+    }
+    print_line(bench, &p, &plan, &t);
+    *differs = *differs || t.sum.missed > 0 || t.sum.false_alarms > 0;
+done:
+    uap_partition_free(&p);
+    return rc;
+}
+
+uap_status uap_bench_profile_sim_run(const uap_bench_profile_sim *bench, bool *differs,
+                                     uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    *differs = false;
+    print_machine(bench);
+    for (int i = 0; i < bench->n_nodes; i++) {
+        UAP_TRY(run_size(bench, (int32_t)bench->nodes[i], differs, err));
+    }
+done:
+    return rc;
+}

@@ -1,0 +1,59 @@
+/* The machine under a survey: this job's ranks, one a device, which do what rank 0 orders and
+ * report to it. A rank that does not report in time is silent: nobody waits for it twice, and
+ * the rest goes on without it. It decides nothing. */
+#ifndef UAP_PROFILE_SITE_H
+#define UAP_PROFILE_SITE_H
+
+#include "mpi/comm.h"
+#include "profile/device.h"
+#include "profile/stub.h"
+#include "profile/survey.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct uap_site_options {
+    double bytes; /* of a long message */
+    int32_t pings,
+        transfers;     /* short and long messages of a flow, >= 2: the first opens the
+                               * connection and does not count */
+    double device_s;   /* to spend on the check of a device */
+    double deadline_s; /* a rank that takes longer for an order is silent */
+    const char *stub;  /* faults of made-up devices and links (stub.h); NULL: none */
+} uap_site_options;
+
+typedef struct uap_site uap_site;
+
+/* comm and device are borrowed; rank r of comm is device r of the partition that is surveyed.
+ * Errors: NO_MEMORY, BAD_USAGE (the stub's text), those of the device, on all ranks alike.
+ * The caller frees *out. Collective. */
+UAP_NODISCARD uap_status uap_site_new(const uap_comm *comm, uap_device *device,
+                                      const uap_site_options *options, uap_site **out,
+                                      uap_err *err);
+
+/* What rank 0 gives to uap_survey_run. Its measure() ends by itself within a deadline and a
+ * half for each of its two parts. Local. */
+uap_survey_machine uap_site_machine(uap_site *site);
+
+/* On the other ranks, while rank 0 surveys: do as ordered, until it calls uap_site_end. */
+UAP_NODISCARD uap_status uap_site_serve(uap_site *site, uap_err *err);
+
+/* Ends the survey: on rank 0 with who is left out from now on (is_left_out[rank], never
+ * rank 0), on the others behind uap_site_serve with NULL. *members: a communicator of those
+ * who stay, in their order; NULL on a rank that is left out. The caller frees it. Also after
+ * a failed survey. Errors: MPI, NO_MEMORY. Collective over those who stay. */
+UAP_NODISCARD uap_status uap_site_end(uap_site *site, const bool *is_left_out,
+                                      uap_comm **members, uap_err *err);
+
+/* On rank 0, behind uap_site_end: how many of those left out have not come back within
+ * wait_s; they hang, and a collective operation over all ranks would too. */
+UAP_NODISCARD uap_status uap_site_missing(uap_site *site, double wait_s, int *missing,
+                                          uap_err *err);
+
+void uap_site_free(uap_site *site); /* NULL is legal; local */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
