@@ -470,6 +470,20 @@ static bool count_devices(uap_mix_window *w, windows *all, int32_t k)
     return !no_memory;
 }
 
+/* Whether the search must stop; asked between windows. In a crew all must end alike. */
+static bool must_stop(const uap_mix_window *w)
+{
+    uap_mix *mix = w->mix;
+    uap_segments *s = mix->segments[0];
+    if (s->crew == NULL) {
+        s->effort = INT64_MAX;
+        s->stopped = false;
+        mix->stopped = mix->stopped || uap_segments_breathe(s, PRICE_ROUNDS * w->n_arcs);
+    }
+    return mix->stopped;
+}
+
+/* *bound: of all windows, as far as they were looked at. False: no memory. */
 static bool search_windows(uap_mix_window *w, windows *all, double *bound)
 {
     all->at[0] = (window){.hi = HUGE_VAL};
@@ -481,7 +495,7 @@ static bool search_windows(uap_mix_window *w, windows *all, double *bound)
         const window *win = &all->at[k];
         const double narrow = NARROW * w->target;
         *bound = win->bound;
-        if (win->bound > w->target) {
+        if (win->bound > w->target || must_stop(w)) {
             return true;
         }
         if (all->n < MOST_WINDOWS && !win->is_counted && win->most - win->lo > narrow) {
@@ -573,7 +587,7 @@ uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t 
         fill_arcs(&w);
         ok = search_windows(&w, &all, &least);
     }
-    if (ok && fix) {
+    if (ok && fix && !mix->stopped) {
         ok = find_live(&w, &all);
     }
     if (ok) {
