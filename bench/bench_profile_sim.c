@@ -2,14 +2,19 @@
 #include "bench/bench_profile_sim.h"
 
 #include "bench/measure.h"
+#include "common/mem.h"
 #include "mpi/transport_mpi.h"
+#include "profile/fit.h"
+#include "profile/site.h"
 
 #include <math.h>
 #include <string.h>
 
-#define N_PINGS 20000
+#define N_PINGS  20000
+#define N_ROUNDS 51
 
-uap_status uap_profile_sim_measure(const uap_comm *comm, double *order_s, uap_err *err)
+/* A message that rank 0 sends to itself and receives: an order and a report, each half. */
+static uap_status measure_alone(const uap_comm *comm, double *order_s, uap_err *err)
 {
     const char bytes[64] = {0};
     uap_status rc = UAP_OK;
@@ -25,10 +30,83 @@ uap_status uap_profile_sim_measure(const uap_comm *comm, double *order_s, uap_er
             UAP_TRY(net->poll(net->self, &message, &got, err));
         }
     }
-    /* An order and a report: one message sent, one received. */
     *order_s = 1e-9 * (double)(net->now_ns(net->self) - start) / N_PINGS;
 done:
     uap_transport_mpi_free(mpi);
+    return rc;
+}
+
+/* Median seconds of one of the two parts of a round in which ranks 0 .. n - 1 send to the
+ * next. */
+static uap_status time_rounds(uap_site *site, uap_order *order, uap_sample *sample,
+                              int32_t n, double *part_s, uap_err *err)
+{
+    const uap_survey_machine machine = uap_site_machine(site);
+    uap_status rc = UAP_OK;
+    double each[N_ROUNDS];
+    for (int i = 0; i < N_ROUNDS; i++) {
+        for (int32_t d = 0; d < n; d++) {
+            order[d] =
+                (uap_order){.device = d, .to = (d + 1) % n, .from = (d + n - 1) % n};
+            sample[d].is_silent = false;
+        }
+        const double start = uap_wall_seconds();
+        UAP_TRY(machine.measure(machine.self, UAP_ROUND_SHIFTS, order, sample, n, err));
+        each[i] = (uap_wall_seconds() - start) / 2;
+    }
+    *part_s = uap_median(each, N_ROUNDS);
+done:
+    return rc;
+}
+
+static uap_status time_as_rank_0(uap_site *site, int32_t ranks, uap_survey_costs *costs,
+                                 uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    double all_s = 0;
+    uap_order *order = uap_calloc((size_t)ranks, sizeof *order);
+    uap_sample *sample = uap_calloc((size_t)ranks, sizeof *sample);
+    if (order == NULL || sample == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "no memory for %d orders", (int)ranks);
+        goto done;
+    }
+    UAP_TRY(time_rounds(site, order, sample, 2, &costs->round_s, err));
+    UAP_TRY(time_rounds(site, order, sample, ranks, &all_s, err));
+    if (ranks > 2) {
+        costs->order_s = fmax(0, all_s - costs->round_s) / (ranks - 2);
+    }
+done:
+    uap_free(sample);
+    uap_free(order);
+    return rc;
+}
+
+uap_status uap_profile_sim_measure(const uap_comm *comm, uap_survey_costs *costs,
+                                   uap_err *err)
+{
+    const uap_site_options options = {
+        .bytes = 8, .pings = 2, .transfers = 2, .deadline_s = 60, .stub = ""};
+    const int ranks = uap_comm_size(comm);
+    uap_status rc = UAP_OK, mine = UAP_OK;
+    uap_site *site = NULL;
+    uap_comm *members = NULL;
+    bool *nobody = NULL;
+    if (ranks == 1) {
+        return measure_alone(comm, &costs->order_s, err);
+    }
+    nobody = uap_calloc((size_t)ranks, sizeof *nobody);
+    mine = nobody != NULL ? UAP_OK
+                          : UAP_FAIL(err, NO_MEMORY, "no memory for %d ranks", ranks);
+    UAP_TRY(uap_comm_agree(comm, mine, err));
+    UAP_TRY(uap_site_new(comm, NULL, &options, &site, err));
+    mine = uap_comm_rank(comm) == 0 ? time_as_rank_0(site, ranks, costs, err)
+                                    : uap_site_serve(site, err);
+    UAP_TRY(uap_site_end(site, nobody, &members, err));
+    rc = uap_comm_agree(comm, mine, err);
+done:
+    uap_comm_free(members);
+    uap_free(nobody);
+    uap_site_free(site);
     return rc;
 }
 
@@ -36,7 +114,7 @@ static void print_machine(const uap_bench_profile_sim *bench)
 {
     const uap_survey_costs *c = &bench->costs;
     (void)fprintf(bench->out,
-                  "an order and its report cost rank 0 %.2f us, a round %.2f ms, first "
+                  "an order and its report cost rank 0 %.2f us, a round %.3f ms, first "
                   "contact %.0f ms, a device's check %.2f s, silence %.1f s\n",
                   c->order_s * 1e6, c->round_s * 1e3, c->connect_s * 1e3, c->device_s,
                   bench->deadline_s);

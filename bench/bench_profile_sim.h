@@ -13,11 +13,14 @@
 extern "C" {
 #endif
 
-/* Measures on this machine, in one process, what rank 0 spends on an order and the report
- * that answers it: both sent and received. comm has this rank alone. Errors: those of the
- * transport. */
-UAP_NODISCARD uap_status uap_profile_sim_measure(const uap_comm *comm, double *order_s,
-                                                 uap_err *err);
+/* Measures on the ranks of comm what a survey's rounds cost besides what they measure: sets
+ * costs->round_s, and what rank 0 spends on each order and its report, costs->order_s. Rounds
+ * of made-up devices with empty messages, of two ranks and of all; of one rank only a message
+ * to itself is measured, and round_s kept. On a machine with fewer cores than ranks the ranks
+ * wait for one another, which counts as rank 0's. Values on rank 0. Errors: those of the
+ * site. Collective. */
+UAP_NODISCARD uap_status uap_profile_sim_measure(const uap_comm *comm,
+                                                 uap_survey_costs *costs, uap_err *err);
 
 typedef struct uap_bench_profile_sim {
     uap_survey_costs costs;

@@ -12,9 +12,9 @@ static const char about[] =
     "without contention, suspects measured again, findings. Times vary and faults are\n"
     "planted (slow devices, links, ends and pairs, late links and pairs, slow nodes, "
     "silent\n"
-    "devices, in turn, on nodes of their own); the clock only counts. What rank 0 spends "
-    "on\n"
-    "an order and its report is measured here first, or given.\n\n"
+    "devices, in turn, on nodes of their own); the clock only counts. What rounds cost "
+    "is\n"
+    "measured first, on the ranks that there are, or given.\n\n"
     "expected    seconds of the plan, nothing being sick\n"
     "seconds     those that passed on the counting clock, the longest of the runs\n"
     "again       rounds measured again for suspects, of all rounds\n"
@@ -25,22 +25,21 @@ static const char about[] =
 typedef struct arguments {
     uap_int_list nodes;
     int64_t devices_per_node, faults, runs, seed, tournament_max;
-    double order_us, noise_percent, latency_us, node_gbps, inside_gbps;
+    double order_us, round_ms, noise_percent, latency_us, node_gbps, inside_gbps;
 } arguments;
 
-/* What rank 0 spends on an order, unless it was given. */
-static uap_status measure(const uap_cli *cli, const arguments *a, double *order_s,
+/* What rounds cost, unless it was given. */
+static uap_status measure(const uap_cli *cli, const arguments *a, uap_survey_costs *costs,
                           uap_err *err)
 {
     uap_status rc = UAP_OK;
-    uap_comm *alone = NULL;
-    *order_s = a->order_us * 1e-6;
-    UAP_TRY(uap_comm_split(cli->comm, cli->rank, 0, &alone, err));
-    if (cli->rank == 0 && a->order_us < 0) {
-        rc = uap_profile_sim_measure(alone, order_s, err);
+    uap_survey_costs measured = *costs;
+    if (a->order_us < 0 || a->round_ms < 0) {
+        UAP_TRY(uap_profile_sim_measure(cli->comm, &measured, err));
     }
+    costs->order_s = a->order_us < 0 ? measured.order_s : a->order_us * 1e-6;
+    costs->round_s = a->round_ms < 0 ? measured.round_s : a->round_ms * 1e-3;
 done:
-    uap_comm_free(alone);
     return rc;
 }
 
@@ -60,7 +59,7 @@ static int simulate(const uap_cli *cli, const arguments *a, uap_bench_profile_si
     bench->costs.inside_Bps = a->inside_gbps * 1e9;
     bench->nodes = a->nodes.value;
     bench->n_nodes = a->nodes.n;
-    UAP_TRY(measure(cli, a, &bench->costs.order_s, &err));
+    UAP_TRY(measure(cli, a, &bench->costs, &err));
     if (cli->rank == 0) {
         rc = uap_bench_profile_sim_run(bench, &differs, &err);
     }
@@ -80,11 +79,13 @@ int uap_cmd_bench_profile_sim(const uap_cli *cli, int argc, char **argv)
                    .seed = 1,
                    .tournament_max = 64,
                    .order_us = -1,
+                   .round_ms = -1,
                    .noise_percent = 3,
                    .latency_us = 5,
                    .node_gbps = 46,
                    .inside_gbps = 200};
-    uap_bench_profile_sim bench = {.costs = {.round_s = 1e-3,
+    uap_bench_profile_sim bench = {.costs = {.order_s = 2e-6,
+                                             .round_s = 1e-3,
                                              .connect_s = 0.1,
                                              .device_s = 0.5,
                                              .bytes = 16e6,
@@ -110,8 +111,9 @@ int uap_cmd_bench_profile_sim(const uap_cli *cli, int argc, char **argv)
          "probability that a time is 2 to 6 times too long (0.001)", .min = 0, .max = 1},
         {0, "order-us", UAP_OPT_REAL, &a.order_us, "US",
          "rank 0's, for an order and its report (measured)", .min = 0, .max = 1e6},
-        {0, "round-s", UAP_OPT_REAL, &c->round_s, "S",
-         "of a round besides orders and measuring (0.001)", .min = 0, .max = 1e3},
+        {0, "round-ms", UAP_OPT_REAL, &a.round_ms, "MS",
+         "of each part of a round besides orders and measuring (measured; one rank: 1)",
+         .min = 0, .max = 1e6},
         {0, "connect-s", UAP_OPT_REAL, &c->connect_s, "S", "first contact (0.1)",
          .min = 0, .max = 1e3},
         {0, "device-s", UAP_OPT_REAL, &c->device_s, "S", "a device's check (0.5)",

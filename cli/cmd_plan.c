@@ -1,6 +1,7 @@
 /* `uniap plan`: a model and a cluster in, the best plan out. All ranks search. */
 #include "cli/commands.h"
 #include "cli/dump.h"
+#include "cli/job_nodes.h"
 #include "cli/log_json.h"
 #include "cli/search_args.h"
 #include "cli/stop.h"
@@ -23,7 +24,7 @@ typedef struct request {
     const char *model, *cluster, *output, *space, *dump;
     int64_t seq, batch, devices, memory_bytes, reserve_bytes, seed;
     int precision, optimizer, schedule, cost, granularity;
-    bool tp_across_nodes;
+    bool tp_across_nodes, other_nodes;
     uap_search_args search;
 } request;
 
@@ -74,6 +75,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .choices = "block|operator"},
         {0, "devices", UAP_OPT_INT, &r->devices, "N", "devices to use (the profile's)",
          .min = 1, .max = DEVICES_MAX},
+        {0, "other-nodes", UAP_OPT_FLAG, &r->other_nodes, NULL,
+         .help = "plan also where the profile is of other nodes than this Slurm job's"},
         {0, "memory-gib", UAP_OPT_GIB, &r->memory_bytes, "X",
          "memory of a device (the profile's)", .min = 1e-6, .max = GIB_MAX},
         {0, "reserve-gib", UAP_OPT_GIB, &r->reserve_bytes, "Y",
@@ -141,6 +144,9 @@ static uap_status load_inputs(work *w, const request *r, uap_err *err)
         .seq = r->seq, .operator_granularity = w->options.operator_granularity};
     UAP_TRY(uap_model_load(r->model, &model, &w->model, err));
     UAP_TRY(uap_cluster_load(r->cluster, &w->cluster, err));
+    if (!r->other_nodes) {
+        UAP_TRY(uap_job_nodes_check(w->cluster, r->devices > 0, err));
+    }
     UAP_TRY(uap_cost_new(w->model, w->cluster, &w->options.cost, &w->cost, err));
 done:
     return rc;

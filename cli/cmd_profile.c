@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "mpi/comm.h"
+#include "profile/merge.h"
 #include "profile/profile.h"
 
 #include <inttypes.h>
@@ -22,7 +23,7 @@
 /* What the command line said. */
 typedef struct request {
     const char *output;
-    uap_str_list models;
+    uap_str_list models, parts;
     uap_int_list micro_batches;
     int64_t seq;
     double budget_s, deadline_s;
@@ -55,6 +56,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .help = "where the profile goes; - is standard output"},
         {'m', "model", UAP_OPT_STRS, &r->models, "MODEL",
          .help = "config.json or its directory; may be repeated"},
+        {0, "merge", UAP_OPT_STRS, &r->parts, "PROFILE",
+         .help =
+             "measure nothing: put profiles of parts of a machine together; repeated"},
         {0, "seq", UAP_OPT_INT, &r->seq, "N",
          "tokens per sample (each model's training length, at most 4096)", .min = 1,
          .max = SEQ_MAX},
@@ -107,6 +111,10 @@ static uap_status check_request(const request *r, uap_err *err)
     if (r->output == NULL && !r->dry_run && !r->survey_only) {
         return UAP_FAIL(err, BAD_USAGE,
                         "-o/--output: not given, expected where the profile goes");
+    }
+    if (r->parts.n == 1 || (r->parts.n > 0 && (r->dry_run || r->survey_only))) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--merge: expected two or more, and nothing to be measured");
     }
     if (r->survey_only && (r->output != NULL || r->dry_run)) {
         return UAP_FAIL(err, BAD_USAGE,
@@ -332,6 +340,29 @@ static uap_status load_models(const request *r, uap_model **model, uap_err *err)
     return rc;
 }
 
+/* Rank 0 alone: there is nothing to measure. */
+static uap_status merge_parts(const uap_cli *cli, const request *r, const char *command,
+                              uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_cluster *part[UAP_LIST_MAX] = {NULL}, *merged = NULL;
+    for (int32_t i = 0; i < r->parts.n && cli->rank == 0 && rc == UAP_OK; i++) {
+        rc = uap_cluster_load(r->parts.value[i], &part[i], err);
+    }
+    if (cli->rank == 0 && rc == UAP_OK) {
+        rc = uap_cluster_merge((const uap_cluster *const *)part, r->parts.n, command,
+                               &merged, err);
+    }
+    if (cli->rank == 0 && rc == UAP_OK) {
+        rc = uap_cluster_save(merged, r->output, err);
+    }
+    for (int32_t i = 0; i < r->parts.n; i++) {
+        uap_cluster_free(part[i]);
+    }
+    uap_cluster_free(merged);
+    return uap_comm_agree(cli->comm, rc, err);
+}
+
 /* Ranks that come back only now are given so long before they count as hung. */
 #define LAST_WAIT_S 5.0
 
@@ -428,7 +459,8 @@ int uap_cmd_profile(const uap_cli *cli, int argc, char **argv)
     uap_status rc = check_request(&r, &err);
     int status = UAP_EXIT_OK;
     if (rc == UAP_OK) {
-        rc = run(cli, &r, command, &status, &err);
+        rc = r.parts.n > 0 ? merge_parts(cli, &r, command, &err)
+                           : run(cli, &r, command, &status, &err);
     }
     return rc == UAP_OK ? status : uap_cli_fail(cli, &err);
 }

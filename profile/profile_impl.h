@@ -61,9 +61,9 @@ typedef struct uap_profile_survey {
     uap_partition partition; /* of them, or of the machine that is only listed */
     char (*host)[64];        /* rank 0: [nodes] */
     uap_survey_plan plan;
-    uap_site *site;   /* NULL: no survey */
-    uap_survey found; /* rank 0 */
-    char *drain;      /* rank 0: host list */
+    uap_site *site;         /* NULL: no survey */
+    uap_survey found;       /* rank 0 */
+    char *drain, *left_out; /* rank 0: host lists of nodes */
     int32_t n_left_out;
     double elapsed_s;
 } uap_profile_survey;
@@ -111,6 +111,9 @@ char *uap_profile_survey_exceptions(const uap_profile *profile);
 uap_jout *uap_profile_survey_summary(const uap_profile *profile);
 
 void uap_profile_survey_free(uap_profile_survey *survey);
+
+/* This node's name without its domain, as Slurm usually has it. Local. */
+void uap_host_name(char name[64]);
 
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);

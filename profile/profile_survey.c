@@ -67,15 +67,22 @@ static uap_status partition_of(const uap_comm *comm, uap_partition *out, uap_err
     return rc;
 }
 
+void uap_host_name(char name[64])
+{
+    memset(name, 0, 64);
+    if (gethostname(name, 63) != 0 || name[0] == '\0' || name[0] == '.') {
+        (void)snprintf(name, 64, "unknown");
+    }
+    name[strcspn(name, ".")] = '\0';
+}
+
 /* Every node's name on rank 0, from its first rank. */
 static uap_status gather_hosts(uap_profile_survey *survey, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    char own[64] = "", *all = NULL;
+    char own[64], *all = NULL;
     size_t *offset = NULL;
-    if (gethostname(own, sizeof own - 1) != 0) {
-        (void)snprintf(own, sizeof own, "unknown");
-    }
+    uap_host_name(own);
     UAP_TRY(uap_comm_gather(survey->all, own, sizeof own, &all, &offset, err));
     if (uap_comm_rank(survey->all) == 0) {
         const int32_t nodes = survey->partition.nodes;
@@ -147,23 +154,35 @@ static void choose_left_out(const uap_profile *profile, bool *is_left_out)
     }
 }
 
-/* The nodes that findings blame, as a host list. */
-static uap_status list_drain(uap_profile_survey *survey, uap_err *err)
+/* Nodes as host lists: those that findings blame, and those that are left out. */
+static uap_status list_nodes(uap_profile_survey *survey, const bool *is_left_out,
+                             uap_err *err)
 {
     const uap_findings *found = &survey->found.findings;
+    const uap_partition *p = &survey->partition;
+    const size_t most = (size_t)(found->n > p->nodes ? found->n : p->nodes);
     uap_status rc = UAP_OK;
     size_t n = 0;
-    const char **name = uap_calloc((size_t)found->n, sizeof *name);
+    const char **name = uap_calloc(most, sizeof *name);
     if (name == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "no memory for the nodes to drain");
     }
     for (int32_t i = 0; i < found->n; i++) {
         const uap_finding *f = &found->finding[i];
         if (uap_finding_blames_node(f)) {
-            name[n++] = survey->host[survey->partition.node_of[f->device]];
+            name[n++] = survey->host[p->node_of[f->device]];
         }
     }
-    rc = uap_hostlist_compress(name, n, &survey->drain, err);
+    UAP_TRY(uap_hostlist_compress(name, n, &survey->drain, err));
+    n = 0;
+    for (int32_t node = 0; node < p->nodes; node++) {
+        /* A node that lost a rank but stays has others. */
+        if (may_go(p, node) && is_left_out[p->first[node]]) {
+            name[n++] = survey->host[node];
+        }
+    }
+    rc = uap_hostlist_compress(name, n, &survey->left_out, err);
+done:
     uap_free(name);
     return rc;
 }
@@ -188,7 +207,7 @@ static uap_status survey_all(uap_profile *profile, bool *is_left_out, uap_err *e
     for (int r = 0; r < uap_comm_size(survey->all); r++) {
         survey->n_left_out += is_left_out[r];
     }
-    rc = list_drain(survey, err);
+    rc = list_nodes(survey, is_left_out, err);
 done:
     return rc;
 }
@@ -230,6 +249,7 @@ void uap_profile_survey_free(uap_profile_survey *survey)
     uap_survey_free(&survey->found);
     uap_partition_free(&survey->partition);
     uap_free(survey->drain);
+    uap_free(survey->left_out);
     uap_free(survey->host);
     uap_comm_free(survey->all);
 }
@@ -359,6 +379,8 @@ uap_jout *uap_profile_survey_summary(const uap_profile *profile)
     uap_jset_i64(object, "left_out", survey->n_left_out);
     uap_jset_i64(object, "suspects", survey->found.suspects);
     uap_jset_str(object, "drain", uap_profile_drain(profile));
+    uap_jset_str(object, "left_out_hosts",
+                 survey->left_out != NULL ? survey->left_out : "");
     uap_jset_f64(object, "message_bytes", profile->effort->survey_bytes);
     set_finite(object, "bisection_s", survey->found.bisection_s);
     for (int k = 0; k < UAP_ROUND_KIND_COUNT; k++) {

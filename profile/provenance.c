@@ -2,19 +2,16 @@
 #include "common/json_write.h"
 #include "common/mem.h"
 #include "profile/fit.h"
+#include "profile/hostlist.h"
 #include "profile/profile_impl.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* A rank whose layers took this much longer than the medians is named. */
 #define SLOW_RATIO 1.25
-
-/* Hosts named one by one; more would make the file grow with the cluster. */
-#define HOSTS_MAX 64
 
 /* What every rank tells rank 0. */
 typedef struct rank_report {
@@ -26,9 +23,7 @@ typedef struct rank_report {
 static rank_report report_self(const uap_profile *profile)
 {
     rank_report own = {.ratio = 0};
-    if (gethostname(own.host, sizeof own.host - 1) != 0) {
-        (void)snprintf(own.host, sizeof own.host, "unknown");
-    }
+    uap_host_name(own.host);
     memcpy(own.device, profile->info.name, sizeof own.device);
     if (profile->layers_s > 0) {
         own.ratio = profile->own_layers_s / profile->layers_s;
@@ -36,22 +31,28 @@ static rank_report report_self(const uap_profile *profile)
     return own;
 }
 
+/* The nodes as a host list, which does not grow with them. Names that are none are left out
+ * with a word. */
 static void add_hosts(uap_jout *object, const uap_profile *profile,
                       const rank_report *report)
 {
     const uap_comm *comm = profile->comm;
-    uap_jout *hosts = uap_jout_array();
-    int n = 0;
-    for (int r = 0; r < uap_comm_size(comm); r++) {
+    const int size = uap_comm_size(comm);
+    const char **name = uap_calloc((size_t)size, sizeof *name);
+    char *list = NULL;
+    size_t n = 0;
+    for (int r = 0; name != NULL && r < size; r++) {
         if (r == 0 || uap_comm_node_of(comm, r) != uap_comm_node_of(comm, r - 1)) {
-            if (n++ < HOSTS_MAX) {
-                uap_jadd_str(hosts, report[r].host);
-            }
+            name[n++] = report[r].host;
         }
     }
-    uap_jset(object, "hosts", hosts);
-    uap_jset_i64(object, "nodes", n);
-    uap_jset_i64(object, "ranks", uap_comm_size(comm));
+    const bool is_list =
+        name != NULL && uap_hostlist_compress(name, n, &list, NULL) == UAP_OK;
+    uap_jset_str(object, "hosts", is_list ? list : "unknown");
+    uap_jset_i64(object, "nodes", profile->nodes);
+    uap_jset_i64(object, "ranks", size);
+    uap_free(list);
+    uap_free(name);
 }
 
 /* Ranks that are slower than the rest, or are another device altogether. */

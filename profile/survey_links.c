@@ -7,6 +7,7 @@
  * cleared (two devices in a node, two nodes) the two ends cannot be told apart, and the pair
  * is what is suspected. */
 #include "common/mem.h"
+#include "profile/fit.h"
 #include "profile/survey_impl.h"
 
 #include <math.h>
@@ -315,9 +316,34 @@ static int32_t choose_round(const bout *b)
     return best;
 }
 
-/* What the round last measured says of a suspect. */
-static void look_again(const bout *b, suspect *s, int32_t k)
+/* Of fewer flows most may well be the suspect's own. */
+#define FLOWS_TO_COMPARE 4
+
+/* What most flows of the round last measured took, the lower of two middle ones; 0 where they
+ * are too few. What holds up a whole round (a busy machine) is nobody's fault in it. */
+static double usual_of_round(const bout *b, uap_metric metric, double *column)
 {
+    const uap_survey_run_state *run = b->run;
+    int64_t n = 0;
+    for (int32_t i = 0; i < run->n; i++) {
+        const uap_sample *s =
+            uap_survey_sample(run, run->order[i].device, run->order[i].to);
+        if (s != NULL) {
+            const uap_flow flow = {.latency_s = s->latency_s, .seconds = s->seconds};
+            column[n++] = uap_flow_value(&flow, metric);
+        }
+    }
+    if (n < FLOWS_TO_COMPARE) {
+        return 0;
+    }
+    (void)uap_median(column, n);
+    return column[(n - 1) / 2];
+}
+
+/* What the round last measured says of a suspect; usual: its round's, by metric. */
+static void look_again(const bout *b, suspect *s, int32_t k, const double *usual)
+{
+    const uap_limit limit = limit_of(b, s->metric);
     uap_order o;
     if (s->verdict != OPEN || !flow_of(b, s, k, &o)) {
         return;
@@ -332,7 +358,9 @@ static void look_again(const bout *b, suspect *s, int32_t k)
     const int32_t kin = uap_round_class(b->run->partition, b->kind, k, o.device);
     s->last_round = k;
     s->again_s = uap_flow_value(&flow, s->metric);
-    if (!uap_is_slow(s->again_s, b->centre[s->metric][kin], limit_of(b, s->metric))) {
+    if (!uap_is_slow(s->again_s, b->centre[s->metric][kin], limit) ||
+        s->again_s <= limit.ratio * usual[s->metric] ||
+        s->again_s - usual[s->metric] <= limit.excess) {
         s->verdict = DISMISSED;
     } else if (++s->times >= b->run->limits->confirm) {
         s->verdict = CONFIRMED;
@@ -346,6 +374,11 @@ static uap_status measure_again(bout *b, uap_err *err)
     uap_survey_run_state *run = b->run;
     uap_status rc = UAP_OK;
     const int32_t most = (run->limits->confirm + 1) * b->rounds;
+    double usual[UAP_METRIC_COUNT];
+    double *column = uap_calloc((size_t)b->devices, sizeof *column);
+    if (column == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "no memory for %d flows", (int)b->devices);
+    }
     for (int32_t i = 0; i < most; i++) {
         const int32_t k = choose_round(b);
         if (k == UAP_NOBODY) {
@@ -353,8 +386,11 @@ static uap_status measure_again(bout *b, uap_err *err)
         }
         UAP_TRY(uap_survey_measure(run, b->kind, k, err));
         run->out->usual[b->kind].again++;
+        for (int m = 0; m < UAP_METRIC_COUNT; m++) {
+            usual[m] = usual_of_round(b, (uap_metric)m, column);
+        }
         for (int32_t j = 0; j < b->n_suspects; j++) {
-            look_again(b, &b->suspect[j], k);
+            look_again(b, &b->suspect[j], k, usual);
         }
     }
     for (int32_t j = 0; j < b->n_suspects; j++) {
@@ -362,6 +398,7 @@ static uap_status measure_again(bout *b, uap_err *err)
         s->verdict = s->verdict == OPEN && s->times > 0 ? CONFIRMED : s->verdict;
     }
 done:
+    uap_free(column);
     return rc;
 }
 

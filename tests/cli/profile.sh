@@ -29,7 +29,8 @@ says out "all-to-all of 1024 ranks, stride 8  (skipped: no time)"
 says out "all-reduce of 1024 ranks, stride 8"
 
 # A profile, with progress in plain lines, that the planner takes.
-run_ranks 2 0 profile -m tiny.json --quick --budget 6 --micro-batches 1,2 -o cluster.json
+run_ranks 2 0 profile -m tiny.json --quick --budget $((6 * ${UAP_TIME_SCALE:-1})) --micro-batches 1,2 \
+    -o cluster.json
 says err "profile: 1/"
 says err "2 x "
 says cluster.json '"format": "uniap-cluster"'
@@ -39,34 +40,74 @@ says cluster.json "--micro-batches 1,2"
 run 0 plan -m tiny.json -c cluster.json -b 4 --precision fp32 --reserve-gib 0 -o plan.json
 says plan.json '"status": "optimal"'
 
+# A profile of other nodes than the job's is refused with the difference.
+plan_in_job() { # STATUS NODELIST ARGUMENT...
+    local status=$1 nodes=$2
+    shift 2
+    SLURM_JOB_NODELIST=$nodes run "$status" plan -m tiny.json -c cluster.json -b 4 \
+        --precision fp32 --reserve-gib 0 -o job.json "$@"
+}
+here=$(hostname -s)
+says cluster.json "\"hosts\": \"$here\""
+plan_in_job 0 "$here"
+plan_in_job 2 "$here,vn[1-3]"
+one_line
+says err "measured on $here, but this job also has vn[1-3]"
+plan_in_job 2 "vn7"
+says err "vn7"
+plan_in_job 0 "vn7" --other-nodes
+sed "s/\"hosts\": \"$here\"/\"hosts\": \"$here,vn7\"/" cluster.json >more.json
+SLURM_JOB_NODELIST=$here run 2 plan -m tiny.json -c more.json -b 4 --precision fp32 \
+    --reserve-gib 0 -o job.json
+says err "this job lacks vn7"
+SLURM_JOB_NODELIST=$here run 0 plan -m tiny.json -c more.json -b 4 --precision fp32 \
+    --reserve-gib 0 --devices 1 -o job.json
+sed "s/\"hosts\": \"$here\"/\"hosts\": \"any text, [\"/" cluster.json >words.json
+SLURM_JOB_NODELIST=$here run 0 plan -m tiny.json -c words.json -b 4 --precision fp32 \
+    --reserve-gib 0 -o job.json
+
+# Profiles of parts are put together; of the same nodes, or one alone, they are refused.
+sed "s/\"hosts\": \"$here\"/\"hosts\": \"vn[7-8]\"/" cluster.json >part.json
+run 0 profile --merge cluster.json --merge part.json -o both.json
+says both.json "\"hosts\": \"$here,vn[7-8]\""
+says both.json '"nodes": 2'
+run 0 plan -m tiny.json -c both.json -b 4 --precision fp32 --reserve-gib 0 -o plan.json
+says plan.json '"device_count": 4'
+run 2 profile --merge cluster.json --merge part.json --merge cluster.json -o x.json
+one_line
+says err "node $here is in two"
+run 2 profile --merge cluster.json -o x.json
+one_line
+absent x.json
+
 # What is slow is told, with the nodes to drain, and stands in the file.
 export UNIAP_STUB="device:2:1.6,pair:0:1:4"
 run_ranks 3 0 profile --quick --budget 1 -o sick.json
 says err "slow-device"
 says err "device 2 (devices): 1.6"
 says err "slow-pair"
-says err "nodes to drain: $(hostname)"
+says err "nodes to drain: $(hostname -s)"
 says sick.json '"kind": "slow-pair"'
 says sick.json '"peer_device": 1'
 says sick.json '"source": "measured"'
 run_ranks 3 1 profile --quick --survey-only --fail-on-outlier
 says out "inside nodes: 3 rounds (2 again), 10.0 us"
 says out "slow-device"
-says out "nodes to drain: $(hostname)"
+says out "nodes to drain: $(hostname -s)"
 UNIAP_STUB="" run_ranks 3 0 profile --quick --budget 1 --fail-on-outlier -o well.json
 says well.json '"exceptions": []'
 
 # A rank that does not answer is left out, whether it comes back or not.
 export UNIAP_STUB="hang:2:6"
 run_ranks 3 0 profile --quick --budget 1 --deadline 2 -o late.json
-says err "silent $(hostname) device 2"
+says err "silent $(hostname -s) device 2"
 says late.json '"left_out": 1'
 says late.json '"kind": "silent"'
 says err " 2 x "
 export UNIAP_STUB="hang:1:1000"
 run_ranks 3 1 profile --quick --survey-only --deadline 2 --fail-on-outlier
 says err "1 rank that did not answer still hangs"
-says out "silent $(hostname) device 1"
+says out "silent $(hostname -s) device 1"
 unset UNIAP_STUB
 
 # To standard output, and silent.
