@@ -203,6 +203,27 @@ static uap_status open_search(uap_exact *e, const uap_node *node, bool *fits,
 
 #define FEW_STAGES 2 /* whose first plans are cheap and come before anything else */
 
+/* The first bound of a configuration of unlike stages. While no plan is known, those that do
+ * not fit are not worth one. */
+static uap_status bound_mixed(uap_exact *e, uap_node *node, bool *fits, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (e->config < 0) {
+        UAP_TRY(check_memory(e, node, fits, err));
+    }
+    if (!*fits) {
+        goto done;
+    }
+    UAP_TRY(bound_node(e, node, err));
+    if (e->instance[node->config]->pp <= FEW_STAGES &&
+        node->bound <= uap_exact_cutoff(e, node->config)) {
+        node->is_opened = true;
+        UAP_TRY(open_search(e, node, fits, err));
+    }
+done:
+    return rc;
+}
+
 /* Whether a configuration of unlike stages needs a search: its bound by devices and memory
  * alone, where some plan is known, closes most; the others get a first plan. */
 static uap_status open_mixed(uap_exact *e, uap_node *node, bool *fits, uap_err *err)
@@ -410,13 +431,9 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
      * what is searched then is searched for longer. */
     const bool is_mixed = e->instance[node->config]->n_types > 0;
     if (!node->is_bounded || (is_mixed && !node->is_opened)) {
-        const bool is_next = node->is_bounded;
-        UAP_TRY(is_next ? open_mixed(e, node, &fits, err) : bound_node(e, node, err));
-        if (!is_next && is_mixed && e->instance[node->config]->pp <= FEW_STAGES &&
-            node->bound <= uap_exact_cutoff(e, node->config)) {
-            node->is_opened = true;
-            UAP_TRY(open_search(e, node, &fits, err));
-        }
+        UAP_TRY(node->is_bounded ? open_mixed(e, node, &fits, err)
+                : is_mixed       ? bound_mixed(e, node, &fits, err)
+                                 : bound_node(e, node, err));
         if (fits && node->bound <= uap_exact_cutoff(e, node->config)) {
             *outcome = UAP_EXACT_OPEN;
         }

@@ -117,6 +117,7 @@ bool uap_mix_window_count(uap_mix_window *w, int64_t effort, double *least,
     uap_mix *mix = w->mix;
     const size_t n = (size_t)mix->n_types * (size_t)mix->n_layers;
     const int64_t kept = mix->effort;
+    const bool was_stopped = mix->stopped;
     count_run run = {.w = w,
                      .mix = mix,
                      .lists = {.mix = mix, .longest = INT64_MAX},
@@ -133,7 +134,7 @@ bool uap_mix_window_count(uap_mix_window *w, int64_t effort, double *least,
         }
     }
     mix->effort = kept;
-    mix->stopped = false;
+    mix->stopped = was_stopped; /* too long a count stops nothing else */
     *no_memory = run.lists.no_memory;
     uap_free(run.tail);
     uap_free(run.start);

@@ -15,16 +15,28 @@ typedef struct placed {
     uap_devices left;
 } placed;
 
+/* One type's rows. */
+typedef struct frugal_rows {
+    int32_t n;          /* thresholds */
+    int64_t *threshold; /* [n] distinct W, ascending */
+    int32_t **by_work;  /* [n_kinds] rows by W, ascending */
+    int64_t inflight;   /* of what follows; -1: not made yet */
+    int32_t *worth; /* [n_worth] thresholds that let a layer have less than the last */
+    int32_t n_worth;
+    int64_t *least; /* [n_kinds][n] for each of them the least memory of a layer */
+    int32_t *none;  /* [n_kinds] so many of the first have no row */
+    int64_t *sum;   /* [n] scratch */
+} frugal_rows;
+
 typedef struct frugal {
     const uap_mix *mix;
     const uap_instance *in;
-    int64_t *threshold; /* [n_thresholds] distinct W of the type at hand, ascending */
-    int32_t n_thresholds;
-    int64_t *least; /* [n_kinds][n_thresholds] memory of a layer at least, -1: no row */
-    int64_t *best;  /* [pp][L] minimax overshoot with stage i ending behind layer u */
-    int32_t *first; /* [pp][L] first layer of that stage, */
-    int32_t *type;  /* its type, */
-    int64_t *need;  /* and what it needs */
+    uap_arena *arena;  /* of the rows */
+    frugal_rows *rows; /* [n_types] */
+    int64_t *best;     /* [pp][L] minimax overshoot with stage i ending behind layer u */
+    int32_t *first;    /* [pp][L] first layer of that stage, */
+    int32_t *type;     /* its type, */
+    int64_t *need;     /* and what it needs */
     int32_t *end; /* [pp][n_types][L] layer behind the longest stage that fits from here,
                      * or from any layer before it */
     placed *list, *next_list;
@@ -38,61 +50,145 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void collect_thresholds(frugal *f, const uap_chain *chain)
+static void collect_thresholds(frugal_rows *r, const uap_chain *chain)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < chain->n_kinds; i++) {
         for (int32_t k = 0; k < chain->kind[i].n; k++) {
-            f->threshold[n++] = chain->kind[i].work[k];
+            r->threshold[n++] = chain->kind[i].work[k];
         }
     }
-    qsort(f->threshold, (size_t)n, sizeof *f->threshold, by_value);
-    f->n_thresholds = 0;
+    qsort(r->threshold, (size_t)n, sizeof *r->threshold, by_value);
     for (int32_t i = 0; i < n; i++) {
-        if (i + 1 == n || f->threshold[i] != f->threshold[i + 1]) {
-            f->threshold[f->n_thresholds++] = f->threshold[i];
+        if (i + 1 == n || r->threshold[i] != r->threshold[i + 1]) {
+            r->threshold[r->n++] = r->threshold[i];
         }
     }
 }
 
-/* Least memory of a layer in a row below the threshold; -1: none. */
-static int64_t least_row(const uap_kind *kind, int64_t threshold, int64_t inflight)
+/* A row and its W. */
+typedef struct worked_row {
+    int64_t work;
+    int32_t row;
+} worked_row;
+
+/* The rows of a kind by W. False: no memory. */
+static bool sort_rows(frugal *f, const uap_kind *kind, int32_t **out)
 {
-    int64_t least = -1;
-    for (int32_t k = 0; k < kind->n; k++) {
-        const int64_t m = kind->state[k] + inflight * kind->act[k];
-        if (kind->work[k] <= threshold && (least < 0 || m < least)) {
-            least = m;
-        }
+    worked_row *rows = uap_calloc((size_t)kind->n, sizeof *rows);
+    *out = uap_arena_alloc(f->arena, (size_t)kind->n, sizeof **out);
+    const bool ok = rows != NULL && *out != NULL;
+    for (int32_t k = 0; ok && k < kind->n; k++) {
+        rows[k] = (worked_row){kind->work[k], k};
     }
-    return least;
+    if (ok) {
+        qsort(rows, (size_t)kind->n, sizeof *rows, by_value); /* work comes first */
+    }
+    for (int32_t k = 0; ok && k < kind->n; k++) {
+        (*out)[k] = rows[k].row;
+    }
+    uap_free(rows);
+    return ok;
 }
 
-static void least_rows(frugal *f, const uap_chain *chain, int64_t inflight)
+static bool make_rows(frugal *f, int32_t t)
 {
+    const uap_chain *chain = f->mix->chain[t];
+    frugal_rows *r = &f->rows[t];
+    size_t n = 0;
     for (int32_t i = 0; i < chain->n_kinds; i++) {
-        for (int32_t j = 0; j < f->n_thresholds; j++) {
-            f->least[i * f->n_thresholds + j] =
-                least_row(&chain->kind[i], f->threshold[j], inflight);
+        n += (size_t)chain->kind[i].n;
+    }
+    r->inflight = -1;
+    r->threshold = uap_arena_alloc(f->arena, n, sizeof *r->threshold);
+    r->worth = uap_arena_alloc(f->arena, n, sizeof *r->worth);
+    r->sum = uap_arena_alloc(f->arena, n, sizeof *r->sum);
+    r->none = uap_arena_alloc(f->arena, (size_t)chain->n_kinds, sizeof *r->none);
+    r->least = uap_arena_alloc(f->arena, n * (size_t)chain->n_kinds, sizeof *r->least);
+    r->by_work = uap_arena_alloc(f->arena, (size_t)chain->n_kinds, sizeof *r->by_work);
+    bool ok = r->threshold != NULL && r->worth != NULL && r->least != NULL &&
+              r->by_work != NULL && r->sum != NULL && r->none != NULL;
+    for (int32_t i = 0; ok && i < chain->n_kinds; i++) {
+        ok = sort_rows(f, &chain->kind[i], &r->by_work[i]);
+    }
+    if (ok) {
+        collect_thresholds(r, chain);
+    }
+    return ok;
+}
+
+/* Least memory of each layer in a row within each threshold. */
+static void least_rows(frugal_rows *r, const uap_chain *chain, int64_t inflight)
+{
+    if (r->inflight == inflight) {
+        return;
+    }
+    r->inflight = inflight;
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        const uap_kind *kind = &chain->kind[i];
+        int64_t least = -1;
+        int32_t k = 0;
+        for (int32_t j = 0; j < r->n; j++) {
+            for (; k < kind->n && kind->work[r->by_work[i][k]] <= r->threshold[j]; k++) {
+                const int32_t row = r->by_work[i][k];
+                const int64_t m = kind->state[row] + inflight * kind->act[row];
+                least = least < 0 || m < least ? m : least;
+            }
+            r->least[i * r->n + j] = least;
+        }
+    }
+    r->n_worth = 0;
+    for (int32_t j = 0; j < r->n; j++) {
+        bool is_less = j == 0;
+        for (int32_t i = 0; i < chain->n_kinds && !is_less; i++) {
+            is_less = r->least[i * r->n + j] != r->least[i * r->n + j - 1];
+        }
+        if (is_less) {
+            r->worth[r->n_worth++] = j;
+        }
+    }
+    for (int32_t i = 0; i < chain->n_kinds; i++) {
+        int64_t *least = &r->least[i * r->n];
+        r->none[i] = 0;
+        for (int32_t w = 0; w < r->n_worth; w++) {
+            least[w] = least[r->worth[w]];
+            r->none[i] += least[w] < 0;
         }
     }
 }
 
-/* All segments of stage i of type t that start at layer a under one threshold. */
-static void extend_from(frugal *f, int32_t i, int32_t t, int32_t a, int32_t number)
+/* sum[n] += least[n]; the least of them. */
+static int64_t add_layer(int64_t *restrict sum, const int64_t *restrict least, int32_t n)
+{
+    int64_t best = INT64_MAX;
+    for (int32_t w = 0; w < n; w++) {
+        sum[w] += least[w];
+        best = sum[w] < best ? sum[w] : best;
+    }
+    return best;
+}
+
+/* All segments of stage i of type t that start at layer a, under all thresholds at once. */
+static void extend_from(frugal *f, int32_t i, int32_t t, int32_t a)
 {
     const uap_chain *chain = f->mix->chain[t];
     const int32_t n = chain->n_layers;
     const int64_t inflight = f->in->inflight[i];
     const int64_t before = i == 0 ? INT64_MIN : f->best[(i - 1) * n + a - 1];
+    const frugal_rows *rows = &f->rows[t];
     int32_t *end = &f->end[(i * f->mix->n_types + t) * n + a];
-    int64_t sum = f->threshold[number] + chain->start_act[a] * inflight;
+    int32_t none = 0; /* thresholds within which some layer has no row */
+    for (int32_t w = 0; w < rows->n_worth; w++) {
+        rows->sum[w] = rows->threshold[rows->worth[w]] + chain->start_act[a] * inflight;
+    }
     for (int32_t b = a; b <= n - (chain->pp - i); b++) {
-        const int64_t least = f->least[chain->kind_of[b] * f->n_thresholds + number];
-        if (least < 0) {
+        const int32_t kind = chain->kind_of[b];
+        none = uap_max_i32(none, rows->none[kind]);
+        const int64_t sum = add_layer(
+            rows->sum + none, &rows->least[kind * rows->n + none], rows->n_worth - none);
+        if (none == rows->n_worth) {
             break;
         }
-        sum += least;
         if (sum <= chain->cap[i]) {
             *end = uap_max_i32(*end, b + 1);
         }
@@ -112,14 +208,12 @@ static void run_stage(frugal *f, int32_t i)
     const int32_t n = f->in->n_layers;
     const int32_t last = i == 0 ? 0 : n - (f->in->pp - i);
     for (int32_t t = 0; t < f->mix->n_types; t++) {
-        collect_thresholds(f, f->mix->chain[t]);
-        least_rows(f, f->mix->chain[t], f->in->inflight[i]);
+        frugal_rows *rows = &f->rows[t];
+        least_rows(rows, f->mix->chain[t], f->in->inflight[i]);
         int32_t *end = &f->end[(i * f->mix->n_types + t) * n];
         for (int32_t a = i; a <= last; a++) {
             end[a] = a > 0 ? end[a - 1] : 0;
-            for (int32_t j = 0; j < f->n_thresholds; j++) {
-                extend_from(f, i, t, a, j);
-            }
+            extend_from(f, i, t, a);
         }
     }
 }
@@ -238,24 +332,15 @@ static bool groups_suffice(frugal *f, bool *enough)
 static bool alloc_frugal(frugal *f)
 {
     const size_t cells = (size_t)f->in->pp * (size_t)f->in->n_layers;
-    size_t rows = 1;
-    for (int32_t i = 0; i < f->in->n_tables; i++) {
-        rows += (size_t)f->in->table[i].n;
-    }
     f->capacity = 256;
-    /* Kinds share tables, one a layer at most. */
-    f->threshold = uap_calloc(rows * (size_t)f->in->n_layers, sizeof *f->threshold);
-    size_t most = 1; /* thresholds x kinds of a type */
-    for (int32_t t = 0; t < f->mix->n_types; t++) {
-        const uap_chain *chain = f->mix->chain[t];
-        size_t own = 0;
-        for (int32_t i = 0; i < chain->n_kinds; i++) {
-            own += (size_t)chain->kind[i].n;
-        }
-        own *= (size_t)chain->n_kinds;
-        most = own > most ? own : most;
+    f->arena = uap_arena_new();
+    f->rows = f->arena == NULL
+                  ? NULL
+                  : uap_arena_alloc(f->arena, (size_t)f->in->n_types, sizeof *f->rows);
+    bool ok = f->rows != NULL;
+    for (int32_t t = 0; ok && t < f->mix->n_types; t++) {
+        ok = make_rows(f, t);
     }
-    f->least = uap_calloc(most, sizeof *f->least);
     f->best = uap_calloc(cells, sizeof *f->best);
     f->first = uap_calloc(cells, sizeof *f->first);
     f->type = uap_calloc(cells, sizeof *f->type);
@@ -266,15 +351,13 @@ static bool alloc_frugal(frugal *f)
     for (size_t j = 0; f->best != NULL && j < cells; j++) {
         f->best[j] = INT64_MAX;
     }
-    return f->threshold != NULL && f->least != NULL && f->best != NULL &&
-           f->first != NULL && f->type != NULL && f->need != NULL && f->end != NULL &&
-           f->list != NULL && f->next_list != NULL;
+    return ok && f->best != NULL && f->first != NULL && f->type != NULL &&
+           f->need != NULL && f->end != NULL && f->list != NULL && f->next_list != NULL;
 }
 
 static void free_frugal(frugal *f)
 {
-    uap_free(f->threshold);
-    uap_free(f->least);
+    uap_arena_free(f->arena);
     uap_free(f->best);
     uap_free(f->first);
     uap_free(f->type);

@@ -4,7 +4,7 @@
 #ifndef UAP_SEARCH_MIX_LISTS_H
 #define UAP_SEARCH_MIX_LISTS_H
 
-#include "search/mix.h"
+#include "search/mix_points.h"
 #include "search/outer_lists.h"
 
 /* A point of the relaxation: S with the price of devices, M, and a time without prices that
@@ -45,9 +45,7 @@ static inline size_t uap_mix_at(const uap_mix_outer *o, int32_t i, int32_t layer
 static inline uap_group *uap_mix_group(const uap_mix_outer *o, int32_t t, int32_t i,
                                        int32_t a)
 {
-    const uap_segments *s = o->mix->segments[t];
-    const uap_stage_class *cls = &s->cls[s->class_of[i]];
-    return cls->group_of[a] < 0 ? NULL : &s->group[cls->group_of[a]];
+    return uap_mix_group_at(o->mix, t, i, a);
 }
 
 static inline const uap_stage_terms *uap_mix_terms(const uap_mix_outer *o, int32_t t,

@@ -37,4 +37,17 @@ bool uap_device_lists_add(uap_device_lists *lists, const uap_device_point *p);
  * those it stands for. False as above. */
 bool uap_device_lists_end(uap_device_lists *lists, uap_list *list);
 
+/* The group of starts at layer a of stage i of type t; NULL where it has none. */
+static inline uap_group *uap_mix_group_at(const uap_mix *mix, int32_t t, int32_t i,
+                                          int32_t a)
+{
+    const uap_segments *s = mix->segments[t];
+    const uap_stage_class *cls = &s->cls[s->class_of[i]];
+    return cls->group_of[a] < 0 ? NULL : &s->group[cls->group_of[a]];
+}
+
+/* Segments of one length at their least over all classes, `alone` with S; false where none
+ * fits. */
+bool uap_mix_least_cell(const uap_group *group, int32_t l, uap_cell_bounds *out);
+
 #endif

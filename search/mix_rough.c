@@ -8,11 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-/* A segment of one type at its least over classes. */
-typedef struct rough_cell {
-    double p, s, alone, round;
-} rough_cell;
-
 typedef struct rough_run {
     uap_mix *mix;
     uap_mix_rough *rough;
@@ -26,32 +21,6 @@ typedef struct rough_run {
 } rough_run;
 
 /* ---- Segments and boundaries at their least ------------------------------------------- */
-
-static const uap_group *group_of(const uap_mix *mix, int32_t t, int32_t i, int32_t a)
-{
-    const uap_segments *s = mix->segments[t];
-    const uap_stage_class *cls = &s->cls[s->class_of[i]];
-    return cls->group_of[a] < 0 ? NULL : &s->group[cls->group_of[a]];
-}
-
-/* False where no segment of this length fits. */
-static bool least_cell(const uap_group *group, int32_t l, rough_cell *out)
-{
-    *out = (rough_cell){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
-    for (int32_t x = 0; x < group->n_in; x++) {
-        for (int32_t i = group->offset[l - 1]; i < group->offset[l]; i++) {
-            uap_cell_bounds cell;
-            if (uap_outer_cell(group, x * group->cells + i, &cell)) {
-                out->p = uap_min_f64(out->p, cell.p);
-                out->s = uap_min_f64(out->s, cell.s);
-                /* With S, as what is alone is told from a cell's own S. */
-                out->alone = uap_min_f64(out->alone, cell.s + cell.alone);
-                out->round = uap_min_f64(out->round, cell.round);
-            }
-        }
-    }
-    return !isinf(out->p);
-}
 
 static void least_transfers(rough_run *run)
 {
@@ -81,16 +50,16 @@ static void least_before(rough_run *run)
         for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
             const double from = run->before[i * n + a];
             for (int32_t t = 0; t < mix->n_types && from <= run->target; t++) {
-                const uap_group *group = group_of(mix, t, i, a);
+                const uap_group *group = uap_mix_group_at(mix, t, i, a);
                 int32_t first = 1;
                 int32_t last = 0;
                 if (group != NULL) {
                     uap_stage_lengths(mix->segments[0], i, a, group, &first, &last);
                 }
                 for (int32_t l = first; l <= last; l++) {
-                    rough_cell cell;
+                    uap_cell_bounds cell;
                     const int32_t next = a + l;
-                    if (next < n && least_cell(group, l, &cell)) {
+                    if (next < n && uap_mix_least_cell(group, l, &cell)) {
                         double *to = &run->before[(i + 1) * n + next];
                         *to = uap_min_f64(*to, from + cell.s + run->x_fwd[next] +
                                                    run->x_bwd[next]);
@@ -105,7 +74,7 @@ static void least_before(rough_run *run)
 
 /* What a stage adds to M where what lies behind takes `behind`. */
 static double most_of(const rough_run *run, const uap_stage_terms *terms,
-                      const rough_cell *cell, double behind)
+                      const uap_cell_bounds *cell, double behind)
 {
     const double p = cell->p;
     const double s = uap_max_f64(cell->s, p);
@@ -127,12 +96,12 @@ static double most_of(const rough_run *run, const uap_stage_terms *terms,
 static bool extend(rough_run *run, int32_t i, int32_t t, int32_t a, int32_t l)
 {
     uap_mix *mix = run->mix;
-    const uap_group *group = group_of(mix, t, i, a);
+    const uap_group *group = uap_mix_group_at(mix, t, i, a);
     const int32_t next = a + l;
     const uap_list *behind = &run->rough->suffix[(i + 1) * (mix->n_layers + 1) + next];
     const uap_stage_type *type = &mix->in->type[t];
-    rough_cell cell;
-    if (behind->count == 0 || !least_cell(group, l, &cell)) {
+    uap_cell_bounds cell;
+    if (behind->count == 0 || !uap_mix_least_cell(group, l, &cell)) {
         return true;
     }
     const uap_stage_terms terms = uap_stage_terms_of(&mix->pipeline[t], i);
@@ -169,7 +138,7 @@ static bool suffix_of_start(rough_run *run, int32_t i, int32_t a)
 {
     const uap_mix *mix = run->mix;
     for (int32_t t = 0; t < mix->n_types; t++) {
-        const uap_group *group = group_of(mix, t, i, a);
+        const uap_group *group = uap_mix_group_at(mix, t, i, a);
         int32_t first = 1;
         int32_t last = 0;
         if (group != NULL) {

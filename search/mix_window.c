@@ -14,102 +14,6 @@
 #define PRICE_ROUNDS 12
 #define COUNT_EFFORT 400000
 
-/* ---- Stages and boundaries at their least --------------------------------------------- */
-
-/* A segment over all classes; false where no segment of this length fits. */
-static bool least_cell(const uap_group *group, int32_t l, uap_cell_bounds *out)
-{
-    *out = (uap_cell_bounds){HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
-    for (int32_t x = 0; x < group->n_in; x++) {
-        for (int32_t i = group->offset[l - 1]; i < group->offset[l]; i++) {
-            uap_cell_bounds cell;
-            if (uap_outer_cell(group, x * group->cells + i, &cell)) {
-                out->p = uap_min_f64(out->p, cell.p);
-                out->s = uap_min_f64(out->s, cell.s);
-                /* With S, as what is alone is told from a cell's own S. */
-                out->alone = uap_min_f64(out->alone, cell.s + cell.alone);
-                out->round = uap_min_f64(out->round, cell.round);
-            }
-        }
-    }
-    return !isinf(out->p);
-}
-
-/* The arc of a stage with at least `behind` behind it. */
-static uap_window_arc arc_of(const uap_stage_terms *terms, const uap_cell_bounds *cell,
-                             double behind)
-{
-    uap_window_arc arc = {.s = cell->s,
-                          .m = uap_stage_term_least(terms, cell->p, behind),
-                          .floor = terms->round_trips ? terms->c * cell->p : 0};
-    arc.m = uap_max_f64(arc.m, cell->alone - cell->s);
-    if (cell->round > 0) {
-        const double rounds = terms->n_rounds > 0 ? terms->rounds[1] : 0;
-        arc.floor = uap_max_f64(arc.floor, rounds * behind + cell->round);
-    }
-    return arc;
-}
-
-static const uap_group *group_of(const uap_mix *mix, int32_t t, int32_t i, int32_t a)
-{
-    const uap_segments *s = mix->segments[t];
-    const uap_stage_class *cls = &s->cls[s->class_of[i]];
-    return cls->group_of[a] < 0 ? NULL : &s->group[cls->group_of[a]];
-}
-
-/* Sets what starts of stage i there are, and the room for their arcs. */
-static int64_t number_arcs(uap_mix_window *w)
-{
-    const uap_mix *mix = w->mix;
-    const uap_segments *s = mix->segments[0];
-    int64_t n = 0;
-    for (int32_t i = 0; i < mix->pp; i++) {
-        for (int32_t t = 0; t < mix->n_types; t++) {
-            for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
-                const uap_group *group = group_of(mix, t, i, a);
-                uap_mix_starts *from = &w->from[uap_window_at(w, i, t, a)];
-                int32_t first = 1;
-                int32_t last = 0;
-                if (group != NULL) {
-                    uap_stage_lengths(s, i, a, group, &first, &last);
-                }
-                *from = (uap_mix_starts){n, first, uap_max_i32(0, last - first + 1)};
-                n += from->count;
-            }
-        }
-    }
-    return n;
-}
-
-static void least_crosses(uap_mix_window *w)
-{
-    const uap_mix *mix = w->mix;
-    const int32_t n = mix->n_types;
-    const uap_stage_terms terms = uap_stage_terms_of(&mix->pipeline[0], 0);
-    for (int32_t u = 0; u + 1 < mix->n_layers; u++) {
-        const uap_mix_link *link = uap_mix_link_of(mix, u);
-        for (int32_t e = 0; e < n * n; e++) {
-            const int32_t t = e / n;
-            const int32_t s = e % n;
-            double fwd = HUGE_VAL;
-            double bwd = HUGE_VAL;
-            double both = HUGE_VAL;
-            for (int32_t y = uap_mix_out(mix, u, t); y < uap_mix_out(mix, u, t + 1);
-                 y++) {
-                for (int32_t x = uap_mix_in(mix, u + 1, s);
-                     x < uap_mix_in(mix, u + 1, s + 1); x++) {
-                    const int32_t at = y * link->n_in + x;
-                    fwd = uap_min_f64(fwd, (double)link->x_fwd[at]);
-                    bwd = uap_min_f64(bwd, (double)link->x_bwd[at]);
-                    both = uap_min_f64(both, link->x_both[at]);
-                }
-            }
-            w->cross[mix->chain[0]->link_of[u] * n * n + e] = (uap_window_cross){
-                both, isinf(fwd) ? HUGE_VAL : uap_boundary_term(&terms, fwd, bwd)};
-        }
-    }
-}
-
 /* ---- One window ------------------------------------------------------------------------ */
 
 /* Values of stage i from layer a on, by type. */
@@ -135,32 +39,6 @@ static void start_stage(uap_mix_window *w, int32_t i, int32_t a)
     }
 }
 
-/* Values behind stage i - 1 that ends in front of layer a. */
-static void cross_back(uap_mix_window *w, int32_t i, int32_t a)
-{
-    const uap_mix *mix = w->mix;
-    for (int32_t t = 0; t < mix->n_types; t++) {
-        const uap_window_cross *cross = uap_window_cross_of(w, a - 1, t, 0);
-        double best = HUGE_VAL;
-        int32_t behind = 0;
-        for (int32_t s = 0; s < mix->n_types; s++) {
-            const double v = cross[s].s + w->start[s * mix->n_layers + a];
-            if (v < best && cross[s].m <= w->hi) {
-                best = v;
-                behind = s;
-            }
-        }
-        const size_t at = uap_window_at(w, i - 1, t, a - 1);
-        w->tail[at] = best;
-        w->behind[at] = behind;
-    }
-}
-
-static size_t size_of_all(const uap_mix *mix)
-{
-    return (size_t)mix->pp * (size_t)mix->n_types * (size_t)mix->n_layers;
-}
-
 /* The type of the best first stage; its value with tolls is in w->start. */
 static int32_t best_start(const uap_mix_window *w)
 {
@@ -177,7 +55,7 @@ static double evaluate(uap_mix_window *w)
 {
     const uap_mix *mix = w->mix;
     const uap_segments *s = mix->segments[0];
-    const size_t n = size_of_all(mix);
+    const size_t n = uap_window_size(mix);
     for (size_t j = 0; j < n; j++) {
         w->tail[j] = HUGE_VAL;
     }
@@ -188,7 +66,7 @@ static double evaluate(uap_mix_window *w)
         for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
             start_stage(w, i, a);
             if (i > 0) {
-                cross_back(w, i, a);
+                uap_window_cross_back(w, i, a);
             }
         }
     }
@@ -283,90 +161,6 @@ static void raise_bound(uap_mix_window *w, window *win, double *price)
     win->bound = uap_max_f64(win->bound, best);
 }
 
-/* ---- Set-up ---------------------------------------------------------------------------- */
-
-/* Arcs of stage i with what lies behind it at least, and the least times from its starts. */
-static void fill_stage(uap_mix_window *w, int32_t i)
-{
-    const uap_mix *mix = w->mix;
-    const uap_segments *s = mix->segments[0];
-    for (int32_t t = 0; t < mix->n_types; t++) {
-        const uap_stage_terms terms = uap_stage_terms_of(&mix->pipeline[t], i);
-        for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
-            const size_t at = uap_window_at(w, i, t, a);
-            const uap_mix_starts *from = &w->from[at];
-            const uap_group *group = group_of(mix, t, i, a);
-            double best = HUGE_VAL;
-            for (int32_t j = 0; j < from->count; j++) {
-                uap_window_arc *arc = &w->arc[from->first + j];
-                const double behind = w->tail[at + (size_t)(from->shortest + j - 1)];
-                uap_cell_bounds cell;
-                *arc = (uap_window_arc){HUGE_VAL, HUGE_VAL, HUGE_VAL};
-                if (!isinf(behind) && least_cell(group, from->shortest + j, &cell)) {
-                    *arc = arc_of(&terms, &cell, behind);
-                    best = uap_min_f64(best, arc->s + behind);
-                }
-            }
-            w->start[t * mix->n_layers + a] = best;
-        }
-    }
-}
-
-static void fill_arcs(uap_mix_window *w)
-{
-    const uap_mix *mix = w->mix;
-    const uap_segments *s = mix->segments[0];
-    const size_t n = size_of_all(mix);
-    w->hi = HUGE_VAL;
-    for (size_t j = 0; j < n; j++) {
-        w->tail[j] = HUGE_VAL;
-    }
-    for (int32_t t = 0; t < mix->n_types; t++) {
-        w->tail[uap_window_at(w, mix->pp - 1, t, mix->n_layers - 1)] = 0;
-    }
-    for (int32_t i = mix->pp - 1; i >= 0; i--) {
-        fill_stage(w, i);
-        for (int32_t a = s->lo[i]; i > 0 && a <= s->hi[i]; a++) {
-            cross_back(w, i, a);
-        }
-    }
-}
-
-static bool alloc_window(uap_mix_window *w)
-{
-    const uap_mix *mix = w->mix;
-    const size_t types = (size_t)mix->n_types;
-    const size_t layers = (size_t)mix->n_layers;
-    const size_t n = size_of_all(mix);
-    w->from = uap_calloc(n, sizeof *w->from);
-    w->cross = uap_calloc(layers * types * types, sizeof *w->cross);
-    w->tail = uap_calloc(3 * n, sizeof *w->tail);
-    w->length = uap_calloc(2 * n, sizeof *w->length);
-    w->start = uap_calloc(layers * types, sizeof *w->start);
-    w->excess = uap_calloc((size_t)mix->n_groups, sizeof *w->excess);
-    if (w->from == NULL || w->cross == NULL || w->tail == NULL || w->length == NULL ||
-        w->start == NULL || w->excess == NULL) {
-        return false;
-    }
-    w->head = w->tail + n;
-    w->free_head = w->tail + 2 * n;
-    w->behind = w->length + n;
-    w->n_arcs = number_arcs(w);
-    w->arc = uap_calloc((size_t)w->n_arcs + 1, sizeof *w->arc);
-    return w->arc != NULL;
-}
-
-static void free_window(uap_mix_window *w)
-{
-    uap_free(w->from);
-    uap_free(w->arc);
-    uap_free(w->cross);
-    uap_free(w->tail);
-    uap_free(w->length);
-    uap_free(w->start);
-    uap_free(w->excess);
-}
-
 /* ---- Heads ----------------------------------------------------------------------------- */
 
 /* The least S in front of every stage, tolls in where is_priced, of stages in the window. */
@@ -374,7 +168,7 @@ static void reach_heads(uap_mix_window *w, double *head, bool is_priced)
 {
     const uap_mix *mix = w->mix;
     const uap_segments *s = mix->segments[0];
-    const size_t n = size_of_all(mix);
+    const size_t n = uap_window_size(mix);
     double *end = w->start; /* [n_types][L] */
     for (size_t j = 0; j < n; j++) {
         head[j] = HUGE_VAL;
@@ -470,6 +264,20 @@ static bool count_devices(uap_mix_window *w, windows *all, int32_t k)
     return !no_memory;
 }
 
+/* Whether the search must stop; asked between windows. In a crew all must end alike. */
+static bool must_stop(const uap_mix_window *w)
+{
+    uap_mix *mix = w->mix;
+    uap_segments *s = mix->segments[0];
+    if (s->crew == NULL) {
+        s->effort = INT64_MAX;
+        s->stopped = false;
+        mix->stopped = mix->stopped || uap_segments_breathe(s, PRICE_ROUNDS * w->n_arcs);
+    }
+    return mix->stopped;
+}
+
+/* *bound: of all windows, as far as they were looked at. False: no memory. */
 static bool search_windows(uap_mix_window *w, windows *all, double *bound)
 {
     all->at[0] = (window){.hi = HUGE_VAL};
@@ -481,7 +289,7 @@ static bool search_windows(uap_mix_window *w, windows *all, double *bound)
         const window *win = &all->at[k];
         const double narrow = NARROW * w->target;
         *bound = win->bound;
-        if (win->bound > w->target) {
+        if (win->bound > w->target || must_stop(w)) {
             return true;
         }
         if (all->n < MOST_WINDOWS && !win->is_counted && win->most - win->lo > narrow) {
@@ -561,19 +369,18 @@ uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t 
                                 uap_err *err)
 {
     const size_t groups = (size_t)mix->n_groups;
-    uap_mix_window w = {.mix = mix, .target = (double)target * (1 + MARGIN) + 1};
+    uap_mix_window w;
     windows all = {.at = uap_calloc(MOST_WINDOWS, sizeof *all.at),
                    .price = uap_calloc(MOST_WINDOWS * groups, sizeof *all.price)};
     double *kept = uap_calloc(groups, sizeof *kept);
     double least = 0;
-    bool ok = alloc_window(&w) && all.at != NULL && all.price != NULL && kept != NULL;
+    bool ok = uap_mix_window_open(&w, mix, (double)target * (1 + MARGIN) + 1) &&
+              all.at != NULL && all.price != NULL && kept != NULL;
     if (ok) {
         memcpy(kept, mix->price, groups * sizeof *kept);
-        least_crosses(&w);
-        fill_arcs(&w);
         ok = search_windows(&w, &all, &least);
     }
-    if (ok && fix) {
+    if (ok && fix && !mix->stopped) {
         ok = find_live(&w, &all);
     }
     if (ok) {
@@ -581,7 +388,7 @@ uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t 
             least > (double)target ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
         memcpy(mix->price, kept, groups * sizeof *kept);
     }
-    free_window(&w);
+    uap_mix_window_close(&w);
     uap_free(all.at);
     uap_free(all.price);
     uap_free(kept);

@@ -55,6 +55,18 @@ static inline const uap_window_cross *uap_window_cross_of(const uap_mix_window *
     return &w->cross[(w->mix->chain[0]->link_of[layer] * n + t) * n + s];
 }
 
+static inline size_t uap_window_size(const uap_mix *mix)
+{
+    return (size_t)mix->pp * (size_t)mix->n_types * (size_t)mix->n_layers;
+}
+
+/* Arcs and crosses of the mix's segments. False: no memory. Closed also then. */
+bool uap_mix_window_open(uap_mix_window *w, uap_mix *mix, double target);
+void uap_mix_window_close(uap_mix_window *w);
+
+/* Values behind stage i - 1 that ends in front of layer a, from those in w->start. */
+void uap_window_cross_back(uap_mix_window *w, int32_t i, int32_t a);
+
 /* The least value of plans in the window at hand at the mix's prices, with heads in place,
  * devices counted: *least; HUGE_VAL: above the target. False where that takes more than
  * `effort`; *no_memory tells why else. */

@@ -31,6 +31,13 @@ run_ranks 64 0 bench uts --tree T5
 says out "T5 on 64 ranks: 4147582 nodes, 2181318 leaves, depth 20: as published"
 same_on 8 64 -- plan -m "$models/vit-huge.json" -c "$clusters/env-b.json" -b 64
 same_on 7 16 -- plan -m "$models/t5-large.json" -c "$clusters/env-b.json" -b 16
+
+# Unlike devices.
+sed 's/"num_hidden_layers": [0-9]*/"num_hidden_layers": 6/' "$models/bert-huge.json" >small.json
+same_on 1 2 3 4 7 8 16 -- plan -m small.json -c "$clusters/slow-a100-32.json" -b 8 --seq 512
+same_on 3 16 -- plan -m small.json -c "$clusters/mix-a100-v100-t4.json" -b 8 --seq 512 \
+    --precision fp16
+
 # Two configurations tie here.
 same_on 7 8 16 -- plan -m "$models/t5-large.json" -c "$clusters/env-a.json" -b 16 \
     --precision fp32 --cost paper --space paper --schedule gpipe
