@@ -93,6 +93,9 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
                                   crew, err);
     }
     UAP_TRY(meet(crew, job->n, taken, err));
+    /* Each rank asks whether to stop at moments of its own: what was decided here must be
+     * noticed here, or one would begin the next job and another not. */
+    *stopped = *stopped || crew->stopping;
 done:
     crew->idle_s += uap_wall_s() - start_s - crew->busy_s;
     uap_bytes_free(&crew->results);

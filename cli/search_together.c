@@ -191,7 +191,9 @@ static uap_status search(member *m, uap_node_pool *pool, uap_err *err)
     m->next_look_s = m->next_keep_s = uap_wall_s();
     m->next_keep_s += m->looks ? from->watch->interval_s : 0;
     rc = uap_exact_drain(&m->exact, pool, &bound, &closed, err);
-    look(m, true, closed && from->closed && is_empty(m, pool));
+    if (rc == UAP_OK) { /* else the node at hand is neither done with nor in the pool */
+        look(m, true, closed && from->closed && is_empty(m, pool));
+    }
     m->pool = NULL;
     UAP_TRY(rc);
     bound = from->bound < bound ? from->bound : bound;

@@ -257,6 +257,27 @@ static void stopped_searches_end_everywhere(void **state)
     free_list(&list);
 }
 
+/* Wherever in a node that all ranks take a limit falls, between jobs too, all ranks end alike. */
+static void limits_fall_anywhere(void **state)
+{
+    (void)state;
+    listed list = {.n = 1, .fails_at = -1};
+    list.instance[0] = unlike_layers(1, 56, 32, UAP_OBJECTIVE_SIMPLE);
+    for (int i = 1; i <= 40; i++) {
+        const uap_limits limits = {.time_limit_s = 0.004 * i,
+                                   .share_work = i % 2 == 0 ? 100000 : 0};
+        uap_result result = {0};
+        uap_err err = {0};
+        const uap_status rc = search(&list, &limits, &result, &err);
+        if (rc != UAP_OK) {
+            (void)fprintf(stderr, "limit %d: %s\n", i, err.msg);
+        }
+        assert_all(rc == UAP_OK);
+        uap_result_free(&result);
+    }
+    free_list(&list);
+}
+
 /* A node that one rank has worked on for a while goes on where it was. */
 static void nodes_set_aside_have_one_answer(void **state)
 {
@@ -400,6 +421,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ties_have_one_answer),
         cmocka_unit_test(tied_plans_have_one_answer),
         cmocka_unit_test(stopped_searches_end_everywhere),
+        cmocka_unit_test(limits_fall_anywhere),
         cmocka_unit_test(nodes_set_aside_have_one_answer),
         cmocka_unit_test(stopped_searches_go_on),
         cmocka_unit_test(gap_is_kept),
