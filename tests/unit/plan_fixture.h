@@ -33,7 +33,8 @@ typedef struct fixture {
     uint64_t random;
 } fixture;
 
-static inline void set_up(fixture *f, const pair *p)
+/* configs: the folder with models/ and clusters/. */
+static inline void set_up(fixture *f, const pair *p, const char *configs)
 {
     uap_err err = {0};
     char path[512];
@@ -50,10 +51,9 @@ static inline void set_up(fixture *f, const pair *p)
                                          .space = p->space,
                                          .reserve_bytes = (int64_t)1 << 30,
                                          .tp_across_nodes = p->tp_across_nodes};
-    (void)snprintf(path, sizeof path, UAP_SOURCE_DIR "/configs/models/%s.json", p->model);
+    (void)snprintf(path, sizeof path, "%s/models/%s.json", configs, p->model);
     assert_ok(uap_model_load(path, &model, &f->model, &err), &err);
-    (void)snprintf(path, sizeof path, UAP_SOURCE_DIR "/configs/clusters/%s.json",
-                   p->cluster);
+    (void)snprintf(path, sizeof path, "%s/clusters/%s.json", configs, p->cluster);
     assert_ok(uap_cluster_load(path, &f->cluster, &err), &err);
     /* Unlike devices have unlike memory. */
     for (int32_t i = 0; i < f->cluster->n_classes; i++) {

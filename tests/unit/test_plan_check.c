@@ -3,6 +3,8 @@
  * was changed in one place must be caught. */
 #include "unit/plan_fixture.h"
 
+static const char configs[] = UAP_SOURCE_DIR "/configs";
+
 static const pair pairs[] = {
     {"bert-huge", "env-a", 32, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, 63, false, false,
      0},
@@ -60,7 +62,7 @@ static void the_check_agrees_with_the_cost_tables(void **state)
     (void)state;
     for (size_t i = 0; i < N_PAIRS; i++) {
         fixture f;
-        set_up(&f, &pairs[i]);
+        set_up(&f, &pairs[i], configs);
         for (int j = 0; j < PLANS_EACH; j++) {
             uap_plan *plan = random_plan(&f);
             assert_agrees(&f, plan);
@@ -104,7 +106,7 @@ static void measured_times_are_interpolated_alike(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         fixture f;
-        set_up(&f, &pairs[i * 4]);
+        set_up(&f, &pairs[i * 4], configs);
         uap_cost_free(f.cost);
         measure(&f);
         uap_err err = {0};
@@ -189,7 +191,7 @@ static void a_change_in_one_field_is_caught(void **state)
     (void)state;
     for (size_t i = 0; i < N_PAIRS; i += 3) {
         fixture f;
-        set_up(&f, &pairs[i]);
+        set_up(&f, &pairs[i], configs);
         bool more = true;
         for (int which = 0; more; which++) {
             uap_plan *plan = random_plan(&f);
@@ -209,7 +211,7 @@ static void a_cut_that_moves_is_caught(void **state)
     (void)state;
     fixture f;
     int tried = 0;
-    set_up(&f, &pairs[2]);
+    set_up(&f, &pairs[2], configs);
     while (tried < 10) {
         uap_plan *plan = random_plan(&f);
         if (plan->pp > 1 && plan->stage[0].last_layer > 0) {
@@ -230,7 +232,7 @@ static void a_plan_that_does_not_fit_is_said(void **state)
     uap_err err = {0};
     fixture f;
     uap_check check = {0};
-    set_up(&f, &pairs[0]);
+    set_up(&f, &pairs[0], configs);
     uap_plan *plan = random_plan(&f);
     plan->options.cost.memory_bytes = (int64_t)3 << 29; /* less 1 GiB: 1/2 GiB */
     for (int32_t i = 0; i < plan->pp; i++) {
@@ -250,7 +252,7 @@ static void what_is_unstated_is_filled_in(void **state)
 {
     (void)state;
     fixture f;
-    set_up(&f, &pairs[5]);
+    set_up(&f, &pairs[5], configs);
     for (int j = 0; j < 10; j++) {
         uap_plan *plan = random_plan(&f);
         const double tpi = plan->tpi_s, time = plan->stage[0].time_s;
@@ -279,7 +281,7 @@ static void running_out_of_memory_is_an_error(void **state)
     (void)state;
     fixture f;
     uap_status rc = UAP_NO_MEMORY;
-    set_up(&f, &pairs[0]);
+    set_up(&f, &pairs[0], configs);
     uap_plan *plan = random_plan(&f);
     for (int64_t n = 0; rc != UAP_OK && n < 100; n++) {
         uap_err err = {0};

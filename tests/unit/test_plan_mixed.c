@@ -3,6 +3,8 @@
  * changed is caught. */
 #include "unit/plan_fixture.h"
 
+static const char configs[] = UAP_SOURCE_DIR "/configs";
+
 static const pair pairs[] = {
     {"bert-huge", "mix-a100-v100-t4", 32, 512, UAP_FP32, UAP_ADAM, UAP_COST_FULL, 63,
      false, false, 0},
@@ -125,7 +127,7 @@ static void the_check_agrees_with_the_cost_tables(void **state)
     (void)state;
     for (size_t i = 0; i < N_PAIRS; i++) {
         fixture f;
-        set_up(&f, &pairs[i]);
+        set_up(&f, &pairs[i], configs);
         for (int j = 0; j < PLANS_EACH; j++) {
             uap_plan *plan = random_plan(&f);
             check_devices(&f, plan);
@@ -191,7 +193,7 @@ static void what_was_changed_is_found(void **state)
 {
     (void)state;
     fixture f;
-    set_up(&f, &pairs[0]);
+    set_up(&f, &pairs[0], configs);
     for (int which = 0;; which++) {
         uap_plan *plan = random_pipeline(&f);
         const bool more = tamper(&f, plan, which);
@@ -211,7 +213,7 @@ static void a_plan_by_hand_is_filled_in(void **state)
 {
     (void)state;
     fixture f;
-    set_up(&f, &pairs[0]);
+    set_up(&f, &pairs[0], configs);
     for (int j = 0; j < 10; j++) {
         uap_plan *plan = random_pipeline(&f);
         const double tpi = plan->tpi_s;
@@ -245,7 +247,7 @@ static void devices_may_lie_apart(void **state)
     fixture f;
     uap_err err = {0};
     int seen = 0;
-    set_up(&f, &pairs[5]);
+    set_up(&f, &pairs[5], configs);
     uap_cost_free(f.cost);
     uap_free(f.cluster->group);
     f.cluster->group = uap_calloc(3, sizeof *f.cluster->group);
