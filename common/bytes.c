@@ -42,7 +42,9 @@ bool uap_bytes_put(uap_bytes *bytes, const void *from, size_t n)
 
 const char *uap_bytes_get(const char *from, void *to, size_t n)
 {
-    memcpy(to, from, n);
+    if (n > 0) {
+        memcpy(to, from, n);
+    }
     return from + n;
 }
 
