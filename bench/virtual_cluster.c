@@ -190,11 +190,12 @@ static double play_flow(play *p, const uap_order *o, uap_sample *sample)
     const uap_survey_costs *costs = &p->cluster->costs;
     const uap_partition *partition = p->cluster->partition;
     const bool inside = partition->node_of[o->device] == partition->node_of[o->to];
-    const double Bps = inside ? costs->inside_Bps : costs->node_Bps;
+    const double bytes_per_s = inside ? costs->inside_Bps : costs->node_Bps;
     const double latency =
         noisy(p, costs->latency_s * factor_of(p, o->device, o->to, UAP_METRIC_LATENCY));
-    const double seconds = noisy(
-        p, costs->bytes / Bps * factor_of(p, o->device, o->to, UAP_METRIC_BANDWIDTH));
+    const double seconds =
+        noisy(p, costs->bytes / bytes_per_s *
+                     factor_of(p, o->device, o->to, UAP_METRIC_BANDWIDTH));
     sample->latency_s = (float)latency;
     sample->seconds = (float)seconds;
     return 2 * latency * costs->pings + costs->transfers * (2 * latency + seconds);

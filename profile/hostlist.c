@@ -30,7 +30,7 @@ static void put(text *t, const char *bytes, size_t n)
         t->bytes = grown != NULL ? grown : t->bytes;
         t->capacity = grown != NULL ? capacity : t->capacity;
     }
-    if (!t->is_short_of_memory) {
+    if (t->bytes != NULL && !t->is_short_of_memory) {
         memcpy(t->bytes + t->n, bytes, n);
         t->n += n;
         t->bytes[t->n] = '\0';

@@ -279,13 +279,14 @@ void uap_profile_usual_text(const uap_profile *profile, uap_round_kind kind, cha
     }
     char *rest = text + used;
     const size_t room = n - (size_t)used;
-    const double MBps = 1e-6 * profile->effort->survey_bytes / seconds;
+    const double mb_per_s = 1e-6 * profile->effort->survey_bytes / seconds;
     if (is_device) {
         (void)snprintf(rest, room, ", %.2f ms", 1e3 * seconds);
     } else if (isfinite(usual->latency_s)) {
-        (void)snprintf(rest, room, ", %.1f us, %.4g MB/s", 1e6 * usual->latency_s, MBps);
+        (void)snprintf(rest, room, ", %.1f us, %.4g MB/s", 1e6 * usual->latency_s,
+                       mb_per_s);
     } else {
-        (void)snprintf(rest, room, ", slowest flow %.4g MB/s", MBps);
+        (void)snprintf(rest, room, ", slowest flow %.4g MB/s", mb_per_s);
     }
 }
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 /* Short messages there and back, then long ones, each with its own order and report. */
-static double flow_s(const uap_survey_costs *costs, double Bps)
+static double flow_s(const uap_survey_costs *costs, double bytes_per_s)
 {
     return 2 * costs->latency_s * costs->pings +
-           costs->transfers * (2 * costs->latency_s + costs->bytes / Bps);
+           costs->transfers * (2 * costs->latency_s + costs->bytes / bytes_per_s);
 }
 
 static double round_s(const uap_partition *partition, uap_round_kind kind,
@@ -18,9 +18,10 @@ static double round_s(const uap_partition *partition, uap_round_kind kind,
     if (kind == UAP_ROUND_DEVICES) {
         return costs->round_s + devices * costs->order_s + costs->device_s;
     }
-    const double Bps = kind == UAP_ROUND_INSIDE ? costs->inside_Bps : costs->node_Bps;
+    const double bytes_per_s =
+        kind == UAP_ROUND_INSIDE ? costs->inside_Bps : costs->node_Bps;
     return 2 * (costs->round_s + devices * costs->order_s) + costs->connect_s +
-           flow_s(costs, Bps);
+           flow_s(costs, bytes_per_s);
 }
 
 static uap_stage stage_of(const uap_partition *partition, uap_round_kind kind,
