@@ -334,9 +334,9 @@ done:
     return rc;
 }
 
-void uap_cbc_answer_free(uap_cbc_answer *answer)
+void uap_cbc_answer_free(uap_cbc_answer *found)
 {
-    if (answer != NULL) {
-        uap_choice_free(&answer->choice);
+    if (found != NULL) {
+        uap_choice_free(&found->choice);
     }
 }

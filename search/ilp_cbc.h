@@ -37,7 +37,7 @@ typedef struct uap_cbc_answer {
  * (CBC gave up, or its plan is not what it said). Not thread safe. Local. */
 UAP_NODISCARD uap_status uap_cbc_run(const uap_cbc_task *task, uap_cbc_answer *answer,
                                      uap_err *err);
-void uap_cbc_answer_free(uap_cbc_answer *answer);
+void uap_cbc_answer_free(uap_cbc_answer *found);
 
 #ifdef __cplusplus
 }

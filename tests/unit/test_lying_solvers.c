@@ -98,9 +98,9 @@ uap_status uap_cbc_run(const uap_cbc_task *task, uap_cbc_answer *to, uap_err *er
     return UAP_OK;
 }
 
-void uap_cbc_answer_free(uap_cbc_answer *answer)
+void uap_cbc_answer_free(uap_cbc_answer *found)
 {
-    uap_choice_free(&answer->choice);
+    uap_choice_free(&found->choice);
 }
 
 /* ---- The engine ---------------------------------------------------------------------- */
