@@ -2,6 +2,7 @@
  * sets of segments. A label holds what the schedule's value needs (search/outer_value.h) and
  * the devices left in every group, as far as the stages still to come can use them: of two
  * labels one goes that is nowhere better and has no more left of any group. */
+#include "search/mix_front.h"
 #include "search/mix_reach.h"
 
 #include "common/numbers.h"
@@ -36,8 +37,11 @@ typedef struct mix_run {
     uap_list *suffix;    /* [L][width] lists into pool, of the stage at hand */
     label_pool cross;    /* labels behind boundaries, of the stage at hand */
     uap_list *tail;      /* [L][width] lists into cross */
+    uap_devices *rest;   /* of each label in cross, where the next stage takes nothing */
+    int64_t rest_capacity;
     bool *wanted;        /* [L][width] some segment of the stage before ends there */
-    label_pool acc;      /* list under construction */
+    uap_front front;     /* list under construction, of */
+    label_pool acc;      /* these, and what was in it */
     int64_t *fwd_before; /* [L] least forward time of all layers before, and */
     int64_t *lag;        /* [L] least backward time of them and least g of layer 0 */
     int64_t best;        /* target, then the best value found */
@@ -45,21 +49,47 @@ typedef struct mix_run {
     bool no_memory;
 } mix_run;
 
+/* A stage of type t that starts at layer a in class x. */
+typedef struct start {
+    int32_t i, t, a, x;
+} start;
+
 /* ---- Devices ------------------------------------------------------------------------- */
 
-/* Takes a stage of type t as stage i, and counts what is left as far as the stages before it
- * can use it. False where the group has no more. */
-static bool take_devices(const mix_run *run, int32_t i, int32_t t, mix_label *label)
+/* Takes a stage of type t as stage i from what is left behind it, counted as far as the i stages
+ * before it can use it; rest: that of what is left where none is taken. False where the group
+ * has no more. */
+static bool take_devices(const mix_run *run, const start *s, const uap_devices *rest,
+                         uap_devices *left)
 {
     const uap_mix *mix = run->mix;
-    const uap_stage_type *type = &mix->in->type[t];
-    const int64_t left = uap_devices_get(mix, &label->left, type->group) - type->devices;
-    double credit = 0;
-    if (left < 0) {
+    const uap_stage_type *type = &mix->in->type[s->t];
+    const uap_mix_room *room = &mix->room[type->group];
+    const int64_t now = uap_devices_get(mix, left, type->group) - type->devices;
+    if (now < 0) {
         return false;
     }
-    uap_devices_set(mix, &label->left, type->group, left);
-    label->left = uap_devices_usable(mix, &label->left, i, &credit);
+    *left = *rest;
+    uap_devices_set(mix, left, type->group,
+                    room->reach[(size_t)s->i * ((size_t)room->most + 1) + (size_t)now]);
+    return true;
+}
+
+/* What is left in each label behind the boundaries in front of i stages, as far as these can
+ * use it. False: no memory. */
+static bool find_rest(mix_run *run, int32_t i)
+{
+    const label_pool *cross = &run->cross;
+    uap_devices *rest = uap_grow(run->rest, &run->rest_capacity, cross->n, sizeof *rest);
+    double credit = 0;
+    if (rest == NULL) {
+        run->no_memory = true;
+        return false;
+    }
+    run->rest = rest;
+    for (int32_t k = 0; k < cross->n; k++) {
+        rest[k] = uap_devices_usable(run->mix, &cross->at[k].left, i, &credit);
+    }
     return true;
 }
 
@@ -79,42 +109,34 @@ static bool pool_push(mix_run *run, label_pool *pool, const mix_label *label)
     return true;
 }
 
-static bool covers(const mix_run *run, const mix_label *a, const mix_label *b)
-{
-    return uap_tail_covers(&a->v, &b->v) &&
-           uap_devices_cover(run->mix, &a->left, &b->left);
-}
-
 /* Adds to the list under construction unless dominated; drops what it dominates. */
 static bool acc_add(mix_run *run, const mix_label *label)
 {
-    label_pool *acc = &run->acc;
-    int32_t kept = 0;
-    for (int32_t i = 0; i < acc->n; i++) {
-        if (covers(run, &acc->at[i], label)) {
-            return true; /* nothing was dropped: a dropped one would be dominated too */
-        }
+    const uap_tail *v = &label->v;
+    const uap_front_row row = {.key = {v->a, v->b, v->d, v->e, v->r},
+                               .left = label->left};
+    if (uap_front_covers(&run->front, run->mix, &row)) {
+        return true;
     }
-    for (int32_t i = 0; i < acc->n; i++) {
-        if (!covers(run, label, &acc->at[i])) {
-            if (kept != i) {
-                acc->at[kept] = acc->at[i];
-            }
-            kept++;
-        }
+    if (!pool_push(run, &run->acc, label) ||
+        !uap_front_add(&run->front, run->mix, &row, run->acc.n - 1)) {
+        run->no_memory = true;
+        return false;
     }
-    acc->n = kept;
-    return uap_mix_spend(run->mix, 1 + kept / 16) && pool_push(run, acc, label);
+    return uap_mix_spend(run->mix, 1 + uap_front_count(&run->front) / 16);
 }
 
 static bool acc_store(mix_run *run, label_pool *pool, uap_list *list)
 {
-    *list = (uap_list){.first = pool->n, .count = run->acc.n};
-    for (int32_t i = 0; i < run->acc.n; i++) {
-        if (!pool_push(run, pool, &run->acc.at[i])) {
+    uap_front_close_up(&run->front);
+    const int32_t n = run->front.n;
+    *list = (uap_list){.first = pool->n, .count = n};
+    for (int32_t j = 0; j < n; j++) {
+        if (!pool_push(run, pool, &run->acc.at[uap_front_id(&run->front, j)])) {
             return false;
         }
     }
+    uap_front_clear(&run->front);
     run->acc.n = 0;
     return true;
 }
@@ -123,31 +145,21 @@ static bool acc_store(mix_run *run, label_pool *pool, uap_list *list)
 
 /* False when none of the prefixes can bring the label of a stage that starts at layer a, or of
  * the boundary in front of it, within the target. */
-static bool can_reach(const mix_run *run, const uap_list *head, int32_t a,
-                      const mix_label *s)
+static bool can_reach(const mix_run *run, const uap_columns *from, size_t at,
+                      const mix_label *s, int32_t a)
 {
     const bool simple = run->rule.is_simple;
     if (uap_tail_total(&run->rule, &s->v) + (simple ? 0 : run->fwd_before[a]) >
         run->best) {
         return false; /* stages before only add to it */
     }
-    const double m = uap_tail_most(&run->rule, &s->v);
-    const double best = (double)run->best;
-    for (int32_t j = 0; j < head->count; j++) {
-        const uap_device_point *h = &run->reach.pool[head->first + j];
-        const double least = h->s + (double)s->v.a + (h->m > m ? h->m : m);
-        if (least * (1 - 1e-11) - 1 <= best &&
-            uap_devices_cover(run->mix, &s->left, &h->used)) {
-            return true;
-        }
-    }
-    return false;
+    /* That the limit and S are rounded is in its margin. */
+    const uap_columns_wish wish = {.limit = ((double)run->best + 1) * (1 + 2e-11) -
+                                            (double)s->v.a,
+                                   .m = uap_tail_most(&run->rule, &s->v),
+                                   .left = s->left};
+    return uap_columns_admit(from, at, run->mix, &wish);
 }
-
-/* A stage of type t that starts at layer a in class x. */
-typedef struct start {
-    int32_t i, t, a, x;
-} start;
 
 /* Labels of one start with the segments that end behind layer b in class y. */
 static bool labels_of_end(mix_run *run, const start *s, const uap_group *group, int32_t b,
@@ -158,9 +170,8 @@ static bool labels_of_end(mix_run *run, const start *s, const uap_group *group, 
     const uap_segment_set *set =
         uap_group_set(group, uap_cell(group, s->x, b - s->a + 1, y));
     const uap_list *tail = &run->tail[b * mix->width + uap_mix_out(mix, b, s->t) + y];
-    const uap_list *head =
-        &run->reach
-             .head[uap_mix_at(run->o, s->i, s->a, uap_mix_in(mix, s->a, s->t) + s->x)];
+    const size_t head =
+        uap_mix_at(run->o, s->i, s->a, uap_mix_in(mix, s->a, s->t) + s->x);
     const int64_t lag = s->i == 0 ? 0 : run->lag[s->a];
     for (int32_t j = 0; j < set->count; j++) {
         const uap_segment_point *q = &segments->point[set->first + j];
@@ -176,8 +187,8 @@ static bool labels_of_end(mix_run *run, const start *s, const uap_group *group, 
             n.layer = b;
             n.out = y;
             n.in = s->x;
-            if (take_devices(run, s->i, s->t, &n) && can_reach(run, head, s->a, &n) &&
-                !acc_add(run, &n)) {
+            if (take_devices(run, s, &run->rest[tail->first + k], &n.left) &&
+                can_reach(run, &run->reach.head, head, &n, s->a) && !acc_add(run, &n)) {
                 return false;
             }
         }
@@ -214,7 +225,8 @@ static bool suffix_stage(mix_run *run, int32_t i)
             const int32_t first = uap_mix_in(mix, s.a, s.t);
             for (s.x = 0; first + s.x < uap_mix_in(mix, s.a, s.t + 1); s.x++) {
                 uap_list *list = &run->suffix[s.a * mix->width + first + s.x];
-                if (run->reach.head[uap_mix_at(o, i, s.a, first + s.x)].count > 0 &&
+                const size_t head = uap_mix_at(o, i, s.a, first + s.x);
+                if (run->reach.head.list[head].count > 0 &&
                     (!labels_of_start(run, &s) || !acc_store(run, &run->pool, list))) {
                     return false;
                 }
@@ -253,7 +265,7 @@ static void find_wanted(mix_run *run, int32_t i)
 static bool cross_end(mix_run *run, int32_t i, int32_t a, int32_t y)
 {
     const uap_mix_link *link = uap_mix_link_of(run->mix, a - 1);
-    const uap_list *reached = &run->reach.reached[uap_mix_at(run->o, i - 1, a - 1, y)];
+    const size_t reached = uap_mix_at(run->o, i - 1, a - 1, y);
     for (int32_t x = 0; x < link->n_in; x++) {
         const uap_list *list = &run->suffix[a * run->mix->width + x];
         const int32_t at = y * link->n_in + x;
@@ -262,7 +274,8 @@ static bool cross_end(mix_run *run, int32_t i, int32_t a, int32_t y)
             mix_label s = run->pool.at[index];
             s.v = uap_tail_cross(&run->rule, &s.v, link->x_fwd[at], link->x_bwd[at]);
             s.next = index;
-            if (can_reach(run, reached, a, &s) && !acc_add(run, &s)) {
+            if (can_reach(run, &run->reach.reached, reached, &s, a) &&
+                !acc_add(run, &s)) {
                 return false;
             }
         }
@@ -331,7 +344,8 @@ static bool run_stages(mix_run *run)
         return false;
     }
     for (int32_t i = mix->pp - 1; i >= 0; i--) {
-        if (!suffix_stage(run, i) || (i > 0 && !cross_stage(run, i))) {
+        if (!find_rest(run, i) || !suffix_stage(run, i) ||
+            (i > 0 && !cross_stage(run, i))) {
             return false;
         }
     }
@@ -398,12 +412,14 @@ static void free_run(mix_run *run)
     uap_free(run->suffix);
     uap_free(run->tail);
     uap_free(run->wanted);
+    uap_free(run->rest);
     uap_free(run->fwd_before);
     uap_free(run->lag);
     uap_mix_reach_free(&run->reach);
     uap_free(run->pool.at);
     uap_free(run->cross.at);
     uap_free(run->acc.at);
+    uap_front_free(&run->front);
 }
 
 uap_status uap_mix_exact(uap_mix_outer *outer, int64_t *value, uap_choice *choice,
@@ -413,6 +429,7 @@ uap_status uap_mix_exact(uap_mix_outer *outer, int64_t *value, uap_choice *choic
                    .mix = outer->mix,
                    .rule = uap_value_rule_of(outer->mix->in),
                    .best = outer->target_ticks,
+                   .front = {.n_keys = UAP_FRONT_KEYS},
                    .best_label = -1};
     uap_status rc = UAP_OK;
     *found = false;

@@ -4,7 +4,7 @@
 #ifndef UAP_SEARCH_MIX_POINTS_H
 #define UAP_SEARCH_MIX_POINTS_H
 
-#include "search/mix_devices.h"
+#include "search/mix_front.h"
 #include "search/outer_lists.h"
 
 typedef struct uap_device_point {
@@ -24,10 +24,14 @@ typedef struct uap_device_lists {
     int64_t longest;
     double
         grid; /* to which times of long lists are rounded for each step of a device; 0: none */
-    uap_device_pool acc;  /* the list being made */
+    uap_front front;      /* the list being made, of */
+    uap_device_pool acc;  /* these, and what was in it */
     uap_device_pool pool; /* all lists made */
     bool no_memory;
 } uap_device_lists;
+
+/* What the lists being made and made hold; pool is the caller's. */
+void uap_device_lists_free(uap_device_lists *lists);
 
 /* Adds to the list being made unless dominated; drops what it dominates. False when out of
  * memory or of effort. */

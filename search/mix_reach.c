@@ -13,9 +13,12 @@
 typedef struct reach_run {
     const uap_mix_outer *o;
     uap_mix *mix;
-    uap_mix_reach *reach;
-    uap_mix_rough rough; /* what may follow */
+    uap_list *head, *reached; /* as those of uap_mix_reach, into the lists' pool */
+    uap_mix_rough rough;
+    uap_columns suffix; /* of rough: what may follow */
     uap_device_lists lists;
+    uap_device_point *taken; /* scratch: prefixes that have taken a stage's devices */
+    int64_t n_taken, taken_capacity;
 } reach_run;
 
 #define LONGEST_LIST 160 /* longer lists are made coarse */
@@ -27,7 +30,8 @@ typedef struct reach_run {
 typedef struct reach_step {
     int32_t i, t;
     double s, m;
-    const uap_list *tail, *rough;
+    const uap_list *tail;
+    size_t suffix; /* list of those that count devices */
 } reach_step;
 
 /* What a stage adds to M at least: its own span, and the round trips it waits for. */
@@ -52,43 +56,65 @@ static double most_of(const uap_mix_outer *o, int32_t i, int32_t t,
 /* Whether some suffix brings the prefix within the target with what it leaves: one of the
  * priced ones, and one of those that count devices. */
 static bool can_end(const reach_run *run, const reach_step *step,
-                    const uap_device_point *p, double credit)
+                    const uap_device_point *p)
 {
     const uap_mix_outer *o = run->o;
-    bool priced = false;
-    for (int32_t j = 0; j < step->tail->count && !priced; j++) {
+    const uap_mix *mix = run->mix;
+    const uap_columns_wish wish = {.limit = o->target - p->s, .m = p->m, .left = p->left};
+    if (!uap_columns_admit(&run->suffix, step->suffix, mix, &wish)) {
+        return false;
+    }
+    double credit = 0;
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        credit += mix->price[g] * (double)uap_devices_get(mix, &p->left, g);
+    }
+    for (int32_t j = 0; j < step->tail->count; j++) {
         const uap_mix_point *t = &o->pool[step->tail->first + j];
         const double rest = uap_max_f64(t->t, t->s - credit);
         const double least = p->s + rest + uap_max_f64(p->m, t->m);
-        priced = least - 1e-11 * (t->s + credit) <= o->target;
-    }
-    for (int32_t j = 0; j < step->rough->count && priced; j++) {
-        const uap_device_point *t = &run->rough.pool[step->rough->first + j];
-        if (p->s + t->s + uap_max_f64(p->m, t->m) <= o->target &&
-            uap_devices_cover(run->mix, &p->left, &t->used)) {
+        if (least - 1e-11 * (t->s + credit) <= o->target) {
             return true;
         }
     }
     return false;
 }
 
+/* from: a prefix in front of the stage that has taken the stage's devices. */
 static bool take_step(reach_run *run, const reach_step *step,
                       const uap_device_point *from)
 {
-    uap_mix *mix = run->mix;
-    const uap_stage_type *type = &mix->in->type[step->t];
     uap_device_point p = *from;
-    double credit = 0;
-    const int64_t left = uap_devices_get(mix, &p.left, type->group) - type->devices;
-    if (left < 0) {
-        return true;
-    }
-    uap_devices_set(mix, &p.left, type->group, left);
-    uap_devices_add(mix, &p.used, type->group, type->devices);
-    p.left = uap_devices_usable(mix, &p.left, mix->pp - 1 - step->i, &credit);
     p.s += step->s;
     p.m = uap_max_f64(p.m, step->m);
-    return !can_end(run, step, &p, credit) || uap_device_lists_add(&run->lists, &p);
+    return !can_end(run, step, &p) || uap_device_lists_add(&run->lists, &p);
+}
+
+/* The prefixes of a list with the devices of a stage i of type t taken, as far as the stages to
+ * come can use what is left; those for which there are none are left out. False: no memory. */
+static bool take_devices(reach_run *run, const uap_list *before, int32_t i, int32_t t)
+{
+    uap_mix *mix = run->mix;
+    const uap_stage_type *type = &mix->in->type[t];
+    uap_device_point *to =
+        uap_grow(run->taken, &run->taken_capacity, before->count, sizeof *to);
+    if (to == NULL) {
+        run->lists.no_memory = true;
+        return false;
+    }
+    run->taken = to;
+    run->n_taken = 0;
+    for (int32_t k = 0; k < before->count; k++) {
+        uap_device_point p = run->lists.pool.at[before->first + k];
+        double credit = 0;
+        const int64_t left = uap_devices_get(mix, &p.left, type->group) - type->devices;
+        if (left >= 0) {
+            uap_devices_set(mix, &p.left, type->group, left);
+            uap_devices_add(mix, &p.used, type->group, type->devices);
+            p.left = uap_devices_usable(mix, &p.left, mix->pp - 1 - i, &credit);
+            to[run->n_taken++] = p;
+        }
+    }
+    return true;
 }
 
 /* Least time without prices of a tail. */
@@ -108,22 +134,26 @@ static bool extend(reach_run *run, const uap_group *group, const uap_reach_span 
     const uap_mix *mix = run->mix;
     const int32_t out = uap_mix_out(mix, s->b, s->t) + s->y;
     const int32_t in = uap_mix_in(mix, s->a, s->t) + s->x;
-    const uap_list *before = &run->reach->head[uap_mix_at(o, s->i, s->a, in)];
+    const uap_list *before = &run->head[uap_mix_at(o, s->i, s->a, in)];
     const uap_segment_set *set =
         uap_group_set(group, uap_cell(group, s->x, s->b - s->a + 1, s->y));
-    reach_step step = {
-        .i = s->i,
-        .t = s->t,
-        .tail = &o->tail[uap_mix_at(o, s->i, s->b, out)],
-        .rough = &run->rough.suffix[(s->i + 1) * (mix->n_layers + 1) + s->b + 1]};
-    const double behind = set->count == 0 ? 0 : least_time(o, step.tail);
+    reach_step step = {.i = s->i,
+                       .t = s->t,
+                       .tail = &o->tail[uap_mix_at(o, s->i, s->b, out)],
+                       .suffix = uap_mix_rough_at(mix, s->i + 1, s->b + 1)};
+    if (set->count == 0 || before->count == 0) {
+        return true;
+    }
+    const double behind = least_time(o, step.tail);
+    if (!take_devices(run, before, s->i, s->t)) {
+        return false;
+    }
     for (int32_t j = 0; j < set->count; j++) {
         const uap_segment_point *q = &mix->segments[s->t]->point[set->first + j];
         step.s = (double)(s->i == 0 ? q->p + q->g : q->p);
         step.m = most_of(o, s->i, s->t, q, behind);
-        for (int32_t k = 0; k < before->count; k++) {
-            const uap_device_point from = run->lists.pool.at[before->first + k];
-            if (!take_step(run, &step, &from)) {
+        for (int32_t k = 0; k < run->n_taken; k++) {
+            if (!take_step(run, &step, &run->taken[k])) {
                 return false;
             }
         }
@@ -150,8 +180,7 @@ static bool end_stage(reach_run *run, const uap_reach_span *end)
         }
     }
     const int32_t out = uap_mix_out(run->mix, s.b, s.t) + s.y;
-    return uap_device_lists_end(&run->lists,
-                                &run->reach->reached[uap_mix_at(o, s.i, s.b, out)]);
+    return uap_device_lists_end(&run->lists, &run->reached[uap_mix_at(o, s.i, s.b, out)]);
 }
 
 static bool end_stages(reach_run *run, int32_t i)
@@ -181,7 +210,7 @@ static bool cross(reach_run *run, int32_t i, int32_t a)
             continue;
         }
         for (int32_t y = 0; y < link->n_out; y++) {
-            const uap_list *list = &run->reach->reached[uap_mix_at(o, i, a - 1, y)];
+            const uap_list *list = &run->reached[uap_mix_at(o, i, a - 1, y)];
             const double fwd = (double)link->x_fwd[y * link->n_in + x];
             const double bwd = (double)link->x_bwd[y * link->n_in + x];
             const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
@@ -194,8 +223,7 @@ static bool cross(reach_run *run, int32_t i, int32_t a)
                 }
             }
         }
-        if (!uap_device_lists_end(&run->lists,
-                                  &run->reach->head[uap_mix_at(o, i + 1, a, x)])) {
+        if (!uap_device_lists_end(&run->lists, &run->head[uap_mix_at(o, i + 1, a, x)])) {
             return false;
         }
     }
@@ -212,8 +240,7 @@ static bool run_all(reach_run *run)
     }
     for (int32_t t = 0; t < mix->n_types; t++) {
         if (!uap_device_lists_add(&run->lists, &nothing) ||
-            !uap_device_lists_end(&run->lists,
-                                  &run->reach->head[uap_mix_in(mix, 0, t)])) {
+            !uap_device_lists_end(&run->lists, &run->head[uap_mix_in(mix, 0, t)])) {
             return false;
         }
     }
@@ -233,38 +260,63 @@ static bool run_all(reach_run *run)
 
 void uap_mix_reach_free(uap_mix_reach *reach)
 {
-    uap_free(reach->head);
-    uap_free(reach->reached);
-    uap_free(reach->pool);
+    uap_columns_free(&reach->head);
+    uap_columns_free(&reach->reached);
     *reach = (uap_mix_reach){0};
+}
+
+/* Whether some prefix is a whole plan. */
+static bool reach_end(const reach_run *run)
+{
+    const uap_mix *mix = run->mix;
+    const int32_t last = mix->n_layers - 1;
+    bool any = false;
+    for (int32_t y = 0; y < uap_mix_n_out(mix, last); y++) {
+        any = any || run->reached[uap_mix_at(run->o, mix->pp - 1, last, y)].count > 0;
+    }
+    return any;
+}
+
+/* The prefixes, with what may follow known. False: no memory. */
+static bool find_prefixes(reach_run *run, uap_mix_reach *reach)
+{
+    const uap_mix *mix = run->mix;
+    const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
+    const size_t n = uap_mix_rough_at(mix, mix->pp, mix->n_layers) + 1;
+    run->head = uap_calloc(all, sizeof *run->head);
+    run->reached = uap_calloc(all, sizeof *run->reached);
+    if (run->head == NULL || run->reached == NULL ||
+        !uap_columns_make(&run->suffix, run->rough.suffix, n, run->rough.pool)) {
+        return false;
+    }
+    if (!run_all(run)) {
+        return !run->lists.no_memory;
+    }
+    reach->is_empty = !reach_end(run);
+    return uap_columns_make(&reach->head, run->head, all, run->lists.pool.at) &&
+           uap_columns_make(&reach->reached, run->reached, all, run->lists.pool.at);
 }
 
 uap_status uap_mix_reach_run(const uap_mix_outer *outer, uap_mix_reach *reach,
                              uap_err *err)
 {
     uap_mix *mix = outer->mix;
-    const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
-    reach_run run = {.o = outer,
-                     .mix = mix,
-                     .reach = reach,
-                     .lists = {.mix = mix, .longest = LONGEST_LIST}};
-    *reach = (uap_mix_reach){.head = uap_calloc(all, sizeof *reach->head),
-                             .reached = uap_calloc(all, sizeof *reach->reached)};
-    run.lists.no_memory = reach->head == NULL || reach->reached == NULL;
-    if (!run.lists.no_memory && uap_mix_rough_run(mix, outer->target_ticks, ROUGH_LIST,
-                                                  &run.rough, err) != UAP_OK) {
-        run.lists.no_memory = true;
+    reach_run run = {
+        .o = outer, .mix = mix, .lists = {.mix = mix, .longest = LONGEST_LIST}};
+    uap_status rc = UAP_OK;
+    *reach = (uap_mix_reach){0};
+    UAP_TRY(uap_mix_rough_run(mix, outer->target_ticks, ROUGH_LIST, &run.rough, err));
+    reach->is_empty = isinf(run.rough.least);
+    if (!reach->is_empty && !mix->stopped && !find_prefixes(&run, reach)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
     }
-    const bool open = !run.lists.no_memory && !mix->stopped && !isinf(run.rough.least);
-    const bool done = open && run_all(&run);
-    reach->is_empty = !run.lists.no_memory && isinf(run.rough.least);
+done:
     uap_mix_rough_free(&run.rough);
-    reach->pool = run.lists.pool.at;
-    for (int32_t y = 0; done && y < uap_mix_n_out(mix, mix->n_layers - 1); y++) {
-        const size_t at = uap_mix_at(outer, mix->pp - 1, mix->n_layers - 1, y);
-        reach->is_empty = reach->reached[at].count == 0 && (y == 0 || reach->is_empty);
-    }
-    uap_free(run.lists.acc.at);
-    return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
-                               : UAP_OK;
+    uap_columns_free(&run.suffix);
+    uap_device_lists_free(&run.lists);
+    uap_free(run.lists.pool.at);
+    uap_free(run.taken);
+    uap_free(run.head);
+    uap_free(run.reached);
+    return rc;
 }

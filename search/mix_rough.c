@@ -216,7 +216,7 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
         }
     }
     rough->pool = run.lists.pool.at;
-    uap_free(run.lists.acc.at);
+    uap_device_lists_free(&run.lists);
     uap_free(run.before);
     uap_free(run.x_fwd);
     return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
