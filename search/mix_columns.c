@@ -4,6 +4,7 @@
 #include "common/mem.h"
 #include "common/numbers.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
@@ -59,6 +60,24 @@ bool uap_columns_admit(const uap_columns *columns, size_t at, const uap_mix *mix
                             .left = wish->left};
     return some_admits(columns->block + list->first, list->count, &keys,
                        &mix->fields->guard);
+}
+
+double uap_columns_least(const uap_columns *columns, size_t at, const uap_mix *mix,
+                         const uap_columns_wish *wish)
+{
+    const uap_list *list = &columns->list[at];
+    double least = HUGE_VAL;
+    for (int32_t j = 0; j < list->count * UAP_COLUMNS_BLOCK; j++) {
+        const uap_columns_block *b = &columns->block[list->first + j / UAP_COLUMNS_BLOCK];
+        const int32_t k = j % UAP_COLUMNS_BLOCK;
+        const uap_devices used = {{b->used[0][k], b->used[1][k]}};
+        if (b->s[k] < INT64_MAX && uap_devices_cover(mix, &wish->left, &used)) {
+            const double sum = uap_front_number(b->sum[k]);
+            const double with_m = uap_front_number(b->s[k]) + wish->m;
+            least = uap_min_f64(least, uap_max_f64(sum, with_m));
+        }
+    }
+    return least;
 }
 
 /* ---- Making ---------------------------------------------------------------------------- */

@@ -36,4 +36,9 @@ typedef struct uap_columns_wish {
 bool uap_columns_admit(const uap_columns *columns, size_t at, const uap_mix *mix,
                        const uap_columns_wish *wish);
 
+/* The least S with the larger of both M of those in list `at` that find their devices, whatever
+ * the limit; HUGE_VAL: there are none. */
+double uap_columns_least(const uap_columns *columns, size_t at, const uap_mix *mix,
+                         const uap_columns_wish *wish);
+
 #endif

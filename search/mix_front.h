@@ -42,6 +42,16 @@ static inline int64_t uap_front_key(double value)
     return as.bits;
 }
 
+/* The number of a key. */
+static inline double uap_front_number(int64_t key)
+{
+    union {
+        int64_t bits;
+        double value;
+    } as = {.bits = key};
+    return as.value;
+}
+
 /* Whether some label is nowhere worse than the row, or the same. O(n). */
 bool uap_front_covers(uap_front *front, const uap_mix *mix, const uap_front_row *row);
 

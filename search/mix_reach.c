@@ -21,8 +21,8 @@ typedef struct reach_run {
     int64_t n_taken, taken_capacity;
 } reach_run;
 
-#define LONGEST_LIST 160 /* longer lists are made coarse */
-#define ROUGH_LIST   96
+#define LONGEST_LIST 640 /* longer lists are made coarse */
+#define ROUGH_LIST   400
 
 /* ---- Stages -------------------------------------------------------------------------- */
 

@@ -201,7 +201,7 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
                      .target = (double)target * (1 + 1e-11) + 1,
                      .c = (double)mix->in->micro_batches,
                      .lists = {.mix = mix, .longest = longest}};
-    run.lists.grid = run.target * 1e-3;
+    run.lists.grid = run.target * 2e-3;
     *rough = (uap_mix_rough){.suffix = uap_calloc(lists, sizeof *rough->suffix)};
     run.before = uap_calloc((size_t)mix->pp * layers, sizeof *run.before);
     run.x_fwd = uap_calloc(2 * layers, sizeof *run.x_fwd);
