@@ -164,11 +164,7 @@ done:
 static uap_status check_memory(uap_exact *e, const uap_node *node, bool *fits,
                                uap_err *err)
 {
-    uap_shortage shortage = {0};
-    int64_t overshoot = 0;
-    const uap_status rc =
-        uap_frugal_plan(e->instance[node->config], &shortage, &overshoot, err);
-    *fits = overshoot <= 0;
+    const uap_status rc = uap_frugal_fits(e->instance[node->config], fits, err);
     e->stats.infeasible += rc == UAP_OK && !*fits ? 1 : 0;
     return rc;
 }
