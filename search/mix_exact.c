@@ -132,9 +132,10 @@ static int64_t labels_of_start(const uap_mix_cuts *run, const uap_mix_start *s)
         const int32_t b = s->a + l - 1;
         const int32_t n_out = uap_kind_of(mix->chain[s->t], b)->n_out;
         const uap_list *tail = &run->tail[b * mix->width + uap_mix_out(mix, b, s->t)];
-        const uap_segment_set *set = uap_group_set(group, uap_cell(group, s->x, l, 0));
         for (int32_t y = 0; y < n_out; y++) {
-            labels += (int64_t)set[y].count * tail[y].count;
+            const int32_t sets =
+                uap_group_set(group, s->x, uap_cell(group, 0, l, y))->count;
+            labels += (int64_t)sets * tail[y].count;
         }
     }
     return labels;
@@ -188,8 +189,9 @@ static void find_wanted(uap_mix_cuts *run, int32_t i)
                     const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
                     const bool is_live = uap_mix_is_live(mix, i, t, a, l);
                     for (int32_t y = 0; y < n_out && is_live; y++) {
-                        to[y] = to[y] ||
-                                uap_group_set(group, uap_cell(group, x, l, y))->count > 0;
+                        to[y] =
+                            to[y] ||
+                            uap_group_set(group, x, uap_cell(group, 0, l, y))->count > 0;
                     }
                 }
             }

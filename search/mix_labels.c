@@ -194,7 +194,7 @@ static bool labels_of_end(uap_mix_cuts *run, const uap_mix_start *s,
     const uap_mix *mix = run->mix;
     const uap_segments *segments = mix->segments[s->t];
     const uap_segment_set *set =
-        uap_group_set(group, uap_cell(group, s->x, b - s->a + 1, y));
+        uap_group_set(group, s->x, uap_cell(group, 0, b - s->a + 1, y));
     const uap_list *tail = &run->tail[b * mix->width + uap_mix_out(mix, b, s->t) + y];
     const size_t head =
         uap_mix_at(run->o, s->i, s->a, uap_mix_in(mix, s->a, s->t) + s->x);
