@@ -165,7 +165,7 @@ uap_mix_cuts *uap_mix_cuts_new(uap_mix_outer *outer);
 void uap_mix_cuts_free(uap_mix_cuts *cuts); /* NULL is legal */
 
 typedef struct uap_mix_ask {
-    int64_t target;  /* ticks; at most that of the run before */
+    int64_t target;  /* ticks; at most the relaxation's */
     int32_t longest; /* labels of a list; 0: all, and what is found is the best plan */
 } uap_mix_ask;
 

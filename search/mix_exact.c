@@ -1,122 +1,17 @@
 /* The exact recursion over cuts and types, from the last stage to the first, on the Pareto sets
  * of segments. Each stage is two jobs of a crew: lists at its starts, and in front of them lists
  * behind the boundary before it. Labels are mix_labels.c's. */
-#include "search/crew.h"
+#include "search/mix_job.h"
 #include "search/mix_run.h"
 
 #include "common/mem.h"
 #include "common/numbers.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-/* By so much of it a target may be below the one that prefixes were made for. */
-#define NEAR_TARGET 2e-3
-
-/* ---- Stages as jobs ------------------------------------------------------------------ */
-
-/* Work of a label that is made, in nanoseconds. */
-#define STEPS_OF_A_LABEL 60
-
-/* A list to be made: at a start of stage i; or, is_cross, behind stage i - 1 that ends in front
- * of layer a in class x of all types. */
-typedef struct stage_task {
-    uap_mix_start s;
-    int64_t labels; /* to be looked at */
-} stage_task;
-
-typedef struct stage_job {
-    uap_mix_cuts *run;
-    int32_t i;
-    bool is_cross;
-    stage_task *task;
-    int32_t n;
-    int64_t effort; /* of what was done, whoever did it */
-} stage_job;
 
 static uap_status no_memory(uap_err *err)
 {
     return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
-}
-
-static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
-                           uap_err *err)
-{
-    stage_job *job = self;
-    uap_mix_cuts *run = job->run;
-    const uap_mix_start *s = &job->task[task].s;
-    const int64_t effort = run->mix->effort;
-    run->mix->unspent = 0; /* whoever does the task */
-    const bool ok = job->is_cross ? uap_mix_labels_cross(run, s->i, s->a, s->x)
-                                  : uap_mix_labels_start(run, s);
-    const int64_t spent = effort - run->mix->effort;
-    *stop = run->mix->stopped;
-    if (run->no_memory || (ok && (!uap_bytes_put(out, &spent, sizeof spent) ||
-                                  !uap_mix_labels_put(run, out)))) {
-        return no_memory(err);
-    }
-    return UAP_OK;
-}
-
-static uap_status apply_task(void *self, int32_t task, const char *result, uap_err *err)
-{
-    stage_job *job = self;
-    uap_mix_cuts *run = job->run;
-    const uap_mix *mix = run->mix;
-    const uap_mix_start *s = &job->task[task].s;
-    const int32_t in = job->is_cross ? 0 : uap_mix_in(mix, s->a, s->t) + s->x;
-    uap_list *list = job->is_cross ? &run->tail[(s->a - 1) * mix->width + s->x]
-                                   : &run->suffix[s->a * mix->width + in];
-    int64_t spent = 0;
-    result = uap_bytes_get(result, &spent, sizeof spent);
-    job->effort += spent;
-    return uap_mix_labels_take(run, result, job->is_cross ? &run->cross : &run->pool,
-                               list)
-               ? UAP_OK
-               : no_memory(err);
-}
-
-static int by_length(const void *a, const void *b)
-{
-    const stage_task *p = a;
-    const stage_task *q = b;
-    const int32_t order[] = {(p->s.a > q->s.a) - (p->s.a < q->s.a),
-                             (p->s.t > q->s.t) - (p->s.t < q->s.t),
-                             (p->s.x > q->s.x) - (p->s.x < q->s.x)};
-    if (p->labels != q->labels) {
-        return p->labels < q->labels ? 1 : -1;
-    }
-    return order[0] != 0 ? order[0] : order[1] != 0 ? order[1] : order[2];
-}
-
-/* Does the tasks, the longest first. */
-static uap_status do_job(stage_job *job, uap_err *err)
-{
-    uap_mix *mix = job->run->mix;
-    const uap_crew *crew = mix->segments[0]->crew;
-    const int64_t effort = mix->effort;
-    uap_crew_job all = {
-        .self = job, .n = job->n, .effort = effort, .run = run_task, .apply = apply_task};
-    bool stopped = false;
-    uap_status rc = UAP_OK;
-    qsort(job->task, (size_t)job->n, sizeof *job->task, by_length);
-    for (int32_t k = 0; k < job->n; k++) {
-        all.work += STEPS_OF_A_LABEL * job->task[k].labels;
-    }
-    mix->is_shared = uap_crew_shares(crew, &all);
-    mix->segments[0]->unspent = 0;
-    UAP_TRY(uap_crew_do(crew, &all, &stopped, err));
-    mix->unspent = 0;
-    mix->effort = effort - job->effort;
-    mix->stopped = mix->stopped || stopped || mix->effort < 0;
-done:
-    mix->is_shared = false;
-    return rc;
-}
-
-static void add_task(stage_job *job, uap_mix_start s, int64_t labels)
-{
-    job->task[job->n++] = (stage_task){s, labels};
 }
 
 /* ---- Stages -------------------------------------------------------------------------- */
@@ -141,13 +36,31 @@ static int64_t labels_of_start(const uap_mix_cuts *run, const uap_mix_start *s)
     return labels;
 }
 
+static bool make_start(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    const uap_mix_start s = {task->i, task->t, task->layer, task->id};
+    return uap_mix_labels_start(self, &s) && uap_mix_labels_put(self, out);
+}
+
+static bool take_start(void *self, const uap_mix_task *task, const char *from)
+{
+    uap_mix_cuts *run = self;
+    const int32_t in = uap_mix_in(run->mix, task->layer, task->t) + task->id;
+    return uap_mix_labels_take(run, from, &run->pool,
+                               &run->suffix[task->layer * run->mix->width + in]);
+}
+
 /* Lists at the starts of stage i. */
 static uap_status suffix_stage(uap_mix_cuts *run, int32_t i, uap_err *err)
 {
     const uap_mix_outer *o = run->o;
     const uap_mix *mix = run->mix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
-    stage_job job = {.run = run, .i = i, .task = uap_calloc(n, sizeof *job.task)};
+    uap_mix_job job = {.mix = run->mix,
+                       .self = run,
+                       .make = make_start,
+                       .take = take_start,
+                       .task = uap_calloc(n, sizeof *job.task)};
     uap_status rc = UAP_OK;
     if (job.task == NULL || !uap_mix_labels_rest(run, i)) {
         rc = no_memory(err);
@@ -162,12 +75,12 @@ static uap_status suffix_stage(uap_mix_cuts *run, int32_t i, uap_err *err)
                 const int64_t labels =
                     run->reach.head.list[head].count > 0 ? labels_of_start(run, &s) : 0;
                 if (labels > 0) {
-                    add_task(&job, s, labels);
+                    job.task[job.n++] = (uap_mix_task){i, s.t, s.a, s.x, labels};
                 }
             }
         }
     }
-    rc = do_job(&job, err);
+    rc = uap_mix_job_do(&job, err);
 done:
     uap_free(job.task);
     return rc;
@@ -199,14 +112,31 @@ static void find_wanted(uap_mix_cuts *run, int32_t i)
     }
 }
 
+static bool make_cross(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    return uap_mix_labels_cross(self, task->i, task->layer, task->id) &&
+           uap_mix_labels_put(self, out);
+}
+
+static bool take_cross(void *self, const uap_mix_task *task, const char *from)
+{
+    uap_mix_cuts *run = self;
+    return uap_mix_labels_take(
+        run, from, &run->cross,
+        &run->tail[(task->layer - 1) * run->mix->width + task->id]);
+}
+
 /* Lists behind stage i - 1 from those at the starts of stage i. */
 static uap_status cross_stage(uap_mix_cuts *run, int32_t i, uap_err *err)
 {
     const uap_mix_outer *o = run->o;
     const uap_mix *mix = run->mix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
-    stage_job job = {
-        .run = run, .i = i, .is_cross = true, .task = uap_calloc(n, sizeof *job.task)};
+    uap_mix_job job = {.mix = run->mix,
+                       .self = run,
+                       .make = make_cross,
+                       .take = take_cross,
+                       .task = uap_calloc(n, sizeof *job.task)};
     if (job.task == NULL) {
         return no_memory(err);
     }
@@ -220,11 +150,11 @@ static uap_status cross_stage(uap_mix_cuts *run, int32_t i, uap_err *err)
         }
         for (int32_t y = 0; y < uap_mix_n_out(mix, a - 1) && labels > 0; y++) {
             if (run->wanted[(a - 1) * mix->width + y]) {
-                add_task(&job, (uap_mix_start){.i = i, .a = a, .x = y}, labels);
+                job.task[job.n++] = (uap_mix_task){i, 0, a, y, labels};
             }
         }
     }
-    const uap_status rc = do_job(&job, err);
+    const uap_status rc = uap_mix_job_do(&job, err);
     uap_free(job.task);
     return rc;
 }
@@ -330,29 +260,15 @@ static uap_status trace_plan(uap_mix_cuts *run, uap_choice *choice, uap_err *err
     return UAP_OK;
 }
 
-/* Prefixes for a target, made anew where it is far below the last one. */
-static uap_status find_prefixes(uap_mix_cuts *run, int64_t target, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    if (run->reached >= 0 &&
-        (double)(run->reached - target) < NEAR_TARGET * (double)target) {
-        return UAP_OK;
-    }
-    uap_mix_reach_free(&run->reach);
-    uap_mix_outer_aim(run->o, target);
-    run->reached = -1;
-    UAP_TRY(uap_mix_reach_run(run->o, &run->reach, err));
-    run->reached = target;
-done:
-    return rc;
-}
-
 uap_status uap_mix_exact(uap_mix_cuts *cuts, const uap_mix_ask *ask, int64_t *value,
                          uap_choice *choice, bool *found, uap_err *err)
 {
     uap_status rc = UAP_OK;
     *found = false;
-    UAP_TRY(find_prefixes(cuts, ask->target, err));
+    if (!cuts->has_reach) {
+        UAP_TRY(uap_mix_reach_run(cuts->o, &cuts->reach, err));
+        cuts->has_reach = !cuts->mix->stopped;
+    }
     if (cuts->mix->stopped || cuts->reach.is_empty) {
         goto done;
     }
@@ -383,7 +299,6 @@ uap_mix_cuts *uap_mix_cuts_new(uap_mix_outer *outer)
     *run = (uap_mix_cuts){.o = outer,
                           .mix = outer->mix,
                           .rule = uap_value_rule_of(mix->in),
-                          .reached = -1,
                           .front = {.n_keys = UAP_FRONT_KEYS},
                           .suffix = uap_calloc(n, sizeof *run->suffix),
                           .tail = uap_calloc(n, sizeof *run->tail),

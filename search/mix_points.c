@@ -57,7 +57,8 @@ static void gather(uap_device_lists *lists)
     uap_front_clear(&lists->front);
 }
 
-bool uap_device_lists_end(uap_device_lists *lists, uap_list *list)
+/* Leaves the list being made in acc, coarse where it is long. */
+static bool end_list(uap_device_lists *lists)
 {
     uap_device_pool *acc = &lists->acc;
     gather(lists);
@@ -73,13 +74,46 @@ bool uap_device_lists_end(uap_device_lists *lists, uap_list *list)
         }
         gather(lists);
     }
+    return true;
+}
+
+bool uap_device_lists_end(uap_device_lists *lists, uap_list *list)
+{
+    uap_device_pool *acc = &lists->acc;
+    bool ok = end_list(lists);
     *list = (uap_list){.first = lists->pool.n, .count = (int32_t)acc->n};
-    for (int64_t i = 0; i < acc->n; i++) {
-        if (!push(lists, &lists->pool, &acc->at[i])) {
+    for (int64_t i = 0; i < acc->n && ok; i++) {
+        ok = push(lists, &lists->pool, &acc->at[i]);
+    }
+    acc->n = 0;
+    return ok;
+}
+
+bool uap_device_lists_put(uap_device_lists *lists, uap_bytes *out)
+{
+    uap_device_pool *acc = &lists->acc;
+    if (!end_list(lists)) {
+        return false;
+    }
+    lists->no_memory =
+        !uap_bytes_put(out, &acc->n, sizeof acc->n) ||
+        (acc->n > 0 && !uap_bytes_put(out, acc->at, (size_t)acc->n * sizeof *acc->at));
+    acc->n = 0;
+    return !lists->no_memory;
+}
+
+bool uap_device_lists_take(uap_device_lists *lists, const char *from, uap_list *list)
+{
+    int64_t n = 0;
+    from = uap_bytes_get(from, &n, sizeof n);
+    *list = (uap_list){.first = lists->pool.n, .count = (int32_t)n};
+    for (int64_t i = 0; i < n; i++) {
+        uap_device_point p;
+        from = uap_bytes_get(from, &p, sizeof p);
+        if (!push(lists, &lists->pool, &p)) {
             return false;
         }
     }
-    acc->n = 0;
     return true;
 }
 

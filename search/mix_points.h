@@ -41,6 +41,11 @@ bool uap_device_lists_add(uap_device_lists *lists, const uap_device_point *p);
  * those it stands for. False as above. */
 bool uap_device_lists_end(uap_device_lists *lists, uap_list *list);
 
+/* The same, with the list appended to `out`; and what was put, from there, among the lists made.
+ * put: false as above; take: false when out of memory. */
+bool uap_device_lists_put(uap_device_lists *lists, uap_bytes *out);
+bool uap_device_lists_take(uap_device_lists *lists, const char *from, uap_list *list);
+
 /* The group of starts at layer a of stage i of type t; NULL where it has none. */
 static inline uap_group *uap_mix_group_at(const uap_mix *mix, int32_t t, int32_t i,
                                           int32_t a)

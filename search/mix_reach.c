@@ -5,6 +5,7 @@
 #include "search/mix_reach.h"
 
 #include "common/numbers.h"
+#include "search/mix_job.h"
 #include "search/mix_rough.h"
 
 #include <math.h>
@@ -179,83 +180,173 @@ static bool end_stage(reach_run *run, const uap_reach_span *end)
             }
         }
     }
-    const int32_t out = uap_mix_out(run->mix, s.b, s.t) + s.y;
-    return uap_device_lists_end(&run->lists, &run->reached[uap_mix_at(o, s.i, s.b, out)]);
+    return true;
 }
 
-static bool end_stages(reach_run *run, int32_t i)
+/* Prefixes that a list of ends looks at. */
+static int64_t labels_of_end(const reach_run *run, const uap_reach_span *end)
+{
+    const uap_mix_outer *o = run->o;
+    int64_t labels = 0;
+    for (int32_t a = o->lo[end->i]; a <= end->b && a <= o->hi[end->i]; a++) {
+        const uap_group *group = uap_mix_group(o, end->t, end->i, a);
+        const int32_t l = end->b - a + 1;
+        for (int32_t x = 0; group != NULL && l <= group->n_len && x < group->n_in; x++) {
+            const int32_t in = uap_mix_in(run->mix, a, end->t) + x;
+            const int32_t sets =
+                uap_group_set(group, x, uap_cell(group, 0, l, end->y))->count;
+            labels += (int64_t)sets * run->head[uap_mix_at(o, end->i, a, in)].count;
+        }
+    }
+    return labels;
+}
+
+static bool make_end(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    reach_run *run = self;
+    const uap_reach_span end = {
+        .i = task->i, .t = task->t, .b = task->layer, .y = task->id};
+    return end_stage(run, &end) && uap_device_lists_put(&run->lists, out);
+}
+
+static bool take_end(void *self, const uap_mix_task *task, const char *from)
+{
+    reach_run *run = self;
+    const int32_t out = uap_mix_out(run->mix, task->layer, task->t) + task->id;
+    return uap_device_lists_take(
+        &run->lists, from, &run->reached[uap_mix_at(run->o, task->i, task->layer, out)]);
+}
+
+static uap_status no_memory(uap_err *err)
+{
+    return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+}
+
+static uap_status end_stages(reach_run *run, int32_t i, uap_err *err)
 {
     const uap_mix *mix = run->mix;
+    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
+    uap_mix_job job = {.mix = run->mix,
+                       .self = run,
+                       .make = make_end,
+                       .take = take_end,
+                       .task = uap_calloc(n, sizeof *job.task)};
+    if (job.task == NULL) {
+        return no_memory(err);
+    }
     for (uap_reach_span s = {.i = i, .b = i}; s.b < mix->n_layers; s.b++) {
         for (s.t = 0; s.t < mix->n_types; s.t++) {
             const int32_t n_out = uap_kind_of(mix->chain[s.t], s.b)->n_out;
             for (s.y = 0; s.y < n_out; s.y++) {
-                if (!end_stage(run, &s)) {
-                    return false;
+                const int64_t labels = labels_of_end(run, &s);
+                if (labels > 0) {
+                    job.task[job.n++] = (uap_mix_task){i, s.t, s.b, s.y, labels};
                 }
             }
         }
     }
-    return true;
+    const uap_status rc = uap_mix_job_do(&job, err);
+    uap_free(job.task);
+    return rc;
 }
 
-/* Prefixes in front of stage i + 1 at layer a. */
-static bool cross(reach_run *run, int32_t i, int32_t a)
+/* Prefixes in front of stage i + 1 at layer a in class x of all types. */
+static bool cross(reach_run *run, int32_t i, int32_t a, int32_t x)
 {
     const uap_mix_outer *o = run->o;
-    const uap_mix *mix = run->mix;
-    const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
-    for (int32_t x = 0; x < link->n_in; x++) {
-        if (o->head[uap_mix_at(o, i + 1, a, x)].count == 0) {
-            continue;
-        }
-        for (int32_t y = 0; y < link->n_out; y++) {
-            const uap_list *list = &run->reached[uap_mix_at(o, i, a - 1, y)];
-            const double fwd = (double)link->x_fwd[y * link->n_in + x];
-            const double bwd = (double)link->x_bwd[y * link->n_in + x];
-            const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
-            for (int32_t j = 0; j < list->count; j++) {
-                uap_device_point p = run->lists.pool.at[list->first + j];
-                p.s += fwd + bwd;
-                p.m = uap_max_f64(p.m, term);
-                if (p.s + p.m <= o->target && !uap_device_lists_add(&run->lists, &p)) {
-                    return false;
-                }
-            }
-        }
-        if (!uap_device_lists_end(&run->lists, &run->head[uap_mix_at(o, i + 1, a, x)])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool run_all(reach_run *run)
-{
-    const uap_mix_outer *o = run->o;
-    const uap_mix *mix = run->mix;
-    uap_device_point nothing = {0};
-    for (int32_t g = 0; g < mix->n_groups; g++) {
-        uap_devices_set(mix, &nothing.left, g, uap_mix_usable(mix, g));
-    }
-    for (int32_t t = 0; t < mix->n_types; t++) {
-        if (!uap_device_lists_add(&run->lists, &nothing) ||
-            !uap_device_lists_end(&run->lists, &run->head[uap_mix_in(mix, 0, t)])) {
-            return false;
-        }
-    }
-    for (int32_t i = 0; i < mix->pp; i++) {
-        if (!end_stages(run, i)) {
-            return false;
-        }
-        for (int32_t a = i + 1 < mix->pp ? o->lo[i + 1] : 1;
-             i + 1 < mix->pp && a <= o->hi[i + 1]; a++) {
-            if (!cross(run, i, a)) {
+    const uap_mix_link *link = uap_mix_link_of(run->mix, a - 1);
+    for (int32_t y = 0; y < link->n_out; y++) {
+        const uap_list *list = &run->reached[uap_mix_at(o, i, a - 1, y)];
+        const double fwd = (double)link->x_fwd[y * link->n_in + x];
+        const double bwd = (double)link->x_bwd[y * link->n_in + x];
+        const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
+        for (int32_t j = 0; j < list->count; j++) {
+            uap_device_point p = run->lists.pool.at[list->first + j];
+            p.s += fwd + bwd;
+            p.m = uap_max_f64(p.m, term);
+            if (p.s + p.m <= o->target && !uap_device_lists_add(&run->lists, &p)) {
                 return false;
             }
         }
     }
     return true;
+}
+
+static bool make_head(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    reach_run *run = self;
+    return cross(run, task->i, task->layer, task->id) &&
+           uap_device_lists_put(&run->lists, out);
+}
+
+static bool take_head(void *self, const uap_mix_task *task, const char *from)
+{
+    reach_run *run = self;
+    return uap_device_lists_take(
+        &run->lists, from,
+        &run->head[uap_mix_at(run->o, task->i + 1, task->layer, task->id)]);
+}
+
+/* Prefixes in front of stage i + 1. */
+static uap_status cross_stage(reach_run *run, int32_t i, uap_err *err)
+{
+    const uap_mix_outer *o = run->o;
+    const uap_mix *mix = run->mix;
+    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
+    uap_mix_job job = {.mix = run->mix,
+                       .self = run,
+                       .make = make_head,
+                       .take = take_head,
+                       .task = uap_calloc(n, sizeof *job.task)};
+    if (job.task == NULL) {
+        return no_memory(err);
+    }
+    for (int32_t a = o->lo[i + 1]; a <= o->hi[i + 1]; a++) {
+        int64_t labels = 0;
+        for (int32_t y = 0; y < uap_mix_n_out(mix, a - 1); y++) {
+            labels += run->reached[uap_mix_at(o, i, a - 1, y)].count;
+        }
+        for (int32_t x = 0; x < uap_mix_n_in(mix, a) && labels > 0; x++) {
+            if (o->head[uap_mix_at(o, i + 1, a, x)].count > 0) {
+                job.task[job.n++] = (uap_mix_task){i, 0, a, x, labels};
+            }
+        }
+    }
+    const uap_status rc = uap_mix_job_do(&job, err);
+    uap_free(job.task);
+    return rc;
+}
+
+static bool start_before_first(reach_run *run)
+{
+    const uap_mix *mix = run->mix;
+    uap_device_point nothing = {0};
+    bool ok = true;
+    for (int32_t g = 0; g < mix->n_groups; g++) {
+        uap_devices_set(mix, &nothing.left, g, uap_mix_usable(mix, g));
+    }
+    for (int32_t t = 0; t < mix->n_types && ok; t++) {
+        ok = uap_device_lists_add(&run->lists, &nothing) &&
+             uap_device_lists_end(&run->lists, &run->head[uap_mix_in(mix, 0, t)]);
+    }
+    return ok;
+}
+
+static uap_status run_all(reach_run *run, uap_err *err)
+{
+    const uap_mix *mix = run->mix;
+    uap_status rc = UAP_OK;
+    if (!start_before_first(run) && !mix->stopped) {
+        return no_memory(err);
+    }
+    for (int32_t i = 0; i < mix->pp && !mix->stopped; i++) {
+        UAP_TRY(end_stages(run, i, err));
+        if (i + 1 < mix->pp && !mix->stopped) {
+            UAP_TRY(cross_stage(run, i, err));
+        }
+    }
+done:
+    return rc;
 }
 
 void uap_mix_reach_free(uap_mix_reach *reach)
@@ -277,24 +368,30 @@ static bool reach_end(const reach_run *run)
     return any;
 }
 
-/* The prefixes, with what may follow known. False: no memory. */
-static bool find_prefixes(reach_run *run, uap_mix_reach *reach)
+/* The prefixes, with what may follow known. */
+static uap_status find_prefixes(reach_run *run, uap_mix_reach *reach, uap_err *err)
 {
     const uap_mix *mix = run->mix;
     const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
     const size_t n = uap_mix_rough_at(mix, mix->pp, mix->n_layers) + 1;
+    uap_status rc = UAP_OK;
     run->head = uap_calloc(all, sizeof *run->head);
     run->reached = uap_calloc(all, sizeof *run->reached);
     if (run->head == NULL || run->reached == NULL ||
         !uap_columns_make(&run->suffix, run->rough.suffix, n, run->rough.pool)) {
-        return false;
+        return no_memory(err);
     }
-    if (!run_all(run)) {
-        return !run->lists.no_memory;
+    UAP_TRY(run_all(run, err));
+    if (mix->stopped) {
+        goto done;
     }
     reach->is_empty = !reach_end(run);
-    return uap_columns_make(&reach->head, run->head, all, run->lists.pool.at) &&
-           uap_columns_make(&reach->reached, run->reached, all, run->lists.pool.at);
+    if (!uap_columns_make(&reach->head, run->head, all, run->lists.pool.at) ||
+        !uap_columns_make(&reach->reached, run->reached, all, run->lists.pool.at)) {
+        rc = no_memory(err);
+    }
+done:
+    return rc;
 }
 
 uap_status uap_mix_reach_run(const uap_mix_outer *outer, uap_mix_reach *reach,
@@ -307,8 +404,8 @@ uap_status uap_mix_reach_run(const uap_mix_outer *outer, uap_mix_reach *reach,
     *reach = (uap_mix_reach){0};
     UAP_TRY(uap_mix_rough_run(mix, outer->target_ticks, ROUGH_LIST, &run.rough, err));
     reach->is_empty = isinf(run.rough.least);
-    if (!reach->is_empty && !mix->stopped && !find_prefixes(&run, reach)) {
-        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+    if (!reach->is_empty && !mix->stopped) {
+        UAP_TRY(find_prefixes(&run, reach, err));
     }
 done:
     uap_mix_rough_free(&run.rough);

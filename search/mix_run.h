@@ -28,8 +28,8 @@ struct uap_mix_cuts {
     uap_mix_outer *o;
     uap_mix *mix;
     uap_value_rule rule;
-    uap_mix_reach reach;  /* prefixes, */
-    int64_t reached;      /* within this target */
+    uap_mix_reach reach;  /* prefixes within the relaxation's target, */
+    bool has_reach;       /* once they are made */
     uap_mix_labels pool;  /* labels of all stage starts */
     uap_list *suffix;     /* [L][width] lists into pool, of the stage at hand */
     uap_mix_labels cross; /* labels behind boundaries, of the stage at hand */
