@@ -3,6 +3,9 @@
  * are looked at by the dozen first. */
 #include "search/label_run.h"
 
+#include "common/mem.h"
+#include "common/wide.h"
+
 #include <math.h>
 
 /* Labels that stand together in a list and are refused together. */
@@ -24,57 +27,61 @@ static size_t tests_of(const uap_label_run *run)
     return (size_t)run->n_bands * (size_t)run->n_tests;
 }
 
-/* Lowers least[tests] of a band to the tests' values for a label. */
-static void lower_least(const uap_run_band *band, int32_t n_tests, const uap_label *label,
+/* least[bands][tests] lowered to the tests' values for a label. */
+UAP_FOR_WIDE_REGISTERS
+static void lower_least(const uap_label_run *run, const uap_label *label,
                         double *restrict least)
 {
     const double p = (double)label->p;
     const double f = (double)label->f;
     const double g = (double)label->g;
     const double m = (double)label->m;
-    for (int32_t j = 0; j < n_tests; j++) {
-        const double v =
-            band->p[j] * p + band->f[j] * f + band->g[j] * g + band->m[j] * m;
-        least[j] = v < least[j] ? v : least[j];
-    }
-}
-
-static void find_least(const uap_label_run *run, const uap_label_list *list,
-                       double *least)
-{
-    const size_t tests = tests_of(run);
-    for (size_t i = 0; i < dozens_of(list) * tests; i++) {
-        least[i] = HUGE_VAL;
-    }
-    for (size_t i = 0; i < list->n; i++) {
-        double *of = least + i / DOZEN * tests;
-        for (int32_t j = 0; j < run->n_bands; j++) {
-            lower_least(&run->bands[j], run->n_tests, &list->at[i],
-                        of + (size_t)j * (size_t)run->n_tests);
+    const int32_t n = run->n_tests;
+    for (int32_t b = 0; b < run->n_bands; b++) {
+        const uap_run_band *band = &run->bands[b];
+        double *restrict of = least + (size_t)b * (size_t)n;
+        for (int32_t j = 0; j < n; j++) {
+            const double v =
+                band->p[j] * p + band->f[j] * f + band->g[j] * g + band->m[j] * m;
+            of[j] = v < of[j] ? v : of[j];
         }
     }
 }
 
-bool uap_label_enter_prepare(uap_label_run *run, int32_t l)
+/* Whether what leaves layer l from a list is looked at by many in-classes. */
+static bool needs_least(const uap_label_run *run, int32_t l, const uap_label_list *list)
 {
-    const uap_blocks *b = uap_run_blocks(run, l - 1);
-    size_t n = 0;
-    run->has_least = uap_run_kind(run, l)->n_in >= LEAST_CLASSES;
-    for (int32_t e = 0; run->has_least && e < b->n; e++) {
-        run->least_of[e] = n;
-        n += dozens_of(&run->blocks[e]) * tests_of(run);
+    return list->n >= DOZEN && l + 1 < run->group->n_len && !uap_run_goes_on(run, l) &&
+           uap_run_kind(run, l + 1)->n_in >= LEAST_CLASSES;
+}
+
+bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *list,
+                          uap_label_least *least)
+{
+    const size_t tests = tests_of(run);
+    least->n = needs_least(run, l, list) ? dozens_of(list) * tests : 0;
+    if (!uap_label_least_reserve(run, least)) {
+        return false;
     }
-    if (n > run->least_capacity) {
-        double *least = uap_realloc(run->least, 2 * n, sizeof *least);
-        if (least == NULL) {
+    for (size_t i = 0; i < least->n; i++) {
+        least->at[i] = HUGE_VAL;
+    }
+    for (size_t i = 0; least->n > 0 && i < list->n; i++) {
+        lower_least(run, &list->at[i], least->at + i / DOZEN * tests);
+    }
+    return true;
+}
+
+bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least)
+{
+    if (least->n > least->capacity) {
+        double *at = uap_realloc(least->at, 2 * least->n, sizeof *at);
+        if (at == NULL) {
             run->no_memory = true;
             return false;
         }
-        run->least = least;
-        run->least_capacity = 2 * n;
-    }
-    for (int32_t e = 0; run->has_least && e < b->n; e++) {
-        find_least(run, &run->blocks[e], run->least + run->least_of[e]);
+        least->at = at;
+        least->capacity = 2 * least->n;
     }
     return true;
 }
@@ -123,11 +130,11 @@ static bool follow_link(uap_label_run *run, int32_t l, int32_t x, int32_t e,
     const uap_label step =
         uap_label_run_link(run, l - 1, uap_run_blocks(run, l - 1)->out[e], x);
     const int32_t slot = uap_entry_slot(run, l, x);
-    const double *least = run->least + (run->has_least ? run->least_of[e] : 0);
+    const uap_label_least *least = &run->least[e];
     if (!uap_label_run_reserve(run, &run->shifted, from->n)) {
         return false;
     }
-    if (run->has_least) {
+    if (least->n > 0) {
         find_room(run, slot, &step, run->room_of_link);
     }
     /* Labels of one functional alone stand in the order of their times. */
@@ -138,8 +145,8 @@ static bool follow_link(uap_label_run *run, int32_t l, int32_t x, int32_t e,
     while (i < from->n && (double)(from->at[i].p + step.p) <= most) {
         const size_t end = from->n - i < DOZEN ? from->n : i + DOZEN;
         (*looked)++;
-        if (run->has_least &&
-            is_refused(run, least + i / DOZEN * tests_of(run), run->room_of_link)) {
+        if (least->n > 0 &&
+            is_refused(run, least->at + i / DOZEN * tests_of(run), run->room_of_link)) {
             i = end;
             continue;
         }

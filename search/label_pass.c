@@ -192,7 +192,8 @@ bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
     if (phase == UAP_LABELS_ENTER) {
         return uap_label_enter(run, l, unit, -1, &run->in[unit]);
     }
-    return continues(run, l) ? pass_block(run, l, unit) : pass_anew(run, l, unit);
+    return (continues(run, l) ? pass_block(run, l, unit) : pass_anew(run, l, unit)) &&
+           uap_label_find_least(run, l, &run->next_blocks[unit], &run->next_least[unit]);
 }
 
 static bool pass_units(uap_label_run *run, int32_t l, uap_label_phase phase)
@@ -231,15 +232,14 @@ bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any)
     for (int32_t e = 0; e < n_blocks; e++) {
         run->next_blocks[e].n = 0;
     }
-    if (uap_label_units(run, l, UAP_LABELS_ENTER) > 0 &&
-        !uap_label_enter_prepare(run, l)) {
-        return false;
-    }
     if (!pass_units(run, l, UAP_LABELS_ENTER) || !pass_units(run, l, UAP_LABELS_PASS)) {
         return false;
     }
     swap_lists(&run->rows, &run->next_rows);
     swap_lists(&run->blocks, &run->next_blocks);
+    uap_label_least *least = run->least;
+    run->least = run->next_least;
+    run->next_least = least;
     *any = false;
     for (int32_t k = 0; k < n; k++) {
         *any = *any || run->rows[k].n > 0;

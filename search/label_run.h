@@ -31,6 +31,14 @@ typedef struct uap_raised {
  * a slot for every row, whose labels go on, one for every block, whose labels leave, and one for
  * every in-class, whose labels arrive from a layer unlike it. */
 #define UAP_LABEL_TOWER 24
+
+/* Of a list's labels, some dozen at a time, the least that each test comes to among them. */
+typedef struct uap_label_least {
+    double *at; /* [dozens][bands][tests] */
+    size_t n;   /* 0: not made */
+    size_t capacity;
+} uap_label_least;
+
 typedef struct uap_label_run {
     uap_segments *s;
     uap_group *group;
@@ -72,11 +80,8 @@ typedef struct uap_label_run {
     uap_label_list *in;                   /* [width] in front of a layer */
     uap_label_list carry, shifted, merged, leaving;
     uap_label_list tower[UAP_LABEL_TOWER]; /* lists to be merged, by falling length */
-    /* Of the labels that leave a layer, the least that each test is among those that stand
-     * together, from least_of[e] ([n_rows]) on for block e; and what a link leaves to it. */
-    double *least, *room_of_link;
-    size_t *least_of, least_capacity;
-    bool has_least;
+    uap_label_least *least, *next_least;   /* [n_rows] of blocks and next_blocks */
+    double *room_of_link;  /* [bands][tests] what a link leaves to each test */
     uap_bytes *raised;     /* uap_raised found by a run of one functional */
     uap_label_list *saved; /* [slots] labels by their last row, kept for paths, or NULL */
     /* What can still follow a label, by functional, [slots] lists each: p = -budget left,
@@ -145,10 +150,14 @@ bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any);
  * limits or for one rank. */
 bool uap_label_count(uap_label_run *run, int64_t work);
 
-/* What arrives in in-class x of layer l > 0, into *to; before that, once for all in-classes, what
- * makes it quick. into: the block of layer l that goes on inside a run of equal layers, or -1.
- * False as above. */
-bool uap_label_enter_prepare(uap_label_run *run, int32_t l);
+/* Makes *least of what leaves layer l, where that pays, and room for least->n of them. False when
+ * out of memory. */
+bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *list,
+                          uap_label_least *least);
+bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least);
+
+/* What arrives in in-class x of layer l > 0, into *to. into: the block of layer l that goes on
+ * inside a run of equal layers, or -1. False as above. */
 bool uap_label_enter(uap_label_run *run, int32_t l, int32_t x, int32_t into,
                      uap_label_list *to);
 
