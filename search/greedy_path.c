@@ -372,6 +372,18 @@ static void path_of_stages(uap_greedy_path *p, const double *price, uap_choice *
     trace_back(p, choice->strategy);
 }
 
+/* The path at these prices, and what its stages cost; whether all of them fit. */
+static bool try_prices(uap_greedy_path *p, const double *price, uap_choice *choice)
+{
+    bool all = true;
+    path_of_stages(p, price, choice);
+    uap_choice_stages(p->in, choice, p->stage);
+    for (int32_t i = 0; i < p->in->pp; i++) {
+        all = all && p->stage[i].memory <= p->in->cap[i];
+    }
+    return all;
+}
+
 void uap_greedy_path_fit(uap_greedy_path *p, uap_choice *choice)
 {
     const uap_instance *in = p->in;
@@ -382,12 +394,14 @@ void uap_greedy_path_fit(uap_greedy_path *p, uap_choice *choice)
         p->low[i] = lowest;
         p->high[i] = lowest * RANGE;
     }
+    if (try_prices(p, p->low, choice)) {
+        return;
+    }
     for (int n = 0; n < FITTINGS; n++) {
         for (int32_t i = 0; i < in->pp; i++) {
             p->middle[i] = sqrt(p->low[i] * p->high[i]);
         }
-        path_of_stages(p, p->middle, choice);
-        uap_choice_stages(in, choice, p->stage);
+        (void)try_prices(p, p->middle, choice);
         for (int32_t i = 0; i < in->pp; i++) {
             const bool fits = p->stage[i].memory <= in->cap[i];
             *(fits ? &p->high[i] : &p->low[i]) = p->middle[i];
