@@ -73,7 +73,7 @@ typedef struct uap_piece {
     double from_bytes, latency_s, bandwidth_Bps;
 } uap_piece;
 
-#define UAP_PIECES_MAX 4
+#define UAP_PIECES_MAX 8
 
 /* Lines over all sizes, ascending; the first is from 0. n = 0: one line is enough. */
 typedef struct uap_pieces {

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Operations shorter than this are timed in trains, so that the clock and the ranks' skew
- * after a barrier do not matter. */
+/* Operations shorter than this are timed in trains, so that the clock's own time and the odd
+ * long one do not matter. */
 #define TRAIN_S   300e-6
 #define TRAIN_MAX 64
 
@@ -71,22 +71,32 @@ done:
     return rc;
 }
 
-/* `count` operations one after the other, behind a barrier; seconds per operation. */
+/* `count` operations; seconds per operation. Round trips follow one another behind a barrier, as
+ * each waits for the one before. Of collectives each has its barrier, so that a rank that is
+ * early in one does not run ahead into the next. */
 static uap_status run_train(const uap_links *links, const uap_operation *op,
                             int32_t count, double *seconds, uap_err *err)
 {
     uap_status rc = UAP_OK;
+    double spent = 0;
     *seconds = 0;
     UAP_TRY(uap_comm_barrier(links->comm, err));
-    if (op->group == NULL && (!op->is_p2p || op->peer == UAP_COMM_NOBODY)) {
-        return UAP_OK;
+    if (op->is_p2p) {
+        const double start = uap_clock_s();
+        for (int32_t i = 0; i < count && op->peer != UAP_COMM_NOBODY; i++) {
+            UAP_TRY(run_round_trip(links, op, err));
+        }
+        spent = uap_clock_s() - start;
     }
-    const double start = uap_clock_s();
-    for (int32_t i = 0; i < count; i++) {
-        UAP_TRY(op->is_p2p ? run_round_trip(links, op, err)
-                           : run_collective(links, op, err));
+    for (int32_t i = 0; i < count && !op->is_p2p; i++) {
+        const double start = uap_clock_s();
+        if (op->group != NULL) {
+            UAP_TRY(run_collective(links, op, err));
+            spent += uap_clock_s() - start;
+        }
+        UAP_TRY(uap_comm_barrier(links->comm, err));
     }
-    *seconds = (uap_clock_s() - start) / count;
+    *seconds = spent / count;
 done:
     return rc;
 }
@@ -177,13 +187,71 @@ static bool holds(const uap_sweep *sweep, const uap_point *point, int32_t n)
     return true;
 }
 
+/* Where two pieces differ by less at their switch it does not matter where it is. */
+#define SWITCH_RATIO 1.1
+
+static double line_s(const uap_piece *line, double bytes)
+{
+    return line->latency_s + bytes / line->bandwidth_Bps;
+}
+
+/* Measures one more size, of about so many bytes, and keeps the points in order. */
+static uap_status add_point(const uap_links *links, uap_operation *op, size_t parts,
+                            double bytes, uap_swept *swept, uap_point *added,
+                            uap_err *err)
+{
+    const size_t block = (size_t)(bytes / sizeof(float)) / parts;
+    int32_t at = swept->n_points;
+    op->n = block < 1 ? 1 : block;
+    *added = (uap_point){.bytes = (double)(op->n * parts * sizeof(float))};
+    const uap_status rc = measure_point(links, op, added, err);
+    for (; at > 0 && swept->point[at - 1].bytes > added->bytes; at--) {
+        swept->point[at] = swept->point[at - 1];
+    }
+    swept->point[at] = *added;
+    swept->n_points++;
+    return rc;
+}
+
+/* Halves the gap around the switch to piece k: a time belongs to the piece that it is nearer
+ * to, in ratio. */
+static uap_status close_in(const uap_links *links, uap_operation *op, size_t parts,
+                           int32_t k, uap_swept *swept, uap_err *err)
+{
+    const uap_piece *below = &swept->pieces.piece[k - 1];
+    uap_piece *above = &swept->pieces.piece[k];
+    uap_status rc = UAP_OK;
+    double low = 0, high = HUGE_VAL;
+    for (int32_t i = 0; i < swept->n_points; i++) {
+        const double bytes = swept->point[i].bytes;
+        low = bytes < above->from_bytes ? bytes : low;
+        high = bytes > above->from_bytes && bytes < high ? bytes : high;
+    }
+    const double step =
+        fabs(log(line_s(above, above->from_bytes) / line_s(below, above->from_bytes)));
+    for (int32_t i = 0; i < links->sweep.switch_steps && step > log(SWITCH_RATIO); i++) {
+        uap_point added;
+        UAP_TRY(add_point(links, op, parts, sqrt(low * high), swept, &added, err));
+        if (added.bytes <= low || added.bytes >= high) {
+            break; /* no size between them */
+        }
+        const double from_below = fabs(log(added.seconds / line_s(below, added.bytes)));
+        const double from_above = fabs(log(added.seconds / line_s(above, added.bytes)));
+        *(from_below < from_above ? &low : &high) = added.bytes;
+    }
+    above->from_bytes = sqrt(low * high);
+done:
+    return rc;
+}
+
 uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t parts,
                            uap_swept *out, uap_err *err)
 {
     const int32_t n = uap_sweep_points(&links->sweep);
     const double start = uap_clock_s();
     uap_status rc = UAP_OK;
-    uap_point *point = uap_calloc((size_t)n, sizeof *point);
+    const size_t room = (size_t)n + (size_t)(UAP_PIECES_MAX * links->sweep.switch_steps);
+    uap_point *point = uap_calloc(room, sizeof *point);
     double bytes = links->sweep.min_bytes;
     int32_t measured = 0;
     memset(out, 0, sizeof *out);
@@ -200,13 +268,19 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
         measured++;
         bytes *= links->sweep.factor;
     }
-    if (rc != UAP_OK) {
-        uap_free(point);
-        return rc;
+    if (rc == UAP_OK) {
+        out->line = uap_fit_pieces(point, measured, &out->pieces);
     }
     out->point = point;
     out->n_points = measured;
-    out->line = uap_fit_pieces(point, measured, &out->pieces);
+    for (int32_t k = 1; k < out->pieces.n && rc == UAP_OK; k++) {
+        rc = close_in(links, &op, parts, k, out, err);
+    }
+    if (rc != UAP_OK) {
+        uap_free(point);
+        memset(out, 0, sizeof *out);
+        return rc;
+    }
     out->spent_s = uap_clock_s() - start;
     return UAP_OK;
 }
