@@ -194,16 +194,29 @@ static uap_status run_before(void *self, int32_t task, uap_bytes *out, bool *sto
         lower_ends(o, job->i, a, job->ends);
         *stop = uap_segments_breathe(o->segments, STEPS_OF_A_START);
     }
-    return uap_bytes_put(out, job->ends, n * sizeof *job->ends) ? UAP_OK : no_memory(err);
+    /* The ends from the first to the last that is in reach. */
+    size_t of[2] = {0, n};
+    while (of[0] < n && isinf(job->ends[of[0]])) {
+        of[0]++;
+    }
+    while (of[1] > of[0] && isinf(job->ends[of[1] - 1])) {
+        of[1]--;
+    }
+    return uap_bytes_put(out, of, sizeof of) &&
+                   uap_bytes_put(out, job->ends + of[0],
+                                 (of[1] - of[0]) * sizeof *job->ends)
+               ? UAP_OK
+               : no_memory(err);
 }
 
 static uap_status apply_before(void *self, int32_t task, const char *result, uap_err *err)
 {
     const stage_job *job = self;
-    const size_t n = size_of_ends(job->o);
+    size_t of[2];
     (void)task;
     (void)err;
-    for (size_t j = 0; j < n; j++) {
+    result = uap_bytes_get(result, of, sizeof of);
+    for (size_t j = of[0]; j < of[1]; j++) {
         double v;
         result = uap_bytes_get(result, &v, sizeof v);
         job->o->at_end[j] = v < job->o->at_end[j] ? v : job->o->at_end[j];

@@ -72,15 +72,12 @@ static bool leave_to_cell(const uap_outer *o, int32_t i, const uap_list *head,
 
 static bool give_budgets(uap_segments *s, const wanted_cell *w, const double *of)
 {
-    if (!uap_group_open(s, w->group)) {
-        return false;
-    }
-    for (int32_t f = 0; f < w->group->n_functionals; f++) {
-        double *budget = &w->group->budget[f][w->cell];
+    uap_group_row *row = uap_group_want(s, w->group, w->x, w->length);
+    for (int32_t f = 0; row != NULL && f < w->group->n_functionals; f++) {
+        double *budget = &row->budget[f][w->cell - w->x * w->group->cells];
         *budget = uap_max_f64(*budget, of[f]);
     }
-    uap_group_want(w->group, w->x, w->length);
-    return true;
+    return row != NULL;
 }
 
 /* Budgets of all spans of stage i that start at layer a. */
@@ -110,9 +107,9 @@ static bool budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group
     return ok;
 }
 
-/* A wanted cell in a result; its budgets stand behind it. */
+/* Wanted cell i of start class x in a result; its budgets stand behind it. */
 typedef struct put_cell {
-    int32_t x, length, cell;
+    int32_t x, length, i;
 } put_cell;
 
 /* The result of a group: how many cells are wanted, and each with its budgets. */
@@ -122,16 +119,16 @@ static bool put_budgets(const uap_group *group, uap_bytes *out)
     int32_t n = 0;
     bool ok = uap_bytes_put(out, &n, sizeof n);
     for (int32_t x = 0; x < group->n_in; x++) {
+        const uap_group_row *row = &group->row[x];
         put_cell w = {.x = x, .length = 1};
-        for (int32_t i = 0; ok && group->wanted[x] && i < group->cells; i++) {
-            w.cell = x * group->cells + i;
-            w.length += i == group->offset[w.length];
-            if (isinf(group->budget[0][w.cell])) {
+        for (w.i = 0; ok && row->wanted && w.i < uap_group_cells(group); w.i++) {
+            w.length += w.i == group->offset[w.length];
+            if (isinf(row->budget[0][w.i])) {
                 continue;
             }
             ok = uap_bytes_put(out, &w, sizeof w);
             for (int32_t f = 0; ok && f < group->n_functionals; f++) {
-                ok = uap_bytes_put(out, &group->budget[f][w.cell], sizeof(double));
+                ok = uap_bytes_put(out, &row->budget[f][w.i], sizeof(double));
             }
             n++;
         }
@@ -158,7 +155,7 @@ static uap_status run_group(void *self, int32_t task, uap_bytes *out, bool *stop
             }
         }
     }
-    *stop = uap_segments_breathe(s, (int64_t)group->n_in * group->cells);
+    *stop = uap_segments_breathe(s, (int64_t)group->n_in * uap_group_cells(group));
     return ok && put_budgets(group, out)
                ? UAP_OK
                : UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
@@ -171,16 +168,16 @@ static uap_status apply_group(void *self, int32_t task, const char *result, uap_
     int32_t n = 0;
     uap_group_forget(group);
     result = uap_bytes_get(result, &n, sizeof n);
-    if (n > 0 && !uap_group_open(o->segments, group)) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
-    }
     while (n-- > 0) {
         put_cell w;
         result = uap_bytes_get(result, &w, sizeof w);
-        for (int32_t f = 0; f < group->n_functionals; f++) {
-            result = uap_bytes_get(result, &group->budget[f][w.cell], sizeof(double));
+        const uap_group_row *row = uap_group_want(o->segments, group, w.x, w.length);
+        if (row == NULL) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
         }
-        uap_group_want(group, w.x, w.length);
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            result = uap_bytes_get(result, &row->budget[f][w.i], sizeof(double));
+        }
     }
     return UAP_OK;
 }
@@ -196,7 +193,7 @@ uap_status uap_outer_budget(uap_outer *o, uap_err *err)
     uap_status rc = UAP_OK;
     bool stopped = false;
     for (int32_t i = 0; i < s->n_groups; i++) {
-        all.work += 4 * (int64_t)s->group[i].n_in * s->group[i].cells;
+        all.work += 4 * (int64_t)s->group[i].n_in * uap_group_cells(&s->group[i]);
     }
     if (s->stopped) {
         goto done;
