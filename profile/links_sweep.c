@@ -11,8 +11,14 @@
 
 /* Operations shorter than this are timed in trains, so that the clock's own time and the odd
  * long one do not matter. */
-#define TRAIN_S   300e-6
-#define TRAIN_MAX 64
+#define TRAIN_S   200e-6
+#define TRAIN_MAX 32
+
+/* Trains between looks at the clock: on a busy machine barriers take far longer than what is
+ * timed, and a point ends early (with its least number of iterations) after so many times
+ * its time. */
+#define BLOCK       4
+#define LATE_FACTOR 3.0
 
 /* Warm-up ends when two trains one after the other agree this well. */
 #define STEADY_RATIO 1.05
@@ -132,6 +138,32 @@ static int32_t clamp(double value, int32_t least, int32_t most)
     return value < least ? least : value > most ? most : (int32_t)value;
 }
 
+/* Up to `most` trains: each[i] is the slowest rank's seconds per operation. Returns how many
+ * there were in *done. Equal on all ranks. */
+static uap_status run_trains(const uap_links *links, const uap_operation *op,
+                             int32_t count, int32_t most, double *each, int32_t *done,
+                             uap_err *err)
+{
+    const uap_sweep *sweep = &links->sweep;
+    const double start = uap_clock_s();
+    uap_status rc = UAP_OK;
+    bool is_late = false;
+    for (*done = 0; *done < most && !(is_late && *done >= sweep->min_iterations);) {
+        double block[BLOCK + 1] = {0};
+        const int32_t n = most - *done < BLOCK ? most - *done : BLOCK;
+        for (int32_t i = 0; i < n; i++) {
+            UAP_TRY(run_train(links, op, count, &block[i], err));
+        }
+        block[BLOCK] = uap_clock_s() - start;
+        UAP_TRY(uap_comm_allreduce_f64(links->comm, block, BLOCK + 1, UAP_COMM_MAX, err));
+        memcpy(each + *done, block, (size_t)n * sizeof *each);
+        *done += n;
+        is_late = block[BLOCK] > LATE_FACTOR * sweep->point_s;
+    }
+done:
+    return rc;
+}
+
 /* Median and spread over iterations of the slowest rank's seconds per operation; equal on
  * all ranks. */
 static uap_status measure_point(const uap_links *links, const uap_operation *op,
@@ -154,16 +186,13 @@ static uap_status measure_point(const uap_links *links, const uap_operation *op,
     if (rc != UAP_OK) {
         goto done;
     }
-    for (int32_t i = 0; i < iterations; i++) {
-        UAP_TRY(run_train(links, op, count, &each[i], err));
-    }
-    UAP_TRY(
-        uap_comm_allreduce_f64(links->comm, each, (size_t)iterations, UAP_COMM_MAX, err));
+    int32_t n = 0;
+    UAP_TRY(run_trains(links, op, count, iterations, each, &n, err));
     const double share = op->is_p2p ? 0.5 : 1; /* of a round trip */
-    const double median = uap_median(each, iterations);
+    const double median = uap_median(each, n);
     out->seconds = median * share;
-    out->mad_s = uap_mad(each, iterations, median) * share;
-    out->count = iterations;
+    out->mad_s = uap_mad(each, n, median) * share;
+    out->count = n;
 done:
     uap_free(each);
     return rc;
