@@ -23,7 +23,8 @@ typedef struct rank_report {
 static rank_report report_self(const uap_profile *profile)
 {
     rank_report own = {.ratio = 0};
-    uap_host_name(own.host);
+    uap_host_name(uap_comm_node_of(profile->comm, uap_comm_rank(profile->comm)),
+                  own.host);
     memcpy(own.device, profile->info.name, sizeof own.device);
     if (profile->layers_s > 0) {
         own.ratio = profile->own_layers_s / profile->layers_s;
@@ -149,7 +150,7 @@ static char *compose(const uap_profile *profile, const char *command,
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }
-    if (profile->survey.site != NULL) {
+    if (profile->survey.site != NULL && profile->groups.own == 0) {
         uap_jset(object, "survey", uap_profile_survey_summary(profile));
     }
     add_hosts(object, profile, report);
