@@ -177,6 +177,7 @@ static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *e
     UAP_TRY(agree_on_memory(profile, err));
     count_on_nodes(profile);
     choose_precision(profile);
+    UAP_TRY(uap_profile_reuse_prepare(profile, err));
     UAP_TRY(uap_first_look_take(profile->comm, profile->device, profile->precision,
                                 &profile->look, err));
     rc = uap_profile_list(profile, err);
@@ -225,6 +226,7 @@ void uap_profile_free(uap_profile *profile)
     uap_links_free(profile->links);
     uap_profile_survey_free(&profile->survey);
     uap_device_close(profile->device);
+    uap_profile_reuse_free(&profile->reuse);
     uap_profile_groups_free(&profile->groups);
     uap_comm_free(profile->comm);
     uap_comm_free(profile->members);
@@ -292,6 +294,9 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
 static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
 {
     const uap_group_shape shape = {item->collective.size, item->collective.stride};
+    if (item->is_for_new) {
+        return uap_profile_reuse_measure(profile, item, err);
+    }
     switch (item->kind) {
     case UAP_MEASURE_LAYER:
         return measure_layer(profile, item, err);
@@ -331,7 +336,7 @@ static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
     UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
     profile->elapsed_s = said[0];
     profile->pace = said[1];
-    if (item->pub.state != UAP_ITEM_NO_MEMORY) {
+    if (item->pub.state != UAP_ITEM_NO_MEMORY && item->pub.state != UAP_ITEM_DONE) {
         const double left_s = profile->budget_s - profile->survey.elapsed_s -
                               profile->elapsed_s - uap_essentials_s(profile);
         item->pub.state = uap_item_fit(item, left_s / profile->pace);

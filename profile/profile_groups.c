@@ -174,26 +174,19 @@ void uap_profile_groups_free(uap_profile_groups *groups)
 static uap_status measure_between(const uap_profile *profile, const uap_comm *pairs,
                                   int root, int distance, uap_p2p *out, uap_err *err)
 {
-    const bool measures = pairs != NULL;
     uap_status rc = UAP_OK;
     uap_links *links = NULL;
     uap_point *point = NULL;
     memset(out, 0, sizeof *out);
-    if (measures) {
+    if (pairs != NULL) {
         rc = uap_links_new(pairs, &profile->effort->sweep, &links, err);
         rc = rc == UAP_OK ? uap_links_p2p(links, distance, false, out, err) : rc;
     }
     point = out->point;
     UAP_TRY(uap_comm_agree(profile->members, rc, err));
     UAP_TRY(uap_comm_bcast(profile->members, out, sizeof *out, root, err));
-    if (!measures) {
-        point = uap_calloc((size_t)out->n_points, sizeof *point);
-    }
+    rc = uap_profile_share_points(profile->members, root, &point, out->n_points, err);
     out->point = point;
-    UAP_TRY(
-        uap_comm_agree(profile->members, point != NULL ? UAP_OK : no_memory(err), err));
-    rc = uap_comm_bcast(profile->members, point, (size_t)out->n_points * sizeof *point,
-                        root, err);
 done:
     uap_links_free(links);
     if (rc != UAP_OK) {

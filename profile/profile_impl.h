@@ -6,6 +6,7 @@
 #include "profile/layers.h"
 #include "profile/links.h"
 #include "profile/profile.h"
+#include "profile/reuse.h"
 #include "profile/site.h"
 
 /* What an effort means. */
@@ -38,6 +39,7 @@ typedef struct uap_item {
     int64_t micro_batch;
     uap_repeat repeat;
     bool is_essential; /* measured whatever the budget */
+    bool is_for_new;   /* taken from an earlier profile: only new nodes measure it */
     double once_s;     /* LAYER: expected for one run with its preparation */
     uap_work_times times;
     uap_collective
@@ -80,12 +82,24 @@ typedef struct uap_profile_groups {
     int32_t n_between;
 } uap_profile_groups;
 
+/* An earlier profile, from which is taken what is not too old. */
+typedef struct uap_profile_reuse {
+    uap_reuse *old; /* own; NULL: everything is measured */
+    uap_reuse_context context;
+    int32_t group;   /* of the earlier profile, for this rank's group; -1: none */
+    bool is_new;     /* this rank's node is not in the earlier profile */
+    bool has_new;    /* the group has such nodes */
+    int first_new;   /* the first of their ranks in the group */
+    uap_comm *fresh; /* own: their ranks; NULL on the others */
+} uap_profile_reuse;
+
 struct uap_profile {
     uap_profile_survey survey;
     /* Own: the ranks that stay, in the order of their nodes; NULL where left out. */
     uap_comm *members;
     uap_profile_groups groups;
-    uap_comm *comm;       /* own: this rank's group */
+    uap_comm *comm; /* own: this rank's group */
+    uap_profile_reuse reuse;
     int32_t ranks, nodes; /* of comm, or of the machine that is only listed */
     int32_t least_on_node, most_on_node; /* ranks */
     uap_device *device;
@@ -149,6 +163,26 @@ UAP_NODISCARD uap_status uap_profile_groups_join(const uap_profile *profile,
                                                  uap_cluster **cluster, uap_err *err);
 
 void uap_profile_groups_free(uap_profile_groups *groups);
+
+/* Reads what the earlier profile says of this rank's group, where there is one. Errors:
+ * BAD_INPUT, NO_MEMORY, MPI. Collective over profile->comm. */
+UAP_NODISCARD uap_status uap_profile_reuse_prepare(uap_profile *profile, uap_err *err);
+
+/* Takes what it has for the items of the list. Errors: NO_MEMORY. Local; the same on every
+ * rank of the group. */
+UAP_NODISCARD uap_status uap_profile_reuse_take(uap_profile *profile, uap_err *err);
+
+/* Measures an item on the new nodes; the slower of that and what was taken counts. Errors:
+ * those of measuring. Collective over profile->comm. */
+UAP_NODISCARD uap_status uap_profile_reuse_measure(const uap_profile *profile,
+                                                   uap_item *item, uap_err *err);
+void uap_profile_reuse_free(uap_profile_reuse *reuse);
+
+/* The n points that `root` has in *point, in a block of the caller's own on other ranks.
+ * Errors: NO_MEMORY, MPI. Collective. */
+UAP_NODISCARD uap_status uap_profile_share_points(const uap_comm *comm, int root,
+                                                  uap_point **point, int32_t n,
+                                                  uap_err *err);
 
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
