@@ -41,6 +41,8 @@ typedef struct uap_layer_time {
     int64_t micro_batch;
     uap_precision precision;
     double forward_s, backward_s, mad_s;
+    int32_t count;  /* times behind the medians; 0: not known */
+    double spent_s; /* the measurement's; 0: not known */
 } uap_layer_time;
 
 typedef struct uap_device_class {
@@ -58,18 +60,38 @@ typedef struct uap_node_group {
     int32_t device_class; /* index */
 } uap_node_group;
 
-/* One measured point: seconds for one operation on `bytes` bytes. */
+/* One measured point: seconds for one operation on `bytes` bytes, the median over `count`
+ * times, and their median absolute deviation; both 0: not known. */
 typedef struct uap_point {
     double bytes, seconds;
+    double mad_s;
+    int32_t count;
 } uap_point;
 
-/* latency_s + bytes / bandwidth_Bps. Bytes: all-reduce, the buffer; all-gather and
- * reduce-scatter, the whole gathered buffer; all-to-all, the buffer each rank holds. */
+/* A line that holds from from_bytes on, up to where the next one begins: transports change
+ * their protocol with the size of a message. */
+typedef struct uap_piece {
+    double from_bytes, latency_s, bandwidth_Bps;
+} uap_piece;
+
+#define UAP_PIECES_MAX 4
+
+/* Lines over all sizes, ascending; the first is from 0. n = 0: one line is enough. */
+typedef struct uap_pieces {
+    int32_t n;
+    uap_piece piece[UAP_PIECES_MAX];
+} uap_pieces;
+
+/* latency_s + bytes / bandwidth_Bps, unless there are pieces. Bytes: all-reduce, the buffer;
+ * all-gather and reduce-scatter, the whole gathered buffer; all-to-all, the buffer each rank
+ * holds. */
 typedef struct uap_collective {
     uap_collective_kind kind;
     int32_t size, stride; /* ranks base, base + stride, ... */
     uap_span span;
     double latency_s, bandwidth_Bps;
+    uap_pieces pieces;
+    double spent_s;   /* the measurement's; 0: not known */
     bool contended;   /* measured with every such group busy at once */
     bool is_of_group; /* holds for node group `group` only; else for all */
     int32_t group;
@@ -81,6 +103,8 @@ typedef struct uap_p2p {
     uap_span span;
     int32_t pairs; /* pairs between two nodes that sent at once; 0: one per device */
     double latency_s, bandwidth_Bps; /* one direction, of one pair */
+    uap_pieces pieces;
+    double spent_s;  /* the measurement's; 0: not known */
     bool is_between; /* holds between node groups from and to (or within one) only */
     int32_t from, to;
     int32_t n_points;
@@ -126,15 +150,23 @@ int64_t uap_cluster_devices(const uap_cluster *cluster);
 /* Devices per node of the first group: neighbouring ranks fill a node before the next. */
 int32_t uap_cluster_node_size(const uap_cluster *cluster);
 
+/* Of a link made of two entries, each with its own switch points. */
+#define UAP_LINK_PIECES_MAX (2 * UAP_PIECES_MAX)
+
 /* What an operation costs as a function of its bytes, and whether the profile has that very
  * entry or the rules of docs/clusters.md filled in. */
 typedef struct uap_link {
-    double latency_s, bandwidth_Bps;
+    double latency_s, bandwidth_Bps; /* where there are no pieces */
     bool assumed;
+    int32_t n_pieces;
+    uap_piece piece[UAP_LINK_PIECES_MAX]; /* as uap_pieces */
 } uap_link;
 
-/* latency + bytes / bandwidth; 0 bytes cost 0. */
+/* latency + bytes / bandwidth by the line that holds for so many bytes; 0 bytes cost 0. */
 double uap_link_s(const uap_link *link, double bytes);
+
+/* That line alone, as a link without pieces. */
+uap_link uap_link_line(const uap_link *link, double bytes);
 
 /* Where the groups of `size` ranks `stride` apart lie when the first `devices` devices are
  * used and groups start at multiples of size * stride: NODE when none leaves its node. */

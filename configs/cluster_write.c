@@ -15,10 +15,39 @@ static uap_jout *write_points(const uap_point *points, int32_t n)
         if (pair != NULL) {
             uap_jadd_f64(pair, points[i].bytes);
             uap_jadd_f64(pair, points[i].seconds);
+            if (points[i].count > 0) {
+                uap_jadd_f64(pair, points[i].mad_s);
+                uap_jadd_i64(pair, points[i].count);
+            }
         }
         uap_jadd(array, pair);
     }
     return array;
+}
+
+/* What a link's line leaves out: its pieces, the points behind it, the time they took. */
+static void write_evidence(uap_jout *object, const uap_pieces *pieces,
+                           const uap_point *point, int32_t n_points, double spent_s)
+{
+    if (pieces->n > 0) {
+        uap_jout *array = uap_jout_array();
+        for (int32_t i = 0; array != NULL && i < pieces->n; i++) {
+            uap_jout *line = uap_jout_array();
+            if (line != NULL) {
+                uap_jadd_f64(line, pieces->piece[i].from_bytes);
+                uap_jadd_f64(line, pieces->piece[i].latency_s);
+                uap_jadd_f64(line, pieces->piece[i].bandwidth_Bps);
+            }
+            uap_jadd(array, line);
+        }
+        uap_jset(object, "pieces", array);
+    }
+    if (n_points > 0) {
+        uap_jset(object, "points", write_points(point, n_points));
+    }
+    if (spent_s > 0.0) {
+        uap_jset_f64(object, "spent_s", spent_s);
+    }
 }
 
 static uap_jout *write_layer_time(const uap_layer_time *layer)
@@ -33,6 +62,10 @@ static uap_jout *write_layer_time(const uap_layer_time *layer)
         uap_jset_f64(object, "forward_s", layer->forward_s);
         uap_jset_f64(object, "backward_s", layer->backward_s);
         uap_jset_f64(object, "mad_s", layer->mad_s);
+        if (layer->count > 0) {
+            uap_jset_i64(object, "count", layer->count);
+            uap_jset_f64(object, "spent_s", layer->spent_s);
+        }
     }
     return object;
 }
@@ -108,9 +141,8 @@ static uap_jout *write_collectives(const uap_cluster *cluster)
             if (entry->is_of_group) {
                 uap_jset_i64(object, "group", entry->group);
             }
-            if (entry->n_points > 0) {
-                uap_jset(object, "points", write_points(entry->point, entry->n_points));
-            }
+            write_evidence(object, &entry->pieces, entry->point, entry->n_points,
+                           entry->spent_s);
         }
         uap_jadd(array, object);
     }
@@ -143,9 +175,8 @@ static uap_jout *write_p2p(const uap_cluster *cluster)
             if (entry->is_between) {
                 uap_jset(object, "groups", write_pair(entry->from, entry->to));
             }
-            if (entry->n_points > 0) {
-                uap_jset(object, "points", write_points(entry->point, entry->n_points));
-            }
+            write_evidence(object, &entry->pieces, entry->point, entry->n_points,
+                           entry->spent_s);
         }
         uap_jadd(array, object);
     }

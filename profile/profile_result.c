@@ -165,12 +165,17 @@ static uap_status fill_collectives(const uap_profile *profile, uap_cluster *clus
  * stage may lie at either. */
 static void merge_p2p(uap_p2p *into, const uap_p2p *other)
 {
+    /* Either sweep may have ended earlier. */
+    into->n_points = into->n_points < other->n_points ? into->n_points : other->n_points;
     for (int32_t i = 0; i < into->n_points; i++) {
-        into->point[i].seconds = fmax(into->point[i].seconds, other->point[i].seconds);
+        if (other->point[i].seconds > into->point[i].seconds) {
+            into->point[i] = other->point[i];
+        }
     }
-    const uap_line line = uap_fit_line(into->point, into->n_points);
+    const uap_line line = uap_fit_pieces(into->point, into->n_points, &into->pieces);
     into->latency_s = line.latency_s;
     into->bandwidth_Bps = line.bandwidth_Bps;
+    into->spent_s += other->spent_s;
 }
 
 static uap_status fill_p2p(const uap_profile *profile, uap_cluster *cluster, uap_err *err)

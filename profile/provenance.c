@@ -131,28 +131,37 @@ static void add_models(uap_jout *object, const uap_profile *profile)
     uap_jset(object, "models", models);
 }
 
-/* Largest relative error of any fitted line: says whether latency + bytes / bandwidth is a
- * fair picture of these links. */
-static double worst_fit(const uap_profile *profile)
+/* The residuals of an item's lines: how fair a picture of these links they are. */
+static uap_residuals residuals_of(const uap_item *item)
 {
-    double worst = 0;
-    for (int32_t i = 0; i < profile->n_items; i++) {
+    const uap_collective *c = &item->collective;
+    const uap_p2p *p = &item->p2p;
+    return item->kind == UAP_MEASURE_COLLECTIVE
+               ? uap_fit_residuals((uap_line){c->latency_s, c->bandwidth_Bps}, &c->pieces,
+                                   c->point, c->n_points)
+               : uap_fit_residuals((uap_line){p->latency_s, p->bandwidth_Bps}, &p->pieces,
+                                   p->point, p->n_points);
+}
+
+/* The median over links of their median residual, and the largest of any point. */
+static void add_residuals(uap_jout *object, const uap_profile *profile)
+{
+    double largest = 0;
+    int64_t n = 0;
+    double *median = uap_calloc((size_t)profile->n_items, sizeof *median);
+    for (int32_t i = 0; median != NULL && i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];
-        const bool is_collective = item->kind == UAP_MEASURE_COLLECTIVE;
-        if (item->pub.state != UAP_ITEM_DONE ||
-            (!is_collective && item->kind != UAP_MEASURE_P2P)) {
-            continue;
+        const bool is_link =
+            item->kind == UAP_MEASURE_COLLECTIVE || item->kind == UAP_MEASURE_P2P;
+        if (item->pub.state == UAP_ITEM_DONE && is_link) {
+            const uap_residuals own = residuals_of(item);
+            median[n++] = own.median;
+            largest = fmax(largest, own.largest);
         }
-        const uap_line line =
-            is_collective
-                ? (uap_line){item->collective.latency_s, item->collective.bandwidth_Bps}
-                : (uap_line){item->p2p.latency_s, item->p2p.bandwidth_Bps};
-        worst = fmax(worst, is_collective ? uap_fit_error(line, item->collective.point,
-                                                          item->collective.n_points)
-                                          : uap_fit_error(line, item->p2p.point,
-                                                          item->p2p.n_points));
     }
-    return worst;
+    uap_jset_f64(object, "median_fit_error", n > 0 ? uap_median(median, n) : 0);
+    uap_jset_f64(object, "largest_fit_error", largest);
+    uap_free(median);
 }
 
 static char *compose(const uap_profile *profile, const char *command,
@@ -173,7 +182,7 @@ static char *compose(const uap_profile *profile, const char *command,
     uap_jset_str(object, "device_library", profile->info.library);
     uap_jset_str(object, "mpi_library", uap_comm_library());
     uap_jset_f64(object, "elapsed_s", profile->elapsed_s);
-    uap_jset_f64(object, "largest_fit_error", worst_fit(profile));
+    add_residuals(object, profile);
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }
