@@ -26,7 +26,7 @@ typedef struct request {
     uap_str_list models, parts;
     uap_int_list micro_batches;
     int64_t seq;
-    const char *reuse;
+    const char *reuse, *raw;
     double budget_s, deadline_s, max_age_days;
     int64_t nodes, devices_per_node;
     int backend, precision, granularity;
@@ -65,6 +65,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
              "take from an earlier profile what is not too old; new nodes are measured"},
         {0, "max-age", UAP_OPT_REAL, &r->max_age_days, "DAYS",
          "with --reuse: what is older is measured again (30)", .min = 1e-6, .max = 1e5},
+        {0, "raw", UAP_OPT_STR, &r->raw, "FILE",
+         .help = "also write every single time, a line of JSON for each series"},
         {0, "seq", UAP_OPT_INT, &r->seq, "N",
          "tokens per sample (each model's training length, at most 4096)", .min = 1,
          .max = SEQ_MAX},
@@ -128,6 +130,9 @@ static uap_status check_request(const request *r, uap_err *err)
     if (r->reuse != NULL && (r->parts.n > 0 || r->survey_only || r->nodes > 0)) {
         return UAP_FAIL(err, BAD_USAGE,
                         "--reuse: expected without --merge, --survey-only and --nodes");
+    }
+    if (r->raw != NULL && (r->parts.n > 0 || r->dry_run)) {
+        return UAP_FAIL(err, BAD_USAGE, "--raw: expected where something is measured");
     }
     if (r->survey_only && (r->output != NULL || r->dry_run)) {
         return UAP_FAIL(err, BAD_USAGE,
@@ -448,6 +453,7 @@ static uap_profile_options options_of(request *r, const uap_model *const *model,
         .deadline_s = r->deadline_s,
         .exclude_outliers = r->exclude_outliers,
         .reuse = old,
+        .keeps_samples = r->raw != NULL,
         .max_age_s = days * DAY_S,
         .stub = getenv("UNIAP_STUB"),
         .announce = announce,
@@ -465,6 +471,9 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
     if (cli->rank == 0 && r->output != NULL && !r->dry_run) {
         rc = uap_file_check_writable(r->output, err);
     }
+    if (cli->rank == 0 && r->raw != NULL && rc == UAP_OK) {
+        rc = uap_file_check_writable(r->raw, err);
+    }
     UAP_TRY(uap_comm_agree(cli->comm, rc, err));
     UAP_TRY(uap_comm_agree(cli->comm, load_models(r, model, err), err));
     if (r->reuse != NULL) {
@@ -479,6 +488,9 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
         print_plan(profile);
     } else if (cli->rank == 0) {
         print_survey(profile);
+    }
+    if (r->raw != NULL) {
+        UAP_TRY(uap_profile_save_samples(profile, r->raw, err));
     }
     if (r->fail_on_outlier && uap_profile_n_findings(profile) > 0) {
         *status = UAP_EXIT_FAILURE;

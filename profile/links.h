@@ -25,6 +25,8 @@ typedef struct uap_sweep {
     /* From so many bytes on the sweep ends where the line through the last points foretold
      * the next ones; 0: never before max_bytes. */
     double settle_bytes;
+    struct uap_samples
+        *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_sweep;
 
 /* Ranks base, base + stride, ..., size of them; groups start at multiples of size * stride,

@@ -5,6 +5,7 @@
 #include "profile/clock.h"
 #include "profile/fit.h"
 #include "profile/links_impl.h"
+#include "profile/samples.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,6 +150,9 @@ static uap_status measure_point(const uap_links *links, const uap_operation *op,
     }
     UAP_TRY(
         uap_comm_allreduce_f64(links->comm, each, (size_t)iterations, UAP_COMM_MAX, err));
+    if (uap_comm_rank(links->comm) == 0) {
+        uap_samples_add(sweep->samples, out->bytes, each, iterations);
+    }
     const double share = op->is_p2p ? 0.5 : 1; /* of a round trip */
     const double median = uap_median(each, iterations);
     out->seconds = median * share;

@@ -205,6 +205,12 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
         options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
     profile->pace = profile->survey.slowness = 1;
     profile->compute_slowdown = profile->communication_slowdown = 1;
+    if (options->keeps_samples) {
+        rc = uap_samples_new(&profile->samples, err);
+    }
+    profile->sweep = profile->effort->sweep;
+    profile->sweep.samples = profile->samples;
+    UAP_TRY(uap_comm_agree(comm, rc, err));
     UAP_TRY(prepare(profile, comm, err));
     *out = profile;
     profile = NULL;
@@ -226,6 +232,7 @@ void uap_profile_free(uap_profile *profile)
     uap_links_free(profile->links);
     uap_profile_survey_free(&profile->survey);
     uap_device_close(profile->device);
+    uap_samples_free(profile->samples);
     uap_profile_reuse_free(&profile->reuse);
     uap_profile_groups_free(&profile->groups);
     uap_comm_free(profile->comm);
@@ -294,6 +301,8 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
 static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
 {
     const uap_group_shape shape = {item->collective.size, item->collective.stride};
+    uap_samples_name(profile->samples, item->pub.what);
+    item->repeat.samples = profile->samples;
     if (item->is_for_new) {
         return uap_profile_reuse_measure(profile, item, err);
     }
@@ -351,7 +360,7 @@ static uap_status run_list(uap_profile *profile, uap_profile_progress *progress,
 {
     const double start = uap_clock_s();
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_links_new(profile->comm, &profile->effort->sweep, &profile->links, err));
+    UAP_TRY(uap_links_new(profile->comm, &profile->sweep, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_item *item = &profile->item[i];
         UAP_TRY(decide(profile, item, uap_clock_s() - start, err));
@@ -388,4 +397,13 @@ uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
     rc = uap_profile_groups_between(profile, err);
 done:
     return rc;
+}
+
+uap_status uap_profile_save_samples(const uap_profile *profile, const char *path,
+                                    uap_err *err)
+{
+    if (profile->members == NULL || profile->samples == NULL) {
+        return UAP_OK;
+    }
+    return uap_samples_save(profile->samples, profile->members, path, err);
 }

@@ -48,7 +48,8 @@ typedef struct uap_profile_options {
      * are measured. NULL: measure everything. Borrowed, and the same on every rank. */
     const uap_cluster *reuse;
     double max_age_s;
-    const char *stub; /* survey made-up devices and links (stub.h); NULL: real ones */
+    bool keeps_samples; /* every single time, for uap_profile_save_samples */
+    const char *stub;   /* survey made-up devices and links (stub.h); NULL: real ones */
     /* Called on rank 0 with the plan before the survey begins; may be NULL. */
     void (*announce)(void *context, const uap_survey_plan *plan);
     void *context;
@@ -128,6 +129,11 @@ UAP_NODISCARD uap_status uap_profile_run(uap_profile *profile,
 UAP_NODISCARD uap_status uap_profile_cluster(const uap_profile *profile,
                                              const char *command, uap_cluster **out,
                                              uap_err *err);
+
+/* Writes every single time that was measured (docs/formats.md); nothing where they were not
+ * kept. Errors: IO, MPI, NO_MEMORY, TOO_LARGE. Collective. */
+UAP_NODISCARD uap_status uap_profile_save_samples(const uap_profile *profile,
+                                                  const char *path, uap_err *err);
 
 /* One line about what a reader should know (precisions that ran as fp32, GPUs whose links
  * were measured through host memory), or "". Valid while the profile lives. Local. */

@@ -163,6 +163,7 @@ void uap_profile_groups_free(uap_profile_groups *groups)
         uap_free(groups->between[i].point);
     }
     uap_free(groups->between);
+    uap_free(groups->of_all.point);
     uap_free(groups->first);
     uap_free(groups->ranks);
     uap_free(groups->group_of);
@@ -178,8 +179,9 @@ static uap_status measure_between(const uap_profile *profile, const uap_comm *pa
     uap_links *links = NULL;
     uap_point *point = NULL;
     memset(out, 0, sizeof *out);
+    uap_samples_name(profile->samples, "point to point, between groups");
     if (pairs != NULL) {
-        rc = uap_links_new(pairs, &profile->effort->sweep, &links, err);
+        rc = uap_links_new(pairs, &profile->sweep, &links, err);
         rc = rc == UAP_OK ? uap_links_p2p(links, distance, false, out, err) : rc;
     }
     point = out->point;
@@ -221,6 +223,24 @@ done:
     return rc;
 }
 
+/* Where every group is one rank. */
+static uap_status measure_of_all(uap_profile *profile, uap_err *err)
+{
+    const uap_group_shape shape = {.size = profile->groups.n, .stride = 1};
+    uap_status rc = UAP_OK;
+    uap_links *links = NULL;
+    if (uap_comm_size(profile->members) > profile->groups.n) {
+        return UAP_OK;
+    }
+    uap_samples_name(profile->samples, "all-reduce of all ranks");
+    UAP_TRY(uap_links_new(profile->members, &profile->sweep, &links, err));
+    rc = uap_links_collective(links, UAP_ALL_REDUCE, shape, true, &profile->groups.of_all,
+                              err);
+done:
+    uap_links_free(links);
+    return rc;
+}
+
 uap_status uap_profile_groups_between(uap_profile *profile, uap_err *err)
 {
     uap_profile_groups *groups = &profile->groups;
@@ -237,6 +257,7 @@ uap_status uap_profile_groups_between(uap_profile *profile, uap_err *err)
             UAP_TRY(link_groups(profile, a, b, err));
         }
     }
+    rc = measure_of_all(profile, err);
 done:
     return rc;
 }
@@ -288,6 +309,30 @@ static uap_status add_between(const uap_profile_groups *groups, uap_cluster *con
     return UAP_OK;
 }
 
+/* Adds the all-reduce of all, where there is one. */
+static uap_status add_of_all(const uap_collective *of_all, uap_cluster *cluster,
+                             uap_err *err)
+{
+    const size_t n = (size_t)cluster->n_collectives + 1;
+    if (of_all->size == 0) {
+        return UAP_OK;
+    }
+    uap_collective *grown = uap_realloc(cluster->collective, n, sizeof *grown);
+    if (grown == NULL) {
+        return no_memory(err);
+    }
+    cluster->collective = grown;
+    grown[n - 1] = *of_all;
+    grown[n - 1].point = uap_calloc((size_t)of_all->n_points, sizeof *of_all->point);
+    if (grown[n - 1].point == NULL) {
+        return no_memory(err);
+    }
+    memcpy(grown[n - 1].point, of_all->point,
+           (size_t)of_all->n_points * sizeof *of_all->point);
+    cluster->n_collectives++;
+    return UAP_OK;
+}
+
 /* Rank 0: the parts' text in all[offset[r]], of the first rank of each group. */
 static uap_status merge_parts(const uap_profile *profile, const char *command,
                               const char *all, const size_t *offset, uap_cluster **out,
@@ -308,6 +353,7 @@ static uap_status merge_parts(const uap_profile *profile, const char *command,
     UAP_TRY(uap_cluster_merge((const uap_cluster *const *)part, groups->n, command,
                               &merged, err));
     UAP_TRY(add_between(groups, part, merged, err));
+    UAP_TRY(add_of_all(&groups->of_all, merged, err));
     uap_free(merged->name);
     merged->name = uap_strdup(part[0]->name);
     if (merged->name == NULL) {

@@ -7,6 +7,7 @@
 #include "profile/links.h"
 #include "profile/profile.h"
 #include "profile/reuse.h"
+#include "profile/samples.h"
 #include "profile/site.h"
 
 /* What an effort means. */
@@ -80,6 +81,9 @@ typedef struct uap_profile_groups {
     int32_t *group_of;      /* [members] */
     uap_p2p *between;       /* [n (n - 1) / 2] on the members' rank 0; own, with points */
     int32_t n_between;
+    /* Own, with points: an all-reduce of all where each group is one rank, for a profile of
+     * several devices needs a collective; size 0: none. */
+    uap_collective of_all;
 } uap_profile_groups;
 
 /* An earlier profile, from which is taken what is not too old. */
@@ -110,6 +114,8 @@ struct uap_profile {
     const uap_effort_row *effort;
     double budget_s;
     uap_first_look look;
+    uap_samples *samples; /* own; NULL: single times are not kept */
+    uap_sweep sweep;      /* the effort's */
     uap_links *links;
     int32_t n_items, capacity;
     uap_item *item; /* [n_items] */

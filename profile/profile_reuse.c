@@ -270,7 +270,7 @@ static uap_status measure_fresh(const uap_profile *profile, const uap_item *item
         return uap_work_measure(fresh, profile->device, &work, item->repeat, &out->times,
                                 err);
     }
-    UAP_TRY(uap_links_new(fresh, &profile->effort->sweep, &links, err));
+    UAP_TRY(uap_links_new(fresh, &profile->sweep, &links, err));
     rc = item->kind == UAP_MEASURE_COLLECTIVE
              ? uap_links_collective(links, item->collective.kind, shape,
                                     item->collective.contended, &out->collective, err)

@@ -204,7 +204,8 @@ static uap_status survey_all(uap_profile *profile, bool *is_left_out, uap_err *e
 {
     uap_profile_survey *survey = &profile->survey;
     const uap_survey_limits limits = uap_profile_survey_limits(profile);
-    const uap_survey_machine machine = uap_site_machine(survey->site);
+    const uap_survey_machine bare = uap_site_machine(survey->site);
+    const uap_survey_machine machine = uap_samples_of_survey(profile->samples, &bare);
     uap_status rc = UAP_OK;
     if (profile->options.announce != NULL) {
         profile->options.announce(profile->options.context, &survey->plan);
