@@ -8,6 +8,7 @@
 #include "common/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -134,6 +135,13 @@ typedef struct uap_cluster {
 UAP_NODISCARD uap_status uap_cluster_load(const char *path, uap_cluster **out,
                                           uap_err *err);
 UAP_NODISCARD uap_status uap_cluster_save(const uap_cluster *cluster, const char *path,
+                                          uap_err *err);
+
+/* The same from and to text in memory, of n bytes; `name` stands for the file's name. The
+ * caller frees *out. */
+UAP_NODISCARD uap_status uap_cluster_parse(const char *name, const char *text, size_t n,
+                                           uap_cluster **out, uap_err *err);
+UAP_NODISCARD uap_status uap_cluster_text(const uap_cluster *cluster, char **out,
                                           uap_err *err);
 void uap_cluster_free(uap_cluster *cluster); /* NULL is legal */
 

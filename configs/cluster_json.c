@@ -327,14 +327,12 @@ done:
     return rc;
 }
 
-uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
+static uap_status read_all(uap_json *doc, const char *path, uap_cluster **out,
+                           uap_err *err)
 {
-    uap_json *doc = NULL;
     uap_cluster *cluster = NULL;
     size_t n_bytes = 0;
     uap_status rc;
-    *out = NULL;
-    UAP_TRY(uap_json_load(path, UAP_JSON_MAX_BYTES, &doc, err));
     const uap_jval root = uap_json_root(doc);
     if (uap_jtype_of(&root) != UAP_JSON_OBJECT) {
         rc = uap_jfail(&root, err, "a cluster profile must be an object");
@@ -356,6 +354,26 @@ uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
     cluster = NULL;
 done:
     uap_cluster_free(cluster);
+    return rc;
+}
+
+uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
+{
+    uap_json *doc = NULL;
+    *out = NULL;
+    uap_status rc = uap_json_load(path, UAP_JSON_MAX_BYTES, &doc, err);
+    rc = rc == UAP_OK ? read_all(doc, path, out, err) : rc;
+    uap_json_free(doc);
+    return rc;
+}
+
+uap_status uap_cluster_parse(const char *name, const char *text, size_t n,
+                             uap_cluster **out, uap_err *err)
+{
+    uap_json *doc = NULL;
+    *out = NULL;
+    uap_status rc = uap_json_parse(name, text, n, &doc, err);
+    rc = rc == UAP_OK ? read_all(doc, name, out, err) : rc;
     uap_json_free(doc);
     return rc;
 }

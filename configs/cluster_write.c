@@ -200,14 +200,14 @@ static uap_status write_kept(const char *text, const char *key, uap_jout *root,
     return rc;
 }
 
-uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_err *err)
+static uap_status compose(const uap_cluster *cluster, uap_jout **out, uap_err *err)
 {
     uap_jout *root = uap_jout_object();
     uap_jout *overlap = uap_jout_object();
     if (root == NULL || overlap == NULL) {
         uap_jout_free(root);
         uap_jout_free(overlap);
-        return UAP_FAIL(err, NO_MEMORY, "%s: no memory to write it", path);
+        return UAP_FAIL(err, NO_MEMORY, "no memory to write a cluster profile");
     }
     uap_jset_str(root, "format", "uniap-cluster");
     uap_jset_i64(root, "version", 1);
@@ -226,8 +226,32 @@ uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_er
     if (rc == UAP_OK) {
         rc = write_kept(cluster->exceptions, "exceptions", root, err);
     }
+    if (rc != UAP_OK) {
+        uap_jout_free(root);
+        root = NULL;
+    }
+    *out = root;
+    return rc;
+}
+
+uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_err *err)
+{
+    uap_jout *root = NULL;
+    uap_status rc = compose(cluster, &root, err);
     if (rc == UAP_OK) {
         rc = uap_jout_write(root, path, err);
+    }
+    uap_jout_free(root);
+    return rc;
+}
+
+uap_status uap_cluster_text(const uap_cluster *cluster, char **out, uap_err *err)
+{
+    uap_jout *root = NULL;
+    uap_status rc = compose(cluster, &root, err);
+    *out = rc == UAP_OK ? uap_jout_text(root) : NULL;
+    if (rc == UAP_OK && *out == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "no memory to write a cluster profile");
     }
     uap_jout_free(root);
     return rc;

@@ -16,7 +16,8 @@ typedef struct talk {
     int count;             /* bytes, as MPI's int */
     MPI_Request out[2];    /* the message sent, and its answer */
     MPI_Request in, reply; /* the message awaited; the answer to the last one */
-    double start_s;        /* of the message under way */
+    bool is_under_way;     /* a message is, to `to` */
+    double start_s;        /* of that */
     double *each_s;
     uap_probe_result *result;
 } talk;
@@ -42,6 +43,7 @@ static uap_status start_message(talk *t, uap_err *err)
 {
     const uap_probe *p = t->probe;
     uap_status rc = UAP_OK;
+    t->is_under_way = true;
     t->start_s = now_s();
     UAP_TRY(UAP_MPI(
         err, MPI_Irecv(NULL, 0, MPI_BYTE, p->to, p->tag + 1, t->comm->comm, &t->out[1])));
@@ -58,18 +60,28 @@ static uap_status await_message(talk *t, uap_err *err)
                                   t->comm->comm, &t->in));
 }
 
-/* The sender's step: *moved when an answer has come. */
+/* Two ranks that send to each other begin each message together. Else they may fall into
+ * taking turns, an answer waiting each time behind the other's message on the connection that
+ * both share, and every message would take twice as long. */
+static bool may_start(const talk *t)
+{
+    return t->probe->to != t->probe->from || t->result->served >= t->result->sent;
+}
+
+/* The sender's step: *moved when an answer has come, or a message has been sent. */
 static uap_status step_out(talk *t, bool *moved, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int done_both = 0;
+    if (!t->is_under_way) {
+        *moved = may_start(t);
+        return *moved ? start_message(t, err) : UAP_OK;
+    }
     UAP_TRY(UAP_MPI(err, MPI_Testall(2, t->out, &done_both, MPI_STATUSES_IGNORE)));
     if (done_both) {
         t->each_s[t->result->sent++] = now_s() - t->start_s;
         *moved = true;
-        if (sends(t)) {
-            rc = start_message(t, err);
-        }
+        t->is_under_way = false;
     }
 done:
     return rc;
@@ -138,9 +150,6 @@ uap_status uap_probe_run(const uap_comm *comm, const uap_probe *probe, double *e
     UAP_TRY(uap_mpi_count(probe->bytes, &t.count, err));
     if (serves(&t)) {
         UAP_TRY(await_message(&t, err));
-    }
-    if (sends(&t)) {
-        UAP_TRY(start_message(&t, err));
     }
     for (int looks = 0; sends(&t) || serves(&t);) {
         bool moved = false;

@@ -27,7 +27,7 @@ typedef struct uap_probe_result {
     bool is_abandoned; /* MPI may still use the buffers: uap_comm_keep() them */
 } uap_probe_result;
 
-/* each_s[0 .. sent-1]: seconds from sending to the empty answer. Returns when all is done, or
+/* Where `to` is `from`, the two begin each message together. each_s[0 .. sent-1]: seconds from sending to the empty answer. Returns when all is done, or
  * at the deadline. Errors: MPI, TOO_LARGE. */
 UAP_NODISCARD uap_status uap_probe_run(const uap_comm *comm, const uap_probe *probe,
                                        double *each_s, uap_probe_result *result,

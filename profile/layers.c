@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "profile/fit.h"
+#include "profile/samples.h"
 
 #include <string.h>
 
@@ -64,7 +65,7 @@ static void summarise(const double *time, int64_t n, double *scratch, uap_work_t
 
 /* Rank 0 takes the medians over everybody's times and tells the others. */
 static uap_status pool(const uap_comm *comm, const double *time, int32_t n,
-                       uap_work_times *out, uap_err *err)
+                       uap_samples *samples, uap_work_times *out, uap_err *err)
 {
     uap_status rc = UAP_OK;
     char *all = NULL;
@@ -74,11 +75,12 @@ static uap_status pool(const uap_comm *comm, const double *time, int32_t n,
         uap_comm_gather(comm, time, 2 * (size_t)n * sizeof *time, &all, &offset, err));
     if (uap_comm_rank(comm) == 0) {
         const int64_t pairs = (int64_t)n * uap_comm_size(comm);
+        /* Gathered blocks are whole doubles, in storage of calloc's alignment. */
+        uap_samples_add(samples, 0, (const double *)(const void *)all, 2 * pairs);
         scratch = uap_calloc((size_t)pairs, sizeof *scratch);
         if (scratch == NULL) {
             rc = UAP_FAIL(err, NO_MEMORY, "no memory for the times of all ranks");
         } else {
-            /* Gathered blocks are whole doubles, in storage of calloc's alignment. */
             summarise((const double *)(const void *)all, pairs, scratch, out);
         }
     }
@@ -120,7 +122,7 @@ static uap_status repeat_and_pool(const uap_comm *comm, uap_work *work, uap_repe
         rc = run_once(work, time + 2 * (size_t)i, err);
     }
     UAP_TRY(uap_comm_agree(comm, rc, err));
-    UAP_TRY(pool(comm, time + 2 * (size_t)(runs - kept), kept, out, err));
+    UAP_TRY(pool(comm, time + 2 * (size_t)(runs - kept), kept, repeat.samples, out, err));
     /* In place: entry i is read from behind i. */
     for (int32_t i = 0; i < kept; i++) {
         const double *pair = time + 2 * (size_t)(runs - kept + i);

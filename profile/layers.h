@@ -25,6 +25,8 @@ double uap_work_flops(const uap_work_shape *shape);
 typedef struct uap_repeat {
     double target_s;
     int32_t min, max;
+    struct uap_samples
+        *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_repeat;
 
 typedef struct uap_work_times {

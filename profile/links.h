@@ -28,6 +28,8 @@ typedef struct uap_sweep {
     /* Sizes measured besides, to close in on each switch between pieces by halving (in
      * ratio) the gap it lies in. */
     int32_t switch_steps;
+    struct uap_samples
+        *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_sweep;
 
 /* Ranks base, base + stride, ..., size of them; groups start at multiples of size * stride,

@@ -5,6 +5,7 @@
 #include "profile/clock.h"
 #include "profile/fit.h"
 #include "profile/links_impl.h"
+#include "profile/samples.h"
 
 #include <math.h>
 #include <string.h>
@@ -188,6 +189,9 @@ static uap_status measure_point(const uap_links *links, const uap_operation *op,
     }
     int32_t n = 0;
     UAP_TRY(run_trains(links, op, count, iterations, each, &n, err));
+    if (uap_comm_rank(links->comm) == 0) {
+        uap_samples_add(sweep->samples, out->bytes, each, n);
+    }
     const double share = op->is_p2p ? 0.5 : 1; /* of a round trip */
     const double median = uap_median(each, n);
     out->seconds = median * share;

@@ -107,9 +107,8 @@ done:
 static uap_status open_devices(uap_profile *profile, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const uap_comm *comm = profile->comm;
+    const uap_comm *comm = profile->members;
     int64_t backend[2];
-    int64_t memory[2];
     UAP_TRY(
         uap_comm_agree(comm,
                        uap_device_open(profile->options.backend, uap_comm_node_rank(comm),
@@ -125,11 +124,19 @@ static uap_status open_devices(uap_profile *profile, uap_err *err)
                       "some nodes have a GPU and some have none; choose with --backend");
         goto done;
     }
-    memory[0] = profile->info.memory_bytes;
-    memory[1] = profile->info.free_bytes;
-    if (profile->info.memory_is_shared) {
-        memory[0] /= uap_comm_node_size(comm);
-    }
+    profile->memory_bytes =
+        profile->info.memory_bytes /
+        (profile->info.memory_is_shared ? uap_comm_node_size(comm) : 1);
+done:
+    return rc;
+}
+
+/* The least of any rank of the group counts. */
+static uap_status agree_on_memory(uap_profile *profile, uap_err *err)
+{
+    int64_t memory[2] = {profile->memory_bytes, profile->info.free_bytes};
+    const uap_comm *comm = profile->comm;
+    uap_status rc = UAP_OK;
     /* free_bytes decides what is measured: the same everywhere. */
     UAP_TRY(uap_comm_allreduce_i64(comm, memory, 2, UAP_COMM_MIN, err));
     profile->memory_bytes = memory[0];
@@ -160,18 +167,25 @@ static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *e
     uap_status rc = UAP_OK;
     UAP_TRY(uap_profile_survey_prepare(profile, comm, err));
     UAP_TRY(open_devices(profile, err));
-    if (!profile->options.list_only && uap_comm_size(profile->comm) > 1) {
+    if (!profile->options.list_only && uap_comm_size(profile->members) > 1) {
         UAP_TRY(uap_profile_survey_run(profile, err));
     }
-    if (profile->comm == NULL) {
+    if (profile->members == NULL) {
         return UAP_OK; /* left out */
     }
+    UAP_TRY(uap_profile_groups_form(profile, err));
+    UAP_TRY(agree_on_memory(profile, err));
     count_on_nodes(profile);
     choose_precision(profile);
+    UAP_TRY(uap_profile_reuse_prepare(profile, err));
     UAP_TRY(uap_first_look_take(profile->comm, profile->device, profile->precision,
                                 &profile->look, err));
-    UAP_TRY(uap_comm_agree(profile->comm, uap_profile_list(profile, err), err));
+    rc = uap_profile_list(profile, err);
 done:
+    /* From here on groups may fail apart. */
+    if (profile->comm != NULL) {
+        rc = uap_comm_agree(profile->members, rc, err);
+    }
     return rc;
 }
 
@@ -189,8 +203,14 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
     profile->effort = uap_effort_row_of(options->effort);
     profile->budget_s =
         options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
-    profile->pace = 1;
+    profile->pace = profile->survey.slowness = 1;
     profile->compute_slowdown = profile->communication_slowdown = 1;
+    if (options->keeps_samples) {
+        rc = uap_samples_new(&profile->samples, err);
+    }
+    profile->sweep = profile->effort->sweep;
+    profile->sweep.samples = profile->samples;
+    UAP_TRY(uap_comm_agree(comm, rc, err));
     UAP_TRY(prepare(profile, comm, err));
     *out = profile;
     profile = NULL;
@@ -212,13 +232,17 @@ void uap_profile_free(uap_profile *profile)
     uap_links_free(profile->links);
     uap_profile_survey_free(&profile->survey);
     uap_device_close(profile->device);
+    uap_samples_free(profile->samples);
+    uap_profile_reuse_free(&profile->reuse);
+    uap_profile_groups_free(&profile->groups);
     uap_comm_free(profile->comm);
+    uap_comm_free(profile->members);
     uap_free(profile);
 }
 
 const uap_comm *uap_profile_comm(const uap_profile *profile)
 {
-    return profile->comm;
+    return profile->members;
 }
 
 int32_t uap_profile_count(const uap_profile *profile)
@@ -259,6 +283,8 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
     uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
     const uap_status rc = uap_work_measure(profile->comm, profile->device, &shape,
                                            item->repeat, &item->times, err);
+    item->times.forward_s *= profile->survey.slowness;
+    item->times.backward_s *= profile->survey.slowness;
     if (rc == UAP_OK) {
         profile->spent_on_layers_s += uap_clock_s() - start;
         profile->own_layers_s += item->times.own_s;
@@ -275,6 +301,11 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
 static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
 {
     const uap_group_shape shape = {item->collective.size, item->collective.stride};
+    uap_samples_name(profile->samples, item->pub.what);
+    item->repeat.samples = profile->samples;
+    if (item->is_for_new) {
+        return uap_profile_reuse_measure(profile, item, err);
+    }
     switch (item->kind) {
     case UAP_MEASURE_LAYER:
         return measure_layer(profile, item, err);
@@ -314,7 +345,7 @@ static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
     UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
     profile->elapsed_s = said[0];
     profile->pace = said[1];
-    if (item->pub.state != UAP_ITEM_NO_MEMORY) {
+    if (item->pub.state != UAP_ITEM_NO_MEMORY && item->pub.state != UAP_ITEM_DONE) {
         const double left_s = profile->budget_s - profile->survey.elapsed_s -
                               profile->elapsed_s - uap_essentials_s(profile);
         item->pub.state = uap_item_fit(item, left_s / profile->pace);
@@ -323,15 +354,13 @@ done:
     return rc;
 }
 
-uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
+/* The list of this rank's group. */
+static uap_status run_list(uap_profile *profile, uap_profile_progress *progress,
                            void *context, uap_err *err)
 {
     const double start = uap_clock_s();
     uap_status rc = UAP_OK;
-    if (profile->comm == NULL) {
-        return UAP_OK;
-    }
-    UAP_TRY(uap_links_new(profile->comm, &profile->effort->sweep, &profile->links, err));
+    UAP_TRY(uap_links_new(profile->comm, &profile->sweep, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_item *item = &profile->item[i];
         UAP_TRY(decide(profile, item, uap_clock_s() - start, err));
@@ -354,4 +383,27 @@ done:
     uap_links_free(profile->links);
     profile->links = NULL;
     return rc;
+}
+
+uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
+                           void *context, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (profile->members == NULL) {
+        return UAP_OK;
+    }
+    UAP_TRY(
+        uap_comm_agree(profile->members, run_list(profile, progress, context, err), err));
+    rc = uap_profile_groups_between(profile, err);
+done:
+    return rc;
+}
+
+uap_status uap_profile_save_samples(const uap_profile *profile, const char *path,
+                                    uap_err *err)
+{
+    if (profile->members == NULL || profile->samples == NULL) {
+        return UAP_OK;
+    }
+    return uap_samples_save(profile->samples, profile->members, path, err);
 }

@@ -391,6 +391,7 @@ uap_status uap_profile_list(uap_profile *profile, uap_err *err)
     for (int32_t i = 1; i < n; i++) {
         UAP_TRY(add_layers(profile, use, n_uses, micro_batch[i], err));
     }
+    UAP_TRY(uap_profile_reuse_take(profile, err));
     apply_budget(profile);
 done:
     uap_free(use);

@@ -254,7 +254,7 @@ uap_status uap_profile_cluster(const uap_profile *profile, const char *command,
     uap_cluster *cluster = NULL;
     char *provenance = NULL;
     *out = NULL;
-    if (profile->comm == NULL) {
+    if (profile->members == NULL) {
         return UAP_OK;
     }
     UAP_TRY(uap_profile_provenance(profile, command, &provenance, err));
@@ -262,11 +262,12 @@ uap_status uap_profile_cluster(const uap_profile *profile, const char *command,
         cluster = uap_calloc(1, sizeof *cluster);
         rc = cluster != NULL ? fill_cluster(profile, cluster, err) : no_memory(err);
     }
-    UAP_TRY(uap_comm_agree(profile->comm, rc, err));
+    UAP_TRY(uap_comm_agree(profile->members, rc, err));
     if (cluster != NULL) {
         cluster->provenance = provenance;
         provenance = NULL;
     }
+    UAP_TRY(uap_profile_groups_join(profile, command, &cluster, err));
     *out = cluster;
     cluster = NULL;
 done:

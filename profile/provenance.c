@@ -23,7 +23,8 @@ typedef struct rank_report {
 static rank_report report_self(const uap_profile *profile)
 {
     rank_report own = {.ratio = 0};
-    uap_host_name(own.host);
+    uap_host_name(uap_comm_node_of(profile->comm, uap_comm_rank(profile->comm)),
+                  own.host);
     memcpy(own.device, profile->info.name, sizeof own.device);
     if (profile->layers_s > 0) {
         own.ratio = profile->own_layers_s / profile->layers_s;
@@ -87,6 +88,33 @@ static void add_skipped(uap_jout *object, const uap_profile *profile)
         }
     }
     uap_jset(object, "skipped", skipped);
+}
+
+/* What is of an earlier profile: the names of measurements under each date. */
+static void add_reused(uap_jout *object, const uap_profile *profile)
+{
+    uap_jout *reused = uap_jout_array();
+    for (int32_t i = 0; i < profile->n_items && reused != NULL; i++) {
+        const char *date = profile->item[i].pub.reused;
+        bool is_first = date[0] != '\0';
+        for (int32_t j = 0; j < i && is_first; j++) {
+            is_first = strcmp(profile->item[j].pub.reused, date) != 0;
+        }
+        if (!is_first) {
+            continue;
+        }
+        uap_jout *one = uap_jout_object(), *what = uap_jout_array();
+        for (int32_t j = i; j < profile->n_items; j++) {
+            if (strcmp(profile->item[j].pub.reused, date) == 0) {
+                uap_jadd_str(what, profile->item[j].pub.what);
+            }
+        }
+        uap_jset_str(one, "date", date);
+        uap_jset(one, "what", what);
+        uap_jadd(reused, one);
+    }
+    uap_jset(object, "reused", reused);
+    uap_jset_str(object, "reused_sha256", profile->options.reuse->sha256);
 }
 
 static void add_models(uap_jout *object, const uap_profile *profile)
@@ -158,13 +186,16 @@ static char *compose(const uap_profile *profile, const char *command,
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }
-    if (profile->survey.site != NULL) {
+    if (profile->survey.site != NULL && profile->groups.own == 0) {
         uap_jset(object, "survey", uap_profile_survey_summary(profile));
     }
     add_hosts(object, profile, report);
     add_models(object, profile);
     add_suspects(object, profile, report);
     add_skipped(object, profile);
+    if (profile->options.reuse != NULL) {
+        add_reused(object, profile);
+    }
     char *text = uap_jout_text(object);
     uap_jout_free(object);
     return text;
