@@ -116,6 +116,27 @@ static uap_status cpu_describe(const void *device, uap_device_info *out, uap_err
     return UAP_OK;
 }
 
+#define LAUNCHES 1000
+
+static uap_status cpu_measure_limits(void *device, uap_device_limits *out, uap_err *err)
+{
+    const float one = 1;
+    float result = 0;
+    int64_t total = 0;
+    (void)device;
+    (void)err;
+    read_memory(&total, &out->usable_bytes);
+    out->granularity_bytes = (int64_t)sysconf(_SC_PAGESIZE);
+    /* A product of one number by one is all launch. */
+    const double start = uap_clock_s();
+    for (int i = 0; i < LAUNCHES; i++) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1.0F, &one, 1,
+                    &one, 1, 0.0F, &result, 1);
+    }
+    out->launch_s = (uap_clock_s() - start) / LAUNCHES;
+    return UAP_OK;
+}
+
 static void cpu_work_free(void *inner)
 {
     cpu_work *work = inner;
@@ -243,6 +264,7 @@ const uap_backend_table *uap_backend_cpu(void)
                                             .open = cpu_open,
                                             .close = cpu_close,
                                             .describe = cpu_describe,
+                                            .measure_limits = cpu_measure_limits,
                                             .work_new = cpu_work_new,
                                             .work_free = cpu_work_free,
                                             .work_run = cpu_work_run};
