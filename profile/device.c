@@ -98,6 +98,11 @@ uap_status uap_device_measure_limits(uap_device *device, uap_device_limits *out,
     return device->table->measure_limits(device->inner, out, err);
 }
 
+void uap_device_read_clocks(const uap_device *device, uap_device_clocks *out)
+{
+    device->table->read_clocks(device->inner, out);
+}
+
 void uap_device_close(uap_device *device)
 {
     if (device != NULL) {

@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "configs/cluster.h"
+#include "profile/clocks.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,6 +85,9 @@ typedef struct uap_device_limits {
 /* Measures them. Errors: those of the device. Local. */
 UAP_NODISCARD uap_status uap_device_measure_limits(uap_device *device,
                                                    uap_device_limits *out, uap_err *err);
+
+/* Its clock, as of now. Local. */
+void uap_device_read_clocks(const uap_device *device, uap_device_clocks *out);
 
 /* Bytes of buffers that the work needs (in double: any shape may be asked). Local. */
 double uap_work_bytes(const uap_work_shape *shape);

@@ -19,6 +19,7 @@ typedef struct uap_backend_table {
     void (*close)(void *device);
     uap_status (*describe)(const void *device, uap_device_info *out, uap_err *err);
     uap_status (*measure_limits)(void *device, uap_device_limits *out, uap_err *err);
+    void (*read_clocks)(const void *device, uap_device_clocks *out);
     uap_status (*work_new)(void *device, const uap_work_shape *shape, void **work,
                            uap_err *err);
     void (*work_free)(void *work);

@@ -1,10 +1,12 @@
 /* The CPU as a device: one core per rank, products by OpenBLAS in fp32. Reduced precisions
  * run as fp32; device.h's `native` says so. */
+#define _GNU_SOURCE /* sched_getcpu */
 #include "common/mem.h"
 #include "profile/clock.h"
 #include "profile/device_backend.h"
 
 #include <cblas.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,6 +139,12 @@ static uap_status cpu_measure_limits(void *device, uap_device_limits *out, uap_e
     return UAP_OK;
 }
 
+static void cpu_read_clocks(const void *device, uap_device_clocks *out)
+{
+    (void)device;
+    uap_cpu_clocks("", sched_getcpu(), out);
+}
+
 static void cpu_work_free(void *inner)
 {
     cpu_work *work = inner;
@@ -265,6 +273,7 @@ const uap_backend_table *uap_backend_cpu(void)
                                             .close = cpu_close,
                                             .describe = cpu_describe,
                                             .measure_limits = cpu_measure_limits,
+                                            .read_clocks = cpu_read_clocks,
                                             .work_new = cpu_work_new,
                                             .work_free = cpu_work_free,
                                             .work_run = cpu_work_run};

@@ -220,6 +220,16 @@ done:
     return rc;
 }
 
+void cuda_read_clocks(const void *inner, uap_device_clocks *out)
+{
+    const cuda_device *device = (const cuda_device *)inner;
+    char bus_id[32] = "";
+    if (cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device->number) != cudaSuccess) {
+        bus_id[0] = '\0';
+    }
+    uap_gpu_clocks(bus_id, out);
+}
+
 void cuda_work_free(void *inner)
 {
     cuda_work *work = (cuda_work *)inner;
@@ -421,8 +431,9 @@ done:
 const uap_backend_table *uap_backend_library(void)
 {
     static const uap_backend_table table = {
-        UAP_BACKEND_INTERFACE, cuda_open,     cuda_close,     cuda_describe,
-        cuda_measure_limits,   cuda_work_new, cuda_work_free, cuda_work_run,
+        UAP_BACKEND_INTERFACE, cuda_open,           cuda_close,
+        cuda_describe,         cuda_measure_limits, cuda_read_clocks,
+        cuda_work_new,         cuda_work_free,      cuda_work_run,
     };
     return &table;
 }

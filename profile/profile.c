@@ -225,6 +225,8 @@ static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *e
     UAP_TRY(uap_first_look_take(profile->comm, profile->device, &profile->info,
                                 profile->precision, &profile->look, err));
     UAP_TRY(measure_limits(profile, err));
+    uap_device_read_clocks(profile->device, &profile->clocks[0]);
+    profile->clocks[1] = profile->clocks[0];
     rc = uap_profile_list(profile, err);
 done:
     /* From here on groups may fail apart. */
@@ -421,6 +423,7 @@ static uap_status run_list(uap_profile *profile, uap_profile_progress *progress,
         }
     }
     profile->elapsed_s = uap_clock_s() - start;
+    uap_device_read_clocks(profile->device, &profile->clocks[1]);
     if (progress != NULL) {
         progress(context, profile, profile->n_items, profile->elapsed_s);
     }

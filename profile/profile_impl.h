@@ -116,9 +116,10 @@ struct uap_profile {
     const uap_effort_row *effort;
     double budget_s;
     uap_first_look look;
-    uap_device_limits limits; /* of the group: the least memory, the longest launch */
-    uap_samples *samples;     /* own; NULL: single times are not kept */
-    uap_sweep sweep;          /* the effort's */
+    uap_device_clocks clocks[2]; /* of this rank: before the list and behind it */
+    uap_device_limits limits;    /* of the group: the least memory, the longest launch */
+    uap_samples *samples;        /* own; NULL: single times are not kept */
+    uap_sweep sweep;             /* the effort's */
     uap_links *links;
     int32_t n_items, capacity;
     uap_item *item; /* [n_items] */

@@ -89,6 +89,16 @@ static bool times_are_right(const uap_cluster *cluster, const uap_model *model)
            check_is_close(device->launch_s, 3e-6, 1e-12, 0) && good;
 }
 
+/* The made-up clock falls and counts a slow-down by heat while the profile is made. */
+static bool clocks_are_right(const uap_cluster *cluster, int size)
+{
+    char held_back[64];
+    (void)snprintf(held_back, sizeof held_back, "\"held_back_ranks\": %d", size);
+    return strstr(cluster->provenance, "\"mhz_before\": 2000") != NULL &&
+           strstr(cluster->provenance, "\"mhz_after\": 1500") != NULL &&
+           strstr(cluster->provenance, held_back) != NULL;
+}
+
 static void test_known_device(void **state)
 {
     const uap_model_options of_model = {.seq = 32};
@@ -100,11 +110,16 @@ static void test_known_device(void **state)
     uap_cluster *cluster = NULL;
     (void)state;
     stub_is = healthy;
+    stub_is.mhz = 2000;
     assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
+    stub_is.mhz = 1500;
+    stub_is.throttles = 1;
     assert_all(uap_profile_run(profile, NULL, NULL, &err) == UAP_OK);
     assert_all(uap_profile_cluster(profile, "a test", &cluster, &err) == UAP_OK);
     uap_profile_free(profile);
-    const bool good = cluster == NULL || times_are_right(cluster, model);
+    const bool good =
+        cluster == NULL || (times_are_right(cluster, model) &&
+                            clocks_are_right(cluster, uap_comm_size(ranks_comm)));
     uap_cluster_free(cluster);
     uap_model_free(model);
     assert_all(good);
@@ -186,6 +201,41 @@ static void test_errors(void **state)
     assert_all(!is_last || strstr(err.msg, "made up") != NULL);
 }
 
+/* A device that hangs is found by the survey after its deadline, and the profile is made without
+ * its rank, which comes back and ends in order. */
+static void test_hang(void **state)
+{
+    const int size = uap_comm_size(ranks_comm), rank = uap_comm_rank(ranks_comm);
+    uap_profile_options options = options_for(NULL, 0);
+    uap_err err = {0};
+    uap_profile *profile = NULL;
+    int missing = 0;
+    (void)state;
+    if (size == 1) {
+        skip();
+    }
+    options.stub = NULL;
+    options.deadline_s = 4;
+    stub_is = healthy;
+    stub_is.hangs_at = rank == size - 1 ? 1 : 0;
+    stub_is.hang_s = 9;
+    assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
+    const uap_comm *stay = uap_profile_comm(profile);
+    const bool is_left_out = rank == size - 1 ? stay == NULL : stay != NULL;
+    const int32_t n = uap_profile_n_findings(profile);
+    bool is_named = rank != 0;
+    for (int32_t i = 0; i < n; i++) {
+        char text[512];
+        uap_profile_finding_text(profile, i, text, sizeof text);
+        is_named = is_named || strstr(text, "silent") != NULL;
+    }
+    const uap_status rc = uap_profile_missing(profile, 20, &missing, &err);
+    uap_profile_free(profile);
+    assert_all(rc == UAP_OK && missing == 0);
+    assert_all(is_left_out);
+    assert_all(is_named);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +243,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_known_device),
         cmocka_unit_test(test_other_types_are_listed),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_hang),
     };
     return RANKS_MAIN(&argc, &argv, tests);
 }

@@ -18,6 +18,9 @@ typedef struct stub_script {
     int64_t fails_at;      /* number of the run that fails; 0: none */
     int64_t hangs_at;      /* number of the run that first sleeps */
     double hang_s;
+    double mhz;
+    int64_t throttles;
+    bool is_held_back;
     int64_t runs; /* counted */
 } stub_script;
 
@@ -63,6 +66,12 @@ static inline uap_status stub_measure_limits(void *device, uap_device_limits *ou
     (void)err;
     *out = (uap_device_limits){(int64_t)1 << 39, 512, 3e-6};
     return UAP_OK;
+}
+
+static inline void stub_read_clocks(const void *device, uap_device_clocks *out)
+{
+    (void)device;
+    *out = (uap_device_clocks){stub_is.mhz, stub_is.throttles, stub_is.is_held_back};
 }
 
 static inline uap_status stub_work_new(void *device, const uap_work_shape *shape,
@@ -126,6 +135,7 @@ static const uap_backend_table stub_table = {.interface = UAP_BACKEND_INTERFACE,
                                              .close = stub_close,
                                              .describe = stub_describe,
                                              .measure_limits = stub_measure_limits,
+                                             .read_clocks = stub_read_clocks,
                                              .work_new = stub_work_new,
                                              .work_free = stub_work_free,
                                              .work_run = stub_work_run};
