@@ -13,6 +13,9 @@
 #define SHAPES_MANY  32
 #define DIVISORS_MAX 1344
 
+/* Large pages, where the system gives them. */
+#define PAGE_BYTES ((size_t)2 << 20)
+
 int32_t uap_group_shapes(int32_t ranks, int32_t node_size,
                          uap_group_shape out[UAP_GROUP_SHAPES_MAX])
 {
@@ -35,6 +38,15 @@ int32_t uap_group_shapes(int32_t ranks, int32_t node_size,
     return n;
 }
 
+/* Where the first large page in a block begins: blocks begin anywhere in a page, each time
+ * elsewhere, and times go by that. */
+static float *page_start(char *block)
+{
+    const uintptr_t at = (uintptr_t)block;
+    const uintptr_t skip = (PAGE_BYTES - at % PAGE_BYTES) % PAGE_BYTES;
+    return (float *)(void *)(block + skip);
+}
+
 uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep, uap_links **out,
                          uap_err *err)
 {
@@ -47,13 +59,17 @@ uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep, uap_links
         /* Blocks are rounded up to whole floats per rank of a group. */
         links->n_floats = (size_t)(1.5 * sweep->max_bytes / sizeof(float)) +
                           2 * (size_t)uap_comm_size(comm);
-        links->send = uap_calloc(links->n_floats, sizeof *links->send);
-        links->recv = uap_calloc(links->n_floats, sizeof *links->recv);
+        for (int i = 0; i < 2; i++) {
+            links->blocks[i] =
+                uap_calloc(links->n_floats * sizeof(float) + PAGE_BYTES, 1);
+        }
     }
-    if (links == NULL || links->send == NULL || links->recv == NULL) {
+    if (links == NULL || links->blocks[0] == NULL || links->blocks[1] == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory for buffers of %.0f bytes",
                       sweep->max_bytes);
     } else {
+        links->send = page_start(links->blocks[0]);
+        links->recv = page_start(links->blocks[1]);
         uap_fill_normal(links->send, (int64_t)links->n_floats);
         memset(links->recv, 0, links->n_floats * sizeof *links->recv);
     }
@@ -69,8 +85,8 @@ uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep, uap_links
 void uap_links_free(uap_links *links)
 {
     if (links != NULL) {
-        uap_free(links->recv);
-        uap_free(links->send);
+        uap_free(links->blocks[1]);
+        uap_free(links->blocks[0]);
         uap_free(links);
     }
 }

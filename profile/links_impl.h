@@ -10,8 +10,9 @@
 struct uap_links {
     const uap_comm *comm; /* borrowed */
     uap_sweep sweep;
-    size_t n_floats; /* of each buffer */
-    float *send, *recv;
+    size_t n_floats;    /* of each buffer */
+    float *send, *recv; /* from a boundary of pages on */
+    char *blocks[2];    /* own: what they lie in */
 };
 
 /* One measurement: what a rank does in it. */
