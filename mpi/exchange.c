@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Of all ranks together in a round, and the least of one rank, about. */
-#define ROUND_BYTES ((size_t)4 << 20)
+#define ROUND_BYTES ((size_t)1 << 20)
 #define PIECE_LEAST ((size_t)16 << 10)
 
 typedef struct exchange {

@@ -75,7 +75,7 @@ static bool leave_to_cell(const uap_mix_outer *o, const wanted_cell *w, double *
 static bool give_budgets(uap_segments *s, const wanted_cell *w, int32_t x, int32_t length,
                          const double *of)
 {
-    uap_group_row *row = uap_group_want(s, w->group, x, length);
+    uap_group_row *row = uap_group_want(s, w->group, x, length, length);
     for (int32_t f = 0; row != NULL && f < w->group->n_functionals; f++) {
         double *budget = &row->budget[f][w->cell - x * w->group->cells];
         *budget = uap_max_f64(*budget, of[f]);

@@ -187,10 +187,10 @@ static inline int32_t uap_group_cells(const uap_group *group)
     return group->offset[group->n_len];
 }
 
-/* The row of start class x, in which a cell of so many layers is wanted: the caller gives it
- * its budgets. NULL when out of memory. */
+/* The row of start class x, in which cells of `shortest` to `longest` layers are wanted: the
+ * caller gives them their budgets. NULL when out of memory. */
 uap_group_row *uap_group_want(uap_segments *segments, uap_group *group, int32_t x,
-                              int32_t length);
+                              int32_t shortest, int32_t longest);
 
 /* Takes all budgets away. */
 void uap_group_forget(uap_group *group);

@@ -100,7 +100,7 @@ static void clear_budgets(const uap_group *group, uap_group_row *row)
 }
 
 uap_group_row *uap_group_want(uap_segments *s, uap_group *group, int32_t x,
-                              int32_t length)
+                              int32_t shortest, int32_t longest)
 {
     uap_group_row *row = &group->row[x];
     if (row->budget[0] == NULL && !make_row(s, group, row)) {
@@ -110,9 +110,9 @@ uap_group_row *uap_group_want(uap_segments *s, uap_group *group, int32_t x,
         clear_budgets(group, row);
         row->wanted = true;
     }
-    group->longest = length > group->longest ? length : group->longest;
+    group->longest = longest > group->longest ? longest : group->longest;
     group->shortest =
-        group->shortest == 0 || length < group->shortest ? length : group->shortest;
+        group->shortest == 0 || shortest < group->shortest ? shortest : group->shortest;
     return row;
 }
 
