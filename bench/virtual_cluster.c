@@ -198,7 +198,10 @@ static double play_flow(play *p, const uap_order *o, uap_sample *sample)
                      factor_of(p, o->device, o->to, UAP_METRIC_BANDWIDTH));
     sample->latency_s = (float)latency;
     sample->seconds = (float)seconds;
-    return 2 * latency * costs->pings + costs->transfers * (2 * latency + seconds);
+    /* Two that send to each other take turns. */
+    const int turns = o->to == o->from ? 2 : 1;
+    return turns *
+           (2 * latency * costs->pings + costs->transfers * (2 * latency + seconds));
 }
 
 static uap_status measure(void *self, uap_round_kind kind, const uap_order *order,

@@ -60,12 +60,13 @@ static uap_status await_message(talk *t, uap_err *err)
                                   t->comm->comm, &t->in));
 }
 
-/* Two ranks that send to each other begin each message together. Else they may fall into
- * taking turns, an answer waiting each time behind the other's message on the connection that
- * both share, and every message would take twice as long. */
+/* Of two ranks that send to each other with turns, the lower begins. Without turns both begin
+ * each message together, as far as they can. */
 static bool may_start(const talk *t)
 {
-    return t->probe->to != t->probe->from || t->result->served >= t->result->sent;
+    const uap_probe *p = t->probe;
+    const bool is_second = p->takes_turns && t->comm->rank > p->to;
+    return p->to != p->from || t->result->served >= t->result->sent + is_second;
 }
 
 /* The sender's step: *moved when an answer has come, or a message has been sent. */

@@ -17,7 +17,11 @@ typedef struct uap_probe {
     const void *send;
     void *recv; /* both of `bytes` */
     size_t bytes;
-    int times;         /* messages each way, one after the other */
+    int times; /* messages each way, one after the other */
+    /* Where `to` is `from`: one message at a time. On a connection that both directions share,
+     * what a transport must say before it sends, and the answer, wait behind the other's
+     * message: now and then, and then for as long as that takes. */
+    bool takes_turns;
     int tag;           /* no other probe of these ranks has it, nor tag + 1 */
     double deadline_s; /* from now */
 } uap_probe;
@@ -27,7 +31,7 @@ typedef struct uap_probe_result {
     bool is_abandoned; /* MPI may still use the buffers: uap_comm_keep() them */
 } uap_probe_result;
 
-/* Where `to` is `from`, the two begin each message together. each_s[0 .. sent-1]: seconds from sending to the empty answer. Returns when all is done, or
+/* each_s[0 .. sent-1]: seconds from sending to the empty answer. Returns when all is done, or
  * at the deadline. Errors: MPI, TOO_LARGE. */
 UAP_NODISCARD uap_status uap_probe_run(const uap_comm *comm, const uap_probe *probe,
                                        double *each_s, uap_probe_result *result,

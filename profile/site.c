@@ -94,6 +94,7 @@ static uap_status talk(uap_site *site, const order_message *order, double *secon
         .recv = site->recv,
         .bytes = is_short ? SHORT_BYTES : (size_t)site->options.bytes,
         .times = is_short ? site->options.pings : site->options.transfers,
+        .takes_turns = order->kind != (int32_t)UAP_ROUND_BISECTION,
         .tag = TAG_FIRST + 2 * (order->epoch % TAG_CYCLE),
         .deadline_s = site->options.deadline_s};
     uap_probe_result result;
