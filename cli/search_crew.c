@@ -89,8 +89,8 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     crew->job = job;
     UAP_TRY(uap_tasks_share(crew->comm, &tasks, stopped, &crew->broken, err));
     if (!*stopped || job->keeps) {
-        taken = uap_comm_exchange(crew->comm, crew->results.at, crew->results.n, take,
-                                  crew, err);
+        taken = uap_comm_exchange(crew->comm, crew->results.at, crew->results.n,
+                                  uap_crew_cut, take, crew, err);
     }
     UAP_TRY(meet(crew, job->n, taken, err));
     /* Each rank asks whether to stop at moments of its own: what was decided here must be

@@ -456,7 +456,7 @@ static uap_status exchange_aside(searcher *s, uap_err *err)
     }
     s->aside.next_serial = 0;
     UAP_TRY(uap_comm_agree(s->comm, rc, err));
-    rc = uap_comm_exchange(s->comm, own.at, own.n, take_nodes, s, err);
+    rc = uap_comm_exchange(s->comm, own.at, own.n, NULL, take_nodes, s, err);
     rc = uap_comm_agree(s->comm, rc, err);
 done:
     uap_bytes_free(&own);

@@ -1,5 +1,4 @@
-/* The collective operations of comm.h: barrier, broadcast, reductions, gather, exchange,
- * agreement. */
+/* The collective operations of comm.h: barrier, broadcast, reductions, gather, agreement. */
 #include "mpi/comm_impl.h"
 
 #include "common/mem.h"
@@ -130,82 +129,6 @@ uap_status uap_comm_gather(const uap_comm *comm, const void *bytes, size_t n, ch
 done:
     uap_free(data);
     uap_free(start);
-    uap_free(tables);
-    uap_free(n_of);
-    return rc;
-}
-
-/* Blocks of more than MPI counts at once: one rank's after the other's. */
-static uap_status exchange_by_turns(const uap_comm *comm, char *bytes,
-                                    const int64_t *n_of, uap_comm_take *take, void *self,
-                                    uap_err *err)
-{
-    uap_status rc = UAP_OK, local = UAP_OK;
-    size_t most = 0;
-    for (int r = 0; r < comm->size; r++) {
-        most = r != comm->rank && (size_t)n_of[r] > most ? (size_t)n_of[r] : most;
-    }
-    char *theirs = uap_calloc(most, 1);
-    local = theirs != NULL ? UAP_OK
-                           : UAP_FAIL(err, NO_MEMORY, "no memory for %zu bytes", most);
-    UAP_TRY(uap_comm_agree(comm, local, err));
-    for (int r = 0; r < comm->size; r++) {
-        char *const at = r == comm->rank ? bytes : theirs;
-        UAP_TRY(uap_comm_bcast(comm, at, (size_t)n_of[r], r, err));
-        if (local == UAP_OK) {
-            local = take(self, r, at, (size_t)n_of[r], err);
-        }
-    }
-    rc = local;
-done:
-    uap_free(theirs);
-    return rc;
-}
-
-/* Everything in one call. tables: [2 x size]; offset: [size + 1]. */
-static uap_status exchange_at_once(const uap_comm *comm, const char *bytes, int *tables,
-                                   const size_t *offset, uap_comm_take *take, void *self,
-                                   uap_err *err)
-{
-    const int size = comm->size;
-    uap_status rc = UAP_OK, local = UAP_OK;
-    char *all = uap_calloc(offset[size], 1);
-    local = all != NULL
-                ? UAP_OK
-                : UAP_FAIL(err, NO_MEMORY, "no memory for %zu bytes", offset[size]);
-    UAP_TRY(uap_comm_agree(comm, local, err));
-    UAP_TRY(UAP_MPI(err, MPI_Allgatherv(bytes, tables[comm->rank], MPI_BYTE, all, tables,
-                                        tables + size, MPI_BYTE, comm->comm)));
-    for (int r = 0; r < size && rc == UAP_OK; r++) {
-        rc = take(self, r, all + offset[r], (size_t)tables[r], err);
-    }
-done:
-    uap_free(all);
-    return rc;
-}
-
-uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
-                             uap_comm_take *take, void *self, uap_err *err)
-{
-    const size_t size = (size_t)comm->size;
-    const int64_t own = (int64_t)n;
-    uap_status rc = UAP_OK, local = UAP_OK;
-    int64_t *n_of = uap_calloc(size, sizeof *n_of);
-    int *tables = uap_calloc(2 * size, sizeof *tables);
-    size_t *offset = uap_calloc(size + 1, sizeof *offset);
-    if (n_of == NULL || tables == NULL || offset == NULL) {
-        local = UAP_FAIL(err, NO_MEMORY, "no memory for an exchange");
-    }
-    UAP_TRY(uap_comm_agree(comm, local, err));
-    UAP_TRY(UAP_MPI(
-        err, MPI_Allgather(&own, 1, MPI_INT64_T, n_of, 1, MPI_INT64_T, comm->comm)));
-    if (layout(n_of, comm->size, offset, tables, NULL) == UAP_OK) {
-        UAP_TRY(exchange_at_once(comm, bytes, tables, offset, take, self, err));
-    } else {
-        UAP_TRY(exchange_by_turns(comm, bytes, n_of, take, self, err));
-    }
-done:
-    uap_free(offset);
     uap_free(tables);
     uap_free(n_of);
     return rc;

@@ -88,15 +88,20 @@ UAP_NODISCARD uap_status uap_comm_gather(const uap_comm *comm, const void *bytes
                                          size_t n, char **all, size_t **offset,
                                          uap_err *err);
 
-/* Takes in a block of bytes from a rank, the caller's own included; they are lent. */
+/* Takes in bytes from a rank, the caller's own included; they are lent. */
 typedef uap_status uap_comm_take(void *self, int rank, const char *bytes, size_t n,
                                  uap_err *err);
 
-/* Gives every rank's block (n bytes, any size, which may differ) to `take` on all ranks, in
- * the order of ranks. All blocks are held at once, or where they come to 2 GiB one after the
- * other. Errors: MPI, NO_MEMORY, alike on all ranks; those of take, of each rank for itself:
- * the caller agrees on them. Collective. */
-UAP_NODISCARD uap_status uap_comm_exchange(const uap_comm *comm, char *bytes, size_t n,
+/* How many of the n bytes to send at once: the most whole records that come to `most` bytes,
+ * or the first alone. */
+typedef size_t uap_comm_cut(const char *bytes, size_t n, size_t most);
+
+/* Gives every rank's block (n bytes, any size, which may differ) to `take` on all ranks:
+ * piece by piece, each rank's in their order, so that little memory is needed; without a
+ * `cut` in one piece, in the order of ranks. Errors: MPI, NO_MEMORY, alike on all ranks;
+ * those of take, of each rank for itself: the caller agrees on them. Collective. */
+UAP_NODISCARD uap_status uap_comm_exchange(const uap_comm *comm, const char *bytes,
+                                           size_t n, uap_comm_cut *cut,
                                            uap_comm_take *take, void *self, uap_err *err);
 
 /* Ends a step that may have failed on some ranks: returns OK everywhere when every `local`

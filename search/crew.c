@@ -21,6 +21,21 @@ void uap_crew_end(uap_bytes *results, size_t begun)
     memcpy(results->at + begun + offsetof(head, n), &n, sizeof n);
 }
 
+size_t uap_crew_cut(const char *results, size_t n, size_t most)
+{
+    size_t whole = 0;
+    while (whole < n) {
+        head h;
+        (void)uap_bytes_get(results + whole, &h, sizeof h);
+        const size_t next = whole + sizeof h + (size_t)h.n;
+        if (whole > 0 && next > most) {
+            break;
+        }
+        whole = next;
+    }
+    return whole;
+}
+
 uap_status uap_crew_apply(const uap_crew_job *job, const char *results, size_t n,
                           uap_err *err)
 {

@@ -77,6 +77,10 @@ UAP_NODISCARD uap_status uap_crew_do(const uap_crew *crew, const uap_crew_job *j
 size_t uap_crew_begin(uap_bytes *results, int32_t task); /* SIZE_MAX: no memory */
 void uap_crew_end(uap_bytes *results, size_t begun);
 
+/* How many bytes from the front of n are whole results that come to `most` at the most, or
+ * the first alone. n > 0. */
+size_t uap_crew_cut(const char *results, size_t n, size_t most);
+
 /* Applies all of them. */
 UAP_NODISCARD uap_status uap_crew_apply(const uap_crew_job *job, const char *results,
                                         size_t n, uap_err *err);

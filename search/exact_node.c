@@ -10,14 +10,13 @@
 #include "common/numbers.h"
 #include "search/bound.h"
 #include "search/exact_chain.h"
+#include "search/exact_open.h"
 #include "search/frugal.h"
 #include "search/greedy.h"
 #include "search/objective.h"
 #include "search/wide.h"
 
 #include <time.h>
-
-#define BOUND_ROUNDS 16
 
 /* A wide graph's node whose bound is within this share of the cutoff is searched to its end. */
 #define NEAR_END 0.02
@@ -125,131 +124,6 @@ uap_status uap_exact_improve(uap_exact *e, int32_t config, const uap_choice *cho
 }
 
 /* ---- One step ---- */
-
-/* The Lagrangian bound of a node's chain. */
-static uap_status bound_node(uap_exact *e, uap_node *node, uap_err *err)
-{
-    const uap_restriction *restriction = node->n_layers > 0 ? &node->restriction : NULL;
-    uap_chain *chain = NULL;
-    uap_mix *mix = NULL;
-    uap_pipeline pipeline = {0};
-    uap_status rc = UAP_OK;
-    const double before = uap_cpu_s();
-    const uap_instance *in = e->instance[node->config];
-    const int64_t cutoff = uap_exact_cutoff(e, node->config);
-    if (in->n_types > 0) {
-        UAP_TRY(uap_mix_new(in, restriction, &mix, err));
-    } else {
-        UAP_TRY(uap_chain_build(in, restriction, &chain, err));
-    }
-    if (mix != NULL) {
-        UAP_TRY(uap_mix_bound(mix, UAP_MIX_ROUNDS, cutoff, &node->chain, err));
-    } else if (chain == NULL) {
-        node->chain = INT64_MAX;
-    } else {
-        UAP_TRY(uap_pipeline_init(&pipeline, chain, err));
-        UAP_TRY(uap_chain_bound(&pipeline, BOUND_ROUNDS, cutoff, &node->chain, err));
-    }
-    node->bound = uap_max_i64(node->bound, node->chain);
-    node->is_bounded = true;
-done:
-    uap_pipeline_free(&pipeline);
-    uap_chain_free(chain);
-    uap_mix_free(mix);
-    e->stats.fix_s += uap_cpu_s() - before;
-    return rc;
-}
-
-/* Whether any plan of the node's configuration fits in memory at all. */
-static uap_status check_memory(uap_exact *e, const uap_node *node, bool *fits,
-                               uap_err *err)
-{
-    uap_shortage shortage = {0};
-    int64_t overshoot = 0;
-    const uap_status rc =
-        uap_frugal_plan(e->instance[node->config], &shortage, &overshoot, err);
-    *fits = overshoot <= 0;
-    e->stats.infeasible += rc == UAP_OK && !*fits ? 1 : 0;
-    return rc;
-}
-
-/* A plan to start from, so that bounds have something to beat. */
-static uap_status try_greedy(uap_exact *e, const uap_node *node, uap_err *err)
-{
-    const uap_instance *in = e->instance[node->config];
-    uap_choice choice = {NULL, NULL};
-    int64_t value = 0;
-    bool found = false;
-    uap_status rc = UAP_OK;
-    if (!uap_choice_init(&choice, in->pp, in->n_layers)) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
-    }
-    UAP_TRY(uap_greedy_plan(in, &choice, &value, &found, err));
-    if (found && value <= uap_exact_cutoff(e, node->config)) {
-        UAP_TRY(uap_exact_improve(e, node->config, &choice, value, err));
-    }
-done:
-    uap_choice_free(&choice);
-    return rc;
-}
-
-/* Before a configuration is searched: whether any plan fits, and a first one. */
-static uap_status open_search(uap_exact *e, const uap_node *node, bool *fits,
-                              uap_err *err)
-{
-    const uap_status rc = check_memory(e, node, fits, err);
-    return rc == UAP_OK && *fits ? try_greedy(e, node, err) : rc;
-}
-
-#define FEW_STAGES 2 /* whose first plans are cheap and come before anything else */
-
-/* The first bound of a configuration of unlike stages. While no plan is known, those that do
- * not fit are not worth one. */
-static uap_status bound_mixed(uap_exact *e, uap_node *node, bool *fits, uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    if (e->config < 0) {
-        UAP_TRY(check_memory(e, node, fits, err));
-    }
-    if (!*fits) {
-        goto done;
-    }
-    UAP_TRY(bound_node(e, node, err));
-    if (e->instance[node->config]->pp <= FEW_STAGES &&
-        node->bound <= uap_exact_cutoff(e, node->config)) {
-        node->is_opened = true;
-        UAP_TRY(open_search(e, node, fits, err));
-    }
-done:
-    return rc;
-}
-
-/* Whether a configuration of unlike stages needs a search: its bound by devices and memory
- * alone, where some plan is known, closes most; the others get a first plan. */
-static uap_status open_mixed(uap_exact *e, uap_node *node, bool *fits, uap_err *err)
-{
-    uap_chain_search s = {0};
-    uap_status rc = UAP_OK;
-    const bool is_first = e->config < 0;
-    node->is_opened = true;
-    if (is_first) {
-        UAP_TRY(open_search(e, node, fits, err));
-    }
-    if (!*fits) {
-        goto done;
-    }
-    UAP_TRY(uap_chain_search_begin(&s, e, node, err));
-    if (!uap_chain_search_is_empty(&s)) {
-        s.most = UAP_VALUE_LIMIT;
-        UAP_TRY(uap_chain_search_rule_out(&s, err));
-    }
-    if (!is_first && node->bound <= uap_exact_cutoff(e, node->config)) {
-        UAP_TRY(open_search(e, node, fits, err));
-    }
-done:
-    uap_chain_search_end(&s);
-    return rc;
-}
 
 /* What the chain's plan costs in the instance, if it holds there. */
 static uap_status value_in_instance(const uap_chain_search *s, bool *holds,
@@ -427,22 +301,11 @@ uap_status uap_exact_advance(uap_exact *e, uap_node *node, int64_t most,
     const int64_t before = node->bound;
     *outcome = UAP_EXACT_CLOSED;
     UAP_TRY(uap_exact_need(e, node->config, err));
-    /* Unlike stages have loose bounds and good first plans: both come before any search, and
-     * what is searched then is searched for longer. */
-    const bool is_mixed = e->instance[node->config]->n_types > 0;
-    if (!node->is_bounded || (is_mixed && !node->is_opened)) {
-        UAP_TRY(node->is_bounded ? open_mixed(e, node, &fits, err)
-                : is_mixed       ? bound_mixed(e, node, &fits, err)
-                                 : bound_node(e, node, err));
+    if (uap_exact_is_unprepared(node)) {
+        UAP_TRY(uap_exact_prepare(e, node, &fits, err));
         if (fits && node->bound <= uap_exact_cutoff(e, node->config)) {
             *outcome = UAP_EXACT_OPEN;
         }
-        goto done;
-    }
-    if (!node->is_searched && !is_mixed) {
-        UAP_TRY(open_search(e, node, &fits, err));
-    }
-    if (!fits) {
         goto done;
     }
     e->stats.nodes++;

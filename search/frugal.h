@@ -16,6 +16,11 @@ UAP_NODISCARD uap_status uap_frugal_plan(const uap_instance *instance,
                                          uap_shortage *shortage, int64_t *overshoot,
                                          uap_err *err);
 
+/* Whether that overshoot is at most 0: a plan fits, as far as is looked at. Errors: NO_MEMORY.
+ * O(pp L^2 x distinct W), mostly O(L x distinct W). Local. */
+UAP_NODISCARD uap_status uap_frugal_fits(const uap_instance *instance, bool *fits,
+                                         uap_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -330,14 +330,6 @@ uap_status uap_mix_segments(uap_mix *mix, const uap_segment_needs *needs, uap_er
         UAP_TRY(uap_segments_begin(mix->chain[t], &own, &mix->segments[t], err));
     }
     UAP_TRY(uap_segments_finish(mix->segments, mix->n_types, err));
-    for (int32_t t = 0; t < mix->n_types; t++) {
-        uap_segments *s = mix->segments[t];
-        for (int32_t i = 0; i < s->n_groups; i++) {
-            if (!uap_group_open(s, &s->group[i])) {
-                return UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
-            }
-        }
-    }
 done:
     return rc;
 }

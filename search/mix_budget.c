@@ -42,9 +42,10 @@ typedef struct wanted_cell {
     int32_t cell;
 } wanted_cell;
 
-static void budget_of_cell(uap_mix_outer *o, const wanted_cell *w)
+/* What the lists on both sides leave to a cell, by functional; false: less than it needs. */
+static bool leave_to_cell(const uap_mix_outer *o, const wanted_cell *w, double *of)
 {
-    uap_group *group = w->group;
+    const uap_group *group = w->group;
     cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = uap_max_f64(group->bound[0][w->cell], 0) + w->toll;
     for (int32_t j = 0; j < w->head->count; j++) {
@@ -57,7 +58,7 @@ static void budget_of_cell(uap_mix_outer *o, const wanted_cell *w)
             pair_slack(o, w->terms, w->toll, h, t, &slack);
         }
     }
-    double of[UAP_MAX_FUNCTIONALS] = {slack.time};
+    of[0] = slack.time;
     for (int32_t f = 1; f < group->n_functionals; f++) {
         of[f] = f == group->sum     ? slack.sum
                 : f == group->alone ? slack.alone
@@ -65,17 +66,25 @@ static void budget_of_cell(uap_mix_outer *o, const wanted_cell *w)
     }
     for (int32_t f = 0; f < group->n_functionals; f++) {
         if (of[f] < group->bound[f][w->cell]) {
-            return;
+            return false;
         }
     }
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        double *budget = &group->budget[f][w->cell];
+    return true;
+}
+
+static bool give_budgets(uap_segments *s, const wanted_cell *w, int32_t x, int32_t length,
+                         const double *of)
+{
+    uap_group_row *row = uap_group_want(s, w->group, x, length, length);
+    for (int32_t f = 0; row != NULL && f < w->group->n_functionals; f++) {
+        double *budget = &row->budget[f][w->cell - x * w->group->cells];
         *budget = uap_max_f64(*budget, of[f]);
     }
+    return row != NULL;
 }
 
 /* Budgets of all spans of stage i of type t that start at layer a. */
-static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
+static bool budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
 {
     const uap_mix *mix = o->mix;
     wanted_cell w = {.terms = uap_mix_terms(o, t, i),
@@ -83,8 +92,9 @@ static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
                      .group = uap_mix_group(o, t, i, a)};
     int32_t first;
     int32_t last;
+    bool ok = true;
     if (w.group == NULL) {
-        return;
+        return true;
     }
     uap_stage_lengths(mix->segments[0], i, a, w.group, &first, &last);
     for (int32_t x = 0; x < w.group->n_in; x++) {
@@ -96,20 +106,21 @@ static void budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
             for (int32_t y = 0; y < n_out && is_live; y++) {
                 w.cell = uap_cell(w.group, x, l, y);
                 w.tail = &o->tail[uap_mix_at(o, i, b, uap_mix_out(mix, b, t) + y)];
-                if (w.tail->count > 0 && !isinf(w.group->bound[0][w.cell])) {
-                    budget_of_cell(o, &w);
-                    if (!isinf(w.group->budget[0][w.cell])) {
-                        uap_group_want(w.group, x, l);
-                    }
+                double of[UAP_MAX_FUNCTIONALS];
+                if (w.tail->count > 0 && !isinf(w.group->bound[0][w.cell]) &&
+                    leave_to_cell(o, &w, of)) {
+                    ok = ok && give_budgets(mix->segments[t], &w, x, l, of);
                 }
             }
         }
     }
+    return ok;
 }
 
-void uap_mix_budget(uap_mix_outer *o)
+bool uap_mix_budget(uap_mix_outer *o)
 {
     const uap_mix *mix = o->mix;
+    bool ok = true;
     for (int32_t t = 0; t < mix->n_types; t++) {
         for (int32_t i = 0; i < mix->segments[t]->n_groups; i++) {
             uap_group_forget(&mix->segments[t]->group[i]);
@@ -118,8 +129,9 @@ void uap_mix_budget(uap_mix_outer *o)
     for (int32_t i = 0; i < mix->pp; i++) {
         for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
             for (int32_t t = 0; t < mix->n_types; t++) {
-                budget_of_start(o, i, a, t);
+                ok = ok && budget_of_start(o, i, a, t);
             }
         }
     }
+    return ok;
 }

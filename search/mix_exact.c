@@ -156,7 +156,7 @@ static bool labels_of_end(mix_run *run, const start *s, const uap_group *group, 
     const uap_mix *mix = run->mix;
     const uap_segments *segments = mix->segments[s->t];
     const uap_segment_set *set =
-        uap_group_set(group, uap_cell(group, s->x, b - s->a + 1, y));
+        uap_group_set(group, s->x, uap_cell(group, 0, b - s->a + 1, y));
     const uap_list *tail = &run->tail[b * mix->width + uap_mix_out(mix, b, s->t) + y];
     const uap_list *head =
         &run->reach
@@ -240,8 +240,9 @@ static void find_wanted(mix_run *run, int32_t i)
                     const int32_t n_out = uap_kind_of(mix->chain[t], b)->n_out;
                     const bool is_live = uap_mix_is_live(mix, i, t, a, l);
                     for (int32_t y = 0; y < n_out && is_live; y++) {
-                        to[y] = to[y] ||
-                                uap_group_set(group, uap_cell(group, x, l, y))->count > 0;
+                        to[y] =
+                            to[y] ||
+                            uap_group_set(group, x, uap_cell(group, 0, l, y))->count > 0;
                     }
                 }
             }

@@ -64,7 +64,8 @@ void uap_mix_outer_aim(uap_mix_outer *o, int64_t target);
  * the target. False: no memory. */
 bool uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best);
 
-/* Sets the budgets of all segments from the lists in front of and behind them. */
-void uap_mix_budget(uap_mix_outer *o);
+/* Sets the budgets of all segments from the lists in front of and behind them.
+ * False: no memory. */
+bool uap_mix_budget(uap_mix_outer *o);
 
 #endif

@@ -448,8 +448,7 @@ static bool run_passes(uap_mix_outer *o, double *least)
     uap_mix_point best = {.s = HUGE_VAL};
     bool ok = uap_mix_suffixes(o, &best);
     if (ok && !isinf(best.s)) {
-        ok = prefix_pass(o);
-        uap_mix_budget(o);
+        ok = prefix_pass(o) && uap_mix_budget(o);
     }
     *least = best.s + best.m;
     return ok;

@@ -110,7 +110,7 @@ static bool extend(reach_run *run, const uap_group *group, const uap_reach_span 
     const int32_t in = uap_mix_in(mix, s->a, s->t) + s->x;
     const uap_list *before = &run->reach->head[uap_mix_at(o, s->i, s->a, in)];
     const uap_segment_set *set =
-        uap_group_set(group, uap_cell(group, s->x, s->b - s->a + 1, s->y));
+        uap_group_set(group, s->x, uap_cell(group, 0, s->b - s->a + 1, s->y));
     reach_step step = {
         .i = s->i,
         .t = s->t,

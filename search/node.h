@@ -26,7 +26,7 @@ typedef struct uap_node {
     int64_t program;             /* the linear program's bound, ticks; 0: not asked yet */
     bool had_cbc;                /* CBC was tried */
     bool is_bounded;             /* the Lagrangian bound of the chain is in */
-    bool is_opened;              /* of unlike stages: its first plan was looked for */
+    bool is_opened;              /* its configuration's first plan was looked for */
     bool is_searched;            /* its configuration went through an exact search */
     int32_t n_layers;            /* of allow below; 0 while unrestricted */
     uap_restriction restriction; /* owned */

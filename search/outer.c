@@ -123,27 +123,6 @@ static int32_t length_to(const uap_outer *o, int32_t i, int32_t a, int32_t b,
     return l >= first && l <= last ? l : 0;
 }
 
-/* Steps of a pass over all cells of stage i: with every entry behind each, or one. */
-static int64_t stage_steps(const uap_outer *o, int32_t i, bool with_tails)
-{
-    int64_t steps = 0;
-    for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-        const uap_group *group = uap_outer_group(o, i, a);
-        int32_t first;
-        int32_t last;
-        uap_stage_lengths(o->segments, i, a, group, &first, &last);
-        for (int32_t b = a + first - 1; b < a + last; b++) {
-            const int32_t n_out = uap_kind_of(o->chain, b)->n_out;
-            int64_t entries = with_tails ? 0 : n_out;
-            for (int32_t y = 0; with_tails && y < n_out; y++) {
-                entries += 4 * uap_outer_tail(o, i, b, y)->count;
-            }
-            steps += group->n_in * entries;
-        }
-    }
-    return steps;
-}
-
 /* ---- Least S of everything before (i, a, x): one criterion, forward ---- */
 
 /* A task takes every so-manieth start, so that segments are read in their order. */
@@ -194,16 +173,29 @@ static uap_status run_before(void *self, int32_t task, uap_bytes *out, bool *sto
         lower_ends(o, job->i, a, job->ends);
         *stop = uap_segments_breathe(o->segments, STEPS_OF_A_START);
     }
-    return uap_bytes_put(out, job->ends, n * sizeof *job->ends) ? UAP_OK : no_memory(err);
+    /* The ends from the first to the last that is in reach. */
+    size_t of[2] = {0, n};
+    while (of[0] < n && isinf(job->ends[of[0]])) {
+        of[0]++;
+    }
+    while (of[1] > of[0] && isinf(job->ends[of[1] - 1])) {
+        of[1]--;
+    }
+    return uap_bytes_put(out, of, sizeof of) &&
+                   uap_bytes_put(out, job->ends + of[0],
+                                 (of[1] - of[0]) * sizeof *job->ends)
+               ? UAP_OK
+               : no_memory(err);
 }
 
 static uap_status apply_before(void *self, int32_t task, const char *result, uap_err *err)
 {
     const stage_job *job = self;
-    const size_t n = size_of_ends(job->o);
+    size_t of[2];
     (void)task;
     (void)err;
-    for (size_t j = 0; j < n; j++) {
+    result = uap_bytes_get(result, of, sizeof of);
+    for (size_t j = of[0]; j < of[1]; j++) {
         double v;
         result = uap_bytes_get(result, &v, sizeof v);
         job->o->at_end[j] = v < job->o->at_end[j] ? v : job->o->at_end[j];
@@ -248,7 +240,8 @@ static uap_status least_before(uap_outer *o, uap_err *err)
             o->at_end[j] = HUGE_VAL;
         }
         UAP_TRY(do_stage(&job, starts < BEFORE_TASKS ? starts : BEFORE_TASKS,
-                         stage_steps(o, job.i, false), run_before, apply_before, err));
+                         uap_outer_tasks_back(o, job.i, false), run_before, apply_before,
+                         err));
         cross_before(o, job.i);
     }
 done:
@@ -320,7 +313,7 @@ static uap_status run_suffix(void *self, int32_t task, uap_bytes *out, bool *sto
 {
     const stage_job *job = self;
     uap_outer *o = job->o;
-    const int32_t a = o->lo[job->i] + task;
+    const int32_t a = o->task[task].a;
     const int32_t n_in = uap_kind_of(o->chain, a)->n_in;
     const int32_t n_out = a == 0 ? n_in : uap_kind_of(o->chain, a - 1)->n_out;
     bool ok = true;
@@ -342,7 +335,7 @@ static uap_status apply_suffix(void *self, int32_t task, const char *result, uap
 {
     const stage_job *job = self;
     uap_outer *o = job->o;
-    const int32_t a = o->lo[job->i] + task;
+    const int32_t a = o->task[task].a;
     const int32_t n =
         a == 0 ? uap_kind_of(o->chain, 0)->n_in : uap_kind_of(o->chain, a - 1)->n_out;
     stair s;
@@ -367,7 +360,7 @@ static uap_status suffix_pass(uap_outer *o, stair *scratch, double *bound, uap_e
     *bound = HUGE_VAL;
     for (int32_t i = pp - 1; i >= 0 && !o->segments->stopped; i--) {
         stage_job job = {.o = o, .i = i, .stair = scratch};
-        UAP_TRY(do_stage(&job, o->hi[i] - o->lo[i] + 1, stage_steps(o, i, true),
+        UAP_TRY(do_stage(&job, o->hi[i] - o->lo[i] + 1, uap_outer_tasks_back(o, i, true),
                          run_suffix, apply_suffix, err));
     }
     for (int32_t j = 0; j < o->suffix[0].count; j++) {
@@ -440,7 +433,7 @@ static uap_status run_prefix(void *self, int32_t task, uap_bytes *out, bool *sto
 {
     const stage_job *job = self;
     uap_outer *o = job->o;
-    const int32_t a = o->lo[job->i] + task;
+    const int32_t a = o->task[task].a;
     const uap_chain_link *link = uap_link_of(o->chain, a - 1);
     bool ok = true;
     prefix_to(o, job->i - 1, a - 1, job->stair);
@@ -466,7 +459,7 @@ static uap_status apply_prefix(void *self, int32_t task, const char *result, uap
 {
     const stage_job *job = self;
     uap_outer *o = job->o;
-    const int32_t a = o->lo[job->i] + task;
+    const int32_t a = o->task[task].a;
     const int32_t n_in = uap_kind_of(o->chain, a)->n_in;
     stair s;
     for (int32_t x = 0; x < n_in; x++) {
@@ -487,7 +480,7 @@ static uap_status prefix_pass(uap_outer *o, stair *scratch, uap_err *err)
     }
     for (int32_t i = 1; i < o->chain->pp && !o->segments->stopped; i++) {
         stage_job job = {.o = o, .i = i, .stair = scratch};
-        UAP_TRY(do_stage(&job, o->hi[i] - o->lo[i] + 1, stage_steps(o, i - 1, true),
+        UAP_TRY(do_stage(&job, o->hi[i] - o->lo[i] + 1, uap_outer_tasks_forth(o, i),
                          run_prefix, apply_prefix, err));
     }
 done:
@@ -508,8 +501,10 @@ static bool alloc_outer(uap_outer *o)
     o->suffix = uap_calloc((size_t)o->width, sizeof *o->suffix);
     o->at_end = uap_calloc(per_stage, sizeof *o->at_end);
     o->terms = uap_calloc((size_t)chain->pp, sizeof *o->terms);
+    o->task = uap_calloc((size_t)chain->n_layers, sizeof *o->task);
+    o->sum = uap_calloc((size_t)chain->n_layers + 1, sizeof *o->sum);
     return o->head != NULL && o->tail != NULL && o->before != NULL && o->suffix != NULL &&
-           o->at_end != NULL && o->terms != NULL;
+           o->at_end != NULL && o->terms != NULL && o->task != NULL && o->sum != NULL;
 }
 
 void uap_outer_free(uap_outer *outer)
@@ -521,6 +516,8 @@ void uap_outer_free(uap_outer *outer)
         uap_free(outer->suffix);
         uap_free(outer->at_end);
         uap_free(outer->terms);
+        uap_free(outer->task);
+        uap_free(outer->sum);
         uap_free(outer->pool);
         uap_free(outer);
     }

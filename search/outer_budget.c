@@ -72,15 +72,12 @@ static bool leave_to_cell(const uap_outer *o, int32_t i, const uap_list *head,
 
 static bool give_budgets(uap_segments *s, const wanted_cell *w, const double *of)
 {
-    if (!uap_group_open(s, w->group)) {
-        return false;
-    }
-    for (int32_t f = 0; f < w->group->n_functionals; f++) {
-        double *budget = &w->group->budget[f][w->cell];
+    uap_group_row *row = uap_group_want(s, w->group, w->x, w->length, w->length);
+    for (int32_t f = 0; row != NULL && f < w->group->n_functionals; f++) {
+        double *budget = &row->budget[f][w->cell - w->x * w->group->cells];
         *budget = uap_max_f64(*budget, of[f]);
     }
-    uap_group_want(w->group, w->x, w->length);
-    return true;
+    return row != NULL;
 }
 
 /* Budgets of all spans of stage i that start at layer a. */
@@ -110,31 +107,49 @@ static bool budget_of_start(uap_outer *o, int32_t i, int32_t a, uap_group *group
     return ok;
 }
 
-/* A wanted cell in a result; its budgets stand behind it. */
-typedef struct put_cell {
-    int32_t x, length, cell;
-} put_cell;
+/* The wanted cells of start class x are among those from `first` to before `end`, their lengths
+ * among those given; budgets of all of these, functional by functional, stand behind it. */
+typedef struct put_row {
+    int32_t x, first, end, shortest, longest;
+} put_row;
 
-/* The result of a group: how many cells are wanted, and each with its budgets. */
+static put_row extent_of(const uap_group *group, int32_t x)
+{
+    const double *budget = group->row[x].budget[0];
+    put_row r = {.x = x, .end = uap_group_cells(group), .shortest = 1};
+    while (isinf(budget[r.first])) {
+        r.first++;
+    }
+    while (isinf(budget[r.end - 1])) {
+        r.end--;
+    }
+    while (group->offset[r.shortest] <= r.first) {
+        r.shortest++;
+    }
+    r.longest = r.shortest;
+    while (group->offset[r.longest] < r.end) {
+        r.longest++;
+    }
+    return r;
+}
+
+/* The result of a group: how many rows are wanted, and each. */
 static bool put_budgets(const uap_group *group, uap_bytes *out)
 {
     const size_t begun = out->n;
     int32_t n = 0;
     bool ok = uap_bytes_put(out, &n, sizeof n);
-    for (int32_t x = 0; x < group->n_in; x++) {
-        put_cell w = {.x = x, .length = 1};
-        for (int32_t i = 0; ok && group->wanted[x] && i < group->cells; i++) {
-            w.cell = x * group->cells + i;
-            w.length += i == group->offset[w.length];
-            if (isinf(group->budget[0][w.cell])) {
-                continue;
-            }
-            ok = uap_bytes_put(out, &w, sizeof w);
-            for (int32_t f = 0; ok && f < group->n_functionals; f++) {
-                ok = uap_bytes_put(out, &group->budget[f][w.cell], sizeof(double));
-            }
-            n++;
+    for (int32_t x = 0; ok && x < group->n_in; x++) {
+        if (!group->row[x].wanted) {
+            continue;
         }
+        const put_row r = extent_of(group, x);
+        ok = uap_bytes_put(out, &r, sizeof r);
+        for (int32_t f = 0; ok && f < group->n_functionals; f++) {
+            ok = uap_bytes_put(out, group->row[x].budget[f] + r.first,
+                               (size_t)(r.end - r.first) * sizeof(double));
+        }
+        n++;
     }
     if (ok) {
         memcpy(out->at + begun, &n, sizeof n);
@@ -158,7 +173,7 @@ static uap_status run_group(void *self, int32_t task, uap_bytes *out, bool *stop
             }
         }
     }
-    *stop = uap_segments_breathe(s, (int64_t)group->n_in * group->cells);
+    *stop = uap_segments_breathe(s, (int64_t)group->n_in * uap_group_cells(group));
     return ok && put_budgets(group, out)
                ? UAP_OK
                : UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
@@ -171,16 +186,18 @@ static uap_status apply_group(void *self, int32_t task, const char *result, uap_
     int32_t n = 0;
     uap_group_forget(group);
     result = uap_bytes_get(result, &n, sizeof n);
-    if (n > 0 && !uap_group_open(o->segments, group)) {
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
-    }
     while (n-- > 0) {
-        put_cell w;
-        result = uap_bytes_get(result, &w, sizeof w);
-        for (int32_t f = 0; f < group->n_functionals; f++) {
-            result = uap_bytes_get(result, &group->budget[f][w.cell], sizeof(double));
+        put_row r;
+        result = uap_bytes_get(result, &r, sizeof r);
+        const uap_group_row *row =
+            uap_group_want(o->segments, group, r.x, r.shortest, r.longest);
+        if (row == NULL) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for cuts");
         }
-        uap_group_want(group, w.x, w.length);
+        for (int32_t f = 0; f < group->n_functionals; f++) {
+            result = uap_bytes_get(result, row->budget[f] + r.first,
+                                   (size_t)(r.end - r.first) * sizeof(double));
+        }
     }
     return UAP_OK;
 }
@@ -196,7 +213,7 @@ uap_status uap_outer_budget(uap_outer *o, uap_err *err)
     uap_status rc = UAP_OK;
     bool stopped = false;
     for (int32_t i = 0; i < s->n_groups; i++) {
-        all.work += 4 * (int64_t)s->group[i].n_in * s->group[i].cells;
+        all.work += 4 * (int64_t)s->group[i].n_in * uap_group_cells(&s->group[i]);
     }
     if (s->stopped) {
         goto done;

@@ -118,7 +118,8 @@ static bool labels_of_start(exact_run *run, int32_t i, int32_t a, int32_t x)
         const int32_t b = a + l - 1;
         const int32_t n_out = uap_kind_of(chain, b)->n_out;
         for (int32_t y = 0; y < n_out; y++) {
-            const uap_segment_set *set = uap_group_set(group, uap_cell(group, x, l, y));
+            const uap_segment_set *set =
+                uap_group_set(group, x, uap_cell(group, 0, l, y));
             const uap_list *tail = &run->tail[b * o->width + y];
             for (int32_t j = 0; j < set->count && tail->count > 0; j++) {
                 const uap_segment_point *q = &o->segments->point[set->first + j];

@@ -16,6 +16,12 @@ typedef struct uap_list {
     int32_t count;
 } uap_list;
 
+/* A start of a stage in a pass, which is a task of a job. */
+typedef struct uap_outer_task {
+    int64_t steps; /* that it takes, about */
+    int32_t a;
+} uap_outer_task;
+
 struct uap_outer {
     const uap_pipeline *pipeline;
     const uap_chain *chain;
@@ -28,9 +34,11 @@ struct uap_outer {
     uap_stage_terms *terms; /* [pp] */
     uap_list *head; /* [pp][L][width] before stage i that starts at (a, x), transfer in */
     uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, y), transfer in */
-    uap_list *suffix; /* [width] of the whole chain from (0, x) on */
-    double *before;   /* [pp][L][width] least S of head */
-    double *at_end;   /* [L][width] scratch */
+    uap_list *suffix;     /* [width] of the whole chain from (0, x) on */
+    double *before;       /* [pp][L][width] least S of head */
+    double *at_end;       /* [L][width] scratch */
+    uap_outer_task *task; /* [L] of the job at hand, the longest first */
+    int64_t *sum;         /* [L + 1] scratch */
     uap_relaxed *pool;
     int64_t n_pool, pool_capacity;
 };
@@ -60,6 +68,14 @@ static inline uap_list *uap_outer_tail(const uap_outer *o, int32_t i, int32_t b,
 {
     return &o->tail[uap_outer_at(o, i, b, y)];
 }
+
+/* Puts the starts of stage i into o->task for a pass that looks from each at all its ends, and
+ * with `tails` at all entries behind these; returns the steps of all. */
+int64_t uap_outer_tasks_back(uap_outer *o, int32_t i, bool tails);
+
+/* The same for a pass that looks from each start of stage i back at the cells of stage i - 1
+ * that end in front of it, and at all entries in front of these. i > 0. */
+int64_t uap_outer_tasks_forth(uap_outer *o, int32_t i);
 
 /* Sets the budgets of all segments from the lists in front of and behind them. Errors:
  * NO_MEMORY, those of the crew. */

@@ -107,13 +107,22 @@ typedef struct uap_segment_set {
     int32_t count;
 } uap_segment_set;
 
+/* What one start class of a group has from when one of its cells is first wanted; most
+ * never are. */
+typedef struct uap_group_row {
+    bool wanted;                         /* some cells are */
+    bool has_sets;                       /* some set may not be empty */
+    double *budget[UAP_MAX_FUNCTIONALS]; /* [cells] -HUGE_VAL: not wanted */
+    uap_segment_set *set;                /* [cells], or NULL until it is solved */
+} uap_group_row;
+
 /* Starts a that see the same layers ahead; cells are (x, length, y). */
 typedef struct uap_group {
     int32_t class_index;
     int32_t start; /* the first of its starts, which stands for all */
     int32_t n_in, n_len;
     int32_t *offset; /* [n_len + 1] cells of one x before length l + 1 */
-    int32_t cells;   /* per x */
+    int32_t cells; /* per x, of the lengths that there were before bounds cut them down */
     int32_t n_functionals;
     uap_measure measure[UAP_MAX_FUNCTIONALS];
     bool no_grad; /* g can never decide: it ends before stage 0's last backward does */
@@ -123,14 +132,11 @@ typedef struct uap_group {
         round; /* which bounds the share of S, the span, the rounds; -1: none */
     double
         *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, HUGE_VAL: none fits */
-    double *budget[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] -HUGE_VAL: not wanted */
-    int32_t shortest, longest;           /* lengths of wanted cells; 0: none */
-    bool *wanted;                        /* [n_in] has wanted cells */
+    uap_group_row *row;              /* [n_in] */
+    int32_t shortest, longest;       /* lengths of wanted cells; 0: none */
     /* [n_in][UAP_MAX_FUNCTIONALS + 1] labels that the last runs of each functional, and of
      * all together, looked at: what the next ones may take. */
     int64_t *looked;
-    bool has_sets;        /* some set may not be empty */
-    uap_segment_set *set; /* [n_in][cells], or NULL until the group is opened */
 } uap_group;
 
 /* Tells a long run to end; called every millisecond or so. */
@@ -175,27 +181,26 @@ static inline int32_t uap_cell(const uap_group *group, int32_t x, int32_t length
     return x * group->cells + group->offset[length - 1] + y;
 }
 
-/* Notes a cell with a budget. */
-static inline void uap_group_want(uap_group *group, int32_t x, int32_t length)
+/* Cells of one start class; those behind them have no bound that could be read. */
+static inline int32_t uap_group_cells(const uap_group *group)
 {
-    group->wanted[x] = true;
-    group->longest = length > group->longest ? length : group->longest;
-    group->shortest =
-        group->shortest == 0 || length < group->shortest ? length : group->shortest;
+    return group->offset[group->n_len];
 }
 
-/* Makes room for budgets and sets, which most groups never need: before a cell gets a budget.
- * False when out of memory. */
-bool uap_group_open(uap_segments *segments, uap_group *group);
+/* The row of start class x, in which cells of `shortest` to `longest` layers are wanted: the
+ * caller gives them their budgets. NULL when out of memory. */
+uap_group_row *uap_group_want(uap_segments *segments, uap_group *group, int32_t x,
+                              int32_t shortest, int32_t longest);
 
 /* Takes all budgets away. */
 void uap_group_forget(uap_group *group);
 
-/* The set of a cell; an empty one where the group has none. */
-static inline const uap_segment_set *uap_group_set(const uap_group *group, int32_t cell)
+/* The set of cell i of start class x; an empty one where there is none. */
+static inline const uap_segment_set *uap_group_set(const uap_group *group, int32_t x,
+                                                   int32_t i)
 {
     static const uap_segment_set none = {0};
-    return group->set != NULL ? &group->set[cell] : &none;
+    return group->row[x].set != NULL ? &group->row[x].set[i] : &none;
 }
 
 /* Prepares classes, groups and the lower bounds of all segments whose times can lie in a

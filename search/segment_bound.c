@@ -154,9 +154,10 @@ static bool sweep_bounds(bound_sweep *b, const uap_priced *priced)
     return raised;
 }
 
-/* Segments that cannot fit at all: the least memory of any path, in exact integers. */
-static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int64_t *in,
-                         int64_t *out)
+/* Segments that cannot fit at all: the least memory of any path, in exact integers.
+ * bounds: [n_functionals][cells] of x */
+static void sweep_memory(const uap_segments *s, const uap_group *group, int32_t x,
+                         double *bounds, int64_t *in, int64_t *out)
 {
     const uap_chain *chain = s->chain;
     const uap_stage_class *cls = &s->cls[group->class_index];
@@ -183,9 +184,8 @@ static void sweep_memory(const uap_segments *s, uap_group *group, int32_t x, int
         }
         for (int32_t y = 0; y < kind->n_out; y++) {
             if (out[y] > cls->cap - work) {
-                const int32_t cell = uap_cell(group, x, l + 1, y);
                 for (int32_t f = 0; f < group->n_functionals; f++) {
-                    group->bound[f][cell] = HUGE_VAL;
+                    bounds[f * group->cells + group->offset[l] + y] = HUGE_VAL;
                 }
             }
         }
@@ -231,28 +231,43 @@ static int64_t band_steps(const uap_segments *s, const uap_group *group, int32_t
     return steps * s->cls[group->class_index].n_multipliers;
 }
 
+/* ---- All starts, as a job ---- */
+
+typedef struct start_task {
+    int32_t group, x;
+} start_task;
+
+typedef struct bound_job {
+    uap_segments *s;
+    start_task *task;
+    uap_price_table **table; /* [n_classes] made when first needed */
+    int32_t *n_bounds; /* [tasks][UAP_MAX_FUNCTIONALS] cells up to the last that fits */
+    double *bounds;    /* [UAP_MAX_FUNCTIONALS][most cells] */
+    double *scratch;   /* 2 x widest class set + most cells */
+    int64_t *integers; /* 2 x widest class set */
+    bool *late;        /* [most cells] */
+} bound_job;
+
 /* All bounds from one start class: the least over bands of the best over multipliers. Cells
- * that are too long for any plan within the target are out of all measures.
- * scratch: 2 x widest class set + cells; late: cells. Incomplete once s->stopped is set. False
- * when out of memory. */
-static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
-                        uap_price_table *table, double *scratch, bool *late)
+ * that are too long for any plan within the target are out of all measures. Incomplete once
+ * s->stopped is set. False when out of memory. */
+static bool bound_start(const bound_job *job, const uap_group *group, int32_t x,
+                        uap_price_table *table)
 {
+    uap_segments *s = job->s;
+    bool *late = job->late;
     const uap_stage_class *cls = &s->cls[group->class_index];
     const int32_t width = s->chain->width;
     bound_sweep b = {.s = s,
                      .group = group,
                      .table = table,
                      .x = x,
-                     .in = scratch,
-                     .out = scratch + width,
-                     .best = scratch + 2 * (size_t)width,
+                     .in = job->scratch,
+                     .out = job->scratch + width,
+                     .best = job->scratch + 2 * (size_t)width,
                      .late = late};
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
-        for (int32_t i = 0; i < group->cells; i++) {
-            bound[i] = HUGE_VAL;
-        }
+    for (int32_t i = 0; i < group->n_functionals * group->cells; i++) {
+        job->bounds[i] = HUGE_VAL;
     }
     for (b.band = 0; b.band < cls->n_bands; b.band++) {
         b.n_len = group->n_len;
@@ -260,7 +275,7 @@ static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
             late[i] = false;
         }
         for (int32_t f = 0; f < group->n_functionals; f++) {
-            double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+            double *bound = job->bounds + (size_t)f * (size_t)group->cells;
             b.measure = group->measure[f];
             if (!sweep_band(&b, group->offset[b.n_len])) {
                 return false;
@@ -276,27 +291,12 @@ static bool bound_start(uap_segments *s, uap_group *group, int32_t x,
     return true;
 }
 
-/* ---- All starts, as a job ---- */
-
-typedef struct start_task {
-    int32_t group, x;
-} start_task;
-
-typedef struct bound_job {
-    uap_segments *s;
-    start_task *task;
-    uap_price_table **table; /* [n_classes] made when first needed */
-    double *scratch;         /* 2 x widest class set + most cells */
-    int64_t *integers;       /* 2 x widest class set */
-    bool *late;              /* [most cells] */
-} bound_job;
-
 /* The result: of each functional how many cells up to the last that fits, and their
  * bounds. */
-static bool put_bounds(const uap_group *group, int32_t x, uap_bytes *out)
+static bool put_bounds(const uap_group *group, const double *bounds, uap_bytes *out)
 {
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        const double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+        const double *bound = bounds + (size_t)f * (size_t)group->cells;
         int32_t n = group->cells;
         while (n > 0 && isinf(bound[n - 1])) {
             n--;
@@ -315,15 +315,16 @@ static uap_status run_start(void *self, int32_t task, uap_bytes *out, bool *stop
     const bound_job *job = self;
     const start_task *t = &job->task[task];
     uap_segments *s = job->s;
-    uap_group *group = &s->group[t->group];
+    const uap_group *group = &s->group[t->group];
     uap_price_table **table = &job->table[group->class_index];
     const bool ok = uap_price_table_for(s, group->class_index, table) &&
-                    bound_start(s, group, t->x, *table, job->scratch, job->late);
+                    bound_start(job, group, t->x, *table);
     if (ok) {
-        sweep_memory(s, group, t->x, job->integers, job->integers + s->chain->width);
+        sweep_memory(s, group, t->x, job->bounds, job->integers,
+                     job->integers + s->chain->width);
     }
     *stop = s->stopped;
-    return ok && put_bounds(group, t->x, out)
+    return ok && put_bounds(group, job->bounds, out)
                ? UAP_OK
                : UAP_FAIL(err, NO_MEMORY, "out of memory for the bounds of segments");
 }
@@ -336,14 +337,38 @@ static uap_status apply_start(void *self, int32_t task, const char *result, uap_
     (void)err;
     for (int32_t f = 0; f < group->n_functionals; f++) {
         double *bound = group->bound[f] + (size_t)t->x * (size_t)group->cells;
-        int32_t n = 0;
-        result = uap_bytes_get(result, &n, sizeof n);
-        result = uap_bytes_get(result, bound, (size_t)n * sizeof *bound);
-        for (int32_t i = n; i < group->cells; i++) {
-            bound[i] = HUGE_VAL;
-        }
+        int32_t *n = &job->n_bounds[task * UAP_MAX_FUNCTIONALS + f];
+        result = uap_bytes_get(result, n, sizeof *n);
+        result = uap_bytes_get(result, bound, (size_t)*n * sizeof *bound);
     }
     return UAP_OK;
+}
+
+/* Cuts the groups down to the lengths that fit from any of their starts; tasks ascend by
+ * group. Memory of longer ones is never touched. */
+static void cut_groups(const bound_job *job, int32_t n_tasks)
+{
+    for (int32_t first = 0, end; first < n_tasks; first = end) {
+        uap_group *group = &job->s->group[job->task[first].group];
+        int32_t most = 0;
+        end = first + group->n_in;
+        for (int32_t i = first * UAP_MAX_FUNCTIONALS; i < end * UAP_MAX_FUNCTIONALS;
+             i++) {
+            most = uap_max_i32(most, job->n_bounds[i]);
+        }
+        while (group->n_len > 0 && group->offset[group->n_len - 1] >= most) {
+            group->n_len--;
+        }
+        for (int32_t x = 0; x < group->n_in; x++) {
+            for (int32_t f = 0; f < group->n_functionals; f++) {
+                double *bound = group->bound[f] + (size_t)x * (size_t)group->cells;
+                int32_t i = job->n_bounds[(first + x) * UAP_MAX_FUNCTIONALS + f];
+                for (; i < group->offset[group->n_len]; i++) {
+                    bound[i] = HUGE_VAL;
+                }
+            }
+        }
+    }
 }
 
 /* How many starts there are; lists them where `task` is not NULL. */
@@ -382,13 +407,17 @@ static bool begin_job(bound_job *job, uap_segments *s)
         cells = own > cells ? own : cells;
     }
     *job = (bound_job){.s = s};
-    job->task = uap_calloc((size_t)list_starts(s, NULL), sizeof *job->task);
+    const size_t n_tasks = (size_t)list_starts(s, NULL);
+    job->task = uap_calloc(n_tasks, sizeof *job->task);
+    job->n_bounds = uap_calloc(n_tasks * UAP_MAX_FUNCTIONALS, sizeof *job->n_bounds);
+    job->bounds = uap_calloc(cells * UAP_MAX_FUNCTIONALS, sizeof *job->bounds);
     job->table = uap_calloc((size_t)s->n_classes, sizeof(uap_price_table *));
     job->scratch = uap_calloc(2 * width + cells, sizeof *job->scratch);
     job->integers = uap_calloc(2 * width, sizeof *job->integers);
     job->late = uap_calloc(cells, sizeof *job->late);
-    return job->task != NULL && job->table != NULL && job->scratch != NULL &&
-           job->integers != NULL && job->late != NULL;
+    return job->task != NULL && job->table != NULL && job->n_bounds != NULL &&
+           job->bounds != NULL && job->scratch != NULL && job->integers != NULL &&
+           job->late != NULL;
 }
 
 static void end_job(bound_job *job)
@@ -398,6 +427,8 @@ static void end_job(bound_job *job)
     }
     uap_free((void *)job->table);
     uap_free(job->task);
+    uap_free(job->n_bounds);
+    uap_free(job->bounds);
     uap_free(job->scratch);
     uap_free(job->integers);
     uap_free(job->late);
@@ -420,6 +451,9 @@ uap_status uap_segments_bound(uap_segments *s, uap_err *err)
                               .apply = apply_start};
     UAP_TRY(uap_crew_do(s->crew, &all, &stopped, err));
     s->stopped = stopped;
+    if (!stopped) {
+        cut_groups(&job, all.n);
+    }
 done:
     end_job(&job);
     return rc;

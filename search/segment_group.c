@@ -72,43 +72,54 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
             return false;
         }
     }
-    group->wanted = uap_arena_alloc(s->arena, (size_t)group->n_in, sizeof *group->wanted);
+    group->row = uap_arena_alloc(s->arena, (size_t)group->n_in, sizeof *group->row);
     group->looked = uap_arena_alloc(
         s->arena, (size_t)group->n_in * (UAP_MAX_FUNCTIONALS + 1), sizeof *group->looked);
-    return group->wanted != NULL && group->looked != NULL;
+    return group->row != NULL && group->looked != NULL;
 }
 
-bool uap_group_open(uap_segments *s, uap_group *group)
+static bool make_row(uap_segments *s, const uap_group *group, uap_group_row *row)
 {
-    if (group->set != NULL) {
-        return true;
-    }
-    const size_t n = (size_t)group->n_in * (size_t)group->cells;
+    const size_t n = (size_t)uap_group_cells(group);
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        group->budget[f] = uap_arena_take(s->arena, n, sizeof(double));
-        for (size_t i = 0; group->budget[f] != NULL && i < n; i++) {
-            group->budget[f][i] = -HUGE_VAL;
-        }
-        if (group->budget[f] == NULL) {
+        row->budget[f] = uap_arena_take(s->arena, n, sizeof *row->budget[f]);
+        if (row->budget[f] == NULL) {
             return false;
         }
     }
-    group->set = uap_arena_alloc(s->arena, n, sizeof *group->set);
-    return group->set != NULL;
+    return true;
+}
+
+static void clear_budgets(const uap_group *group, uap_group_row *row)
+{
+    for (int32_t f = 0; f < group->n_functionals; f++) {
+        for (int32_t i = 0; i < uap_group_cells(group); i++) {
+            row->budget[f][i] = -HUGE_VAL;
+        }
+    }
+}
+
+uap_group_row *uap_group_want(uap_segments *s, uap_group *group, int32_t x,
+                              int32_t shortest, int32_t longest)
+{
+    uap_group_row *row = &group->row[x];
+    if (row->budget[0] == NULL && !make_row(s, group, row)) {
+        return NULL;
+    }
+    if (!row->wanted) {
+        clear_budgets(group, row);
+        row->wanted = true;
+    }
+    group->longest = longest > group->longest ? longest : group->longest;
+    group->shortest =
+        group->shortest == 0 || shortest < group->shortest ? shortest : group->shortest;
+    return row;
 }
 
 void uap_group_forget(uap_group *group)
 {
-    if (group->longest == 0) {
-        return;
-    }
-    for (int32_t f = 0; f < group->n_functionals; f++) {
-        for (int32_t j = 0; j < group->n_in * group->cells; j++) {
-            group->budget[f][j] = -HUGE_VAL;
-        }
-    }
     for (int32_t x = 0; x < group->n_in; x++) {
-        group->wanted[x] = false;
+        group->row[x].wanted = false;
     }
     group->shortest = group->longest = 0;
 }

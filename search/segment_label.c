@@ -63,7 +63,7 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
         run->no_memory = true;
         return false;
     }
-    uap_segment_set *set = &run->group->set[run->x * run->group->cells + cell];
+    uap_segment_set *set = &run->group->row[run->x].set[cell];
     *set = (uap_segment_set){.first = s->n_points};
     for (size_t i = 0; i < list->n; i++) {
         const uap_label *label = &list->at[i];
@@ -162,8 +162,8 @@ static void forget_walk(uap_label_run *run, int64_t n_points, size_t n_raised)
         run->saved[i].n = 0;
     }
     if (run->saved == NULL && run->only < 0) {
-        uap_segment_set *set = group->set + (size_t)run->x * (size_t)group->cells;
-        memset(set, 0, (size_t)group->cells * sizeof *set);
+        uap_segment_set *set = group->row[run->x].set;
+        memset(set, 0, (size_t)uap_group_cells(group) * sizeof *set);
         s->n_points = n_points;
     }
 }

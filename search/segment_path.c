@@ -94,7 +94,7 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     const int32_t cell = group->offset[ref->b - ref->a] + ref->y;
     uap_label_run run;
     double *budget =
-        uap_calloc((size_t)group->cells * UAP_MAX_FUNCTIONALS, sizeof *budget);
+        uap_calloc((size_t)uap_group_cells(group) * UAP_MAX_FUNCTIONALS, sizeof *budget);
     uap_status rc = UAP_OK;
     const bool ready = uap_label_run_init(&run, segments);
     uap_label_list *saved = uap_calloc((size_t)run.n_slots, sizeof *saved);
@@ -104,8 +104,8 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     }
     const double *of[UAP_MAX_FUNCTIONALS] = {NULL};
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        double *at = budget + (size_t)f * (size_t)group->cells;
-        for (int32_t i = 0; i < group->cells; i++) {
+        double *at = budget + (size_t)f * (size_t)uap_group_cells(group);
+        for (int32_t i = 0; i < uap_group_cells(group); i++) {
             at[i] = -HUGE_VAL;
         }
         /* What dominates the point in all that counts may have more p, where p alone does
@@ -113,7 +113,7 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
         const uap_weights *w = &cls->weights[group->measure[f]];
         const double value =
             (double)(w->p * ref->point.p + w->f * ref->point.f + w->g * ref->point.g);
-        const double most = group->budget[f][ref->x * group->cells + cell];
+        const double most = group->row[ref->x].budget[f][cell];
         const bool counts = group->start > 0 || group->measure[f] != UAP_MEASURE_TIME;
         at[cell] = counts ? value : uap_max_f64(value, most);
         of[f] = at;

@@ -36,7 +36,7 @@ typedef struct label_job {
 static void budgets_of(const uap_group *group, int32_t x, const double **budget)
 {
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        budget[f] = group->budget[f] + (size_t)x * (size_t)group->cells;
+        budget[f] = group->row[x].budget[f];
     }
 }
 
@@ -112,7 +112,7 @@ static bool raise_by_excess(uap_label_run *run)
     run->is_ordered = false;
     bool ok = uap_limits_excess(run, &excess);
     for (int32_t f = 0; f < group->n_functionals; f++) {
-        for (int32_t i = 0; ok && i < group->cells; i++) {
+        for (int32_t i = 0; ok && i < uap_group_cells(group); i++) {
             const double budget = run->budget[f][i];
             const double margin = UAP_LABEL_MARGIN * fabs(budget) + 1;
             if (!isinf(budget)) {
@@ -128,10 +128,10 @@ static bool raise_by_excess(uap_label_run *run)
 static bool put_sets(uap_label_run *run, int64_t n_points, uap_bytes *out, int64_t *n)
 {
     uap_segments *s = run->s;
-    uap_segment_set *set = run->group->set + (size_t)run->x * (size_t)run->group->cells;
+    uap_segment_set *set = run->group->row[run->x].set;
     bool ok = true;
     *n = 0;
-    for (int32_t i = 0; ok && i < run->group->cells; i++) {
+    for (int32_t i = 0; ok && i < uap_group_cells(run->group); i++) {
         if (set[i].count > 0) {
             const int32_t of[2] = {i, set[i].count};
             ok = uap_bytes_put(out, of, sizeof of) &&
@@ -172,7 +172,7 @@ static uap_status do_run(label_job *job, int32_t task, uap_bytes *out, bool *sto
     result_head head = {0};
     bool ok = uap_bytes_put(out, &head, sizeof head);
     run->raised = out;
-    s->group[t->group].has_sets |= t->only == FULL_LABELS;
+    s->group[t->group].row[t->x].has_sets |= t->only == FULL_LABELS;
     start_run(run, &s->group[t->group], t->x, t->only == EXCESS ? -1 : t->only);
     ok = ok && (t->only == EXCESS ? raise_by_excess(run) : uap_label_run_labels(run));
     *stop = s->stopped;
@@ -250,14 +250,14 @@ static uap_status apply_sets(void *self, int32_t task, const char *result, uap_e
     uap_segments *s = job->s;
     result_head head;
     result = get_head(job, task, result, &head);
-    group->has_sets = group->has_sets || head.n > 0;
+    group->row[t->x].has_sets |= head.n > 0;
     for (int64_t i = 0; i < head.n; i++) {
         int32_t of[2];
         result = uap_bytes_get(result, of, sizeof of);
         if (!uap_segments_reserve(s, of[1])) {
             return UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
         }
-        group->set[t->x * group->cells + of[0]] =
+        group->row[t->x].set[of[0]] =
             (uap_segment_set){.first = s->n_points, .count = of[1]};
         result = uap_bytes_get(result, &s->point[s->n_points],
                                (size_t)of[1] * sizeof *s->point);
@@ -418,7 +418,7 @@ uap_status uap_segments_tighten(uap_segments *s, uap_err *err)
     s->is_tightened = false;
     for (int32_t i = 0; i < s->n_groups; i++) {
         for (int32_t x = 0; x < s->group[i].n_in; x++) {
-            if (s->group[i].wanted[x]) {
+            if (s->group[i].row[x].wanted) {
                 add_tightening(&job, i, x);
             }
         }
@@ -429,6 +429,21 @@ done:
     return rc;
 }
 
+/* Empty sets for a row whose cells are wanted; those of any other are forgotten. */
+static bool make_sets(uap_segments *s, const uap_group *group, uap_group_row *row)
+{
+    const size_t n = (size_t)uap_group_cells(group);
+    if (row->has_sets) {
+        memset(row->set, 0, n * sizeof *row->set);
+        row->has_sets = false;
+    }
+    if (row->wanted && row->set == NULL) {
+        row->set = uap_arena_alloc(s->arena, n, sizeof *row->set);
+        return row->set != NULL;
+    }
+    return true;
+}
+
 uap_status uap_segments_solve(uap_segments *s, uap_err *err)
 {
     label_job job;
@@ -437,13 +452,13 @@ uap_status uap_segments_solve(uap_segments *s, uap_err *err)
     s->n_points = 0;
     for (int32_t i = 0; i < s->n_groups; i++) {
         uap_group *group = &s->group[i];
-        const size_t n = (size_t)group->n_in * (size_t)group->cells;
-        if (group->has_sets) {
-            memset(group->set, 0, n * sizeof *group->set);
-            group->has_sets = false;
-        }
         for (int32_t x = 0; x < group->n_in; x++) {
-            if (group->wanted[x]) {
+            uap_group_row *row = &group->row[x];
+            if (!make_sets(s, group, row)) {
+                rc = UAP_FAIL(err, NO_MEMORY, "out of memory for segments");
+                goto done;
+            }
+            if (row->wanted) {
                 add_task(&job, i, x, FULL_LABELS);
             }
         }

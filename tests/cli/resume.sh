@@ -12,7 +12,7 @@ run 0 "${large[@]}" -o whole.json
 plan_only whole.json >whole
 rm -f ck ck.old
 status=0
-"$UNIAP" "${large[@]}" -o plan.json --checkpoint ck --time-limit 1 >out 2>err || status=$?
+"$UNIAP" "${large[@]}" -o plan.json --checkpoint ck --time-limit 0.4 >out 2>err || status=$?
 command_line="uniap plan --time-limit"
 [ $status -eq 4 ] || [ $status -eq 5 ] || complain "$command_line: exit status $status"
 [ "$(sed -n 's/^nodes //p' ck | head -1)" -gt 0 ] || complain "$command_line: no open nodes"

@@ -1,6 +1,7 @@
 /* Communicators, collectives and agreement, on any number of ranks. */
 #include "mpi/ranks.h"
 
+#include "common/bytes.h"
 #include "mpi/transfer.h"
 
 #include <string.h>
@@ -274,6 +275,86 @@ static void test_errors_name_the_call(void **state)
 }
 
 /* Out of memory on one rank is agreed on by all. */
+/* Records of an exchange: a number, and so many bytes behind it. */
+typedef struct record {
+    int64_t n;
+} record;
+
+static size_t cut_records(const char *bytes, size_t n, size_t most)
+{
+    size_t whole = 0;
+    while (whole < n) {
+        record r;
+        memcpy(&r, bytes + whole, sizeof r);
+        if (whole > 0 && whole + sizeof r + (size_t)r.n > most) {
+            break;
+        }
+        whole += sizeof r + (size_t)r.n;
+    }
+    return whole;
+}
+
+static int64_t record_bytes(int rank, int i)
+{
+    return i == 3 ? 9000000 : (int64_t)(rank * 7919 + i * 104729) % 200000;
+}
+
+typedef struct taken_records {
+    int next[64]; /* of each rank, the record that must come now */
+    int pieces;
+    int fail_at; /* the piece at which to fail, or 0 */
+} taken_records;
+
+static uap_status take_records(void *self, int rank, const char *bytes, size_t n,
+                               uap_err *err)
+{
+    taken_records *t = self;
+    if (++t->pieces == t->fail_at) {
+        return UAP_FAIL(err, INTERNAL, "no more, please");
+    }
+    for (size_t at = 0; at < n;) {
+        const int i = t->next[rank]++;
+        record r;
+        memcpy(&r, bytes + at, sizeof r);
+        assert_int_equal(r.n, record_bytes(rank, i));
+        for (int64_t j = 0; j < r.n; j += 4096) {
+            assert_int_equal(bytes[at + sizeof r + (size_t)j], (char)(rank + i));
+        }
+        at += sizeof r + (size_t)r.n;
+    }
+    return UAP_OK;
+}
+
+/* Ranks with unlike numbers of records, one of them above a round: all come, each rank's in
+ * order, and a rank that cannot take more keeps nobody from the rest. */
+static void test_exchange_of_records(void **state)
+{
+    const int rank = uap_comm_rank(ranks_comm);
+    const int size = uap_comm_size(ranks_comm);
+    const int n = rank == 1 ? 0 : 40 + 10 * rank;
+    uap_bytes own = {0};
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        const record r = {record_bytes(rank, i)};
+        assert_true(uap_bytes_put(&own, &r, sizeof r));
+        char *at = uap_bytes_add(&own, (size_t)r.n);
+        assert_non_null(at);
+        memset(at, rank + i, (size_t)r.n);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        uap_err err = {0};
+        taken_records t = {.fail_at = pass == 1 && rank == 0 ? 2 : 0};
+        const uap_status rc = uap_comm_exchange(ranks_comm, own.at, own.n, cut_records,
+                                                take_records, &t, &err);
+        assert_int_equal(rc, t.fail_at > 0 ? UAP_INTERNAL : UAP_OK);
+        for (int r = 0; r < size && rc == UAP_OK; r++) {
+            assert_int_equal(t.next[r], r == 1 ? 0 : 40 + 10 * r);
+        }
+        assert_true(t.fail_at > 0 || t.pieces > size);
+    }
+    uap_bytes_free(&own);
+}
+
 static void test_gather_without_memory(void **state)
 {
     uap_err err = {0};
@@ -324,6 +405,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_exchange),
         cmocka_unit_test(test_started_transfer),
         cmocka_unit_test(test_errors_name_the_call),
+        cmocka_unit_test(test_exchange_of_records),
         cmocka_unit_test(test_gather_without_memory),
     };
     return RANKS_MAIN(&argc, &argv, tests);
