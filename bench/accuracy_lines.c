@@ -15,6 +15,7 @@
 #define FITTED_MIN       1024.0
 #define FORETOLD_MIN     1536.0
 #define FACTOR           2.0
+#define SWITCH_STEPS     3
 #define ROUNDS           5
 #define POINTS_MAX       32
 #define LEAST_ITERATIONS 5
@@ -54,6 +55,7 @@ static uap_status sweep_once(const uap_bench_accuracy *bench, const uap_comm *co
     const uap_sweep sweep = {.min_bytes = min_bytes,
                              .max_bytes = bench->max_bytes,
                              .factor = FACTOR,
+                             .switch_steps = min_bytes > FITTED_MIN ? 0 : SWITCH_STEPS,
                              .point_s = bench->turn_s,
                              .min_iterations = LEAST_ITERATIONS,
                              .max_iterations = MOST_ITERATIONS};
@@ -76,6 +78,7 @@ typedef struct line_rounds {
     int32_t n, pieces;                  /* sizes foretold; most pieces of a fit */
     double error[ROUNDS * POINTS_MAX];  /* |foretold / measured - 1| */
     double seconds[ROUNDS][POINTS_MAX]; /* measured */
+    double bytes[POINTS_MAX];
 } line_rounds;
 
 static uap_status one_round(const uap_bench_accuracy *bench, const uap_comm *comm,
@@ -95,6 +98,7 @@ static uap_status one_round(const uap_bench_accuracy *bench, const uap_comm *com
     out->n = n < POINTS_MAX ? n : POINTS_MAX;
     for (int32_t i = 0; i < out->n; i++) {
         const double foretold = foretold_s(check, &fitted, &fitted_pair, point[i].bytes);
+        out->bytes[i] = point[i].bytes;
         out->seconds[round][i] = point[i].seconds;
         out->error[round * out->n + i] = fabs(foretold / point[i].seconds - 1);
     }
@@ -124,6 +128,23 @@ static double own_spread(const line_rounds *rounds)
     return uap_median(away, n);
 }
 
+/* A line for each size: the median time, and what the fits made of it in each round. */
+static void print_sizes(const uap_bench_accuracy *bench, const line_rounds *rounds)
+{
+    for (int32_t i = 0; i < rounds->n; i++) {
+        double own[ROUNDS];
+        for (int32_t r = 0; r < ROUNDS; r++) {
+            own[r] = rounds->seconds[r][i];
+        }
+        (void)fprintf(bench->out, "%16.0f bytes %12.3f us, off by", rounds->bytes[i],
+                      uap_median(own, ROUNDS) * 1e6);
+        for (int32_t r = 0; r < ROUNDS; r++) {
+            (void)fprintf(bench->out, " %.1f", rounds->error[r * rounds->n + i] * 100);
+        }
+        (void)fprintf(bench->out, " %%\n");
+    }
+}
+
 static uap_status check_line(const uap_bench_accuracy *bench, const uap_comm *comm,
                              const line_check *check, bool *passes, uap_err *err)
 {
@@ -136,6 +157,9 @@ static uap_status check_line(const uap_bench_accuracy *bench, const uap_comm *co
         rounds = (line_rounds){.n = 0};
         for (int32_t r = 0; r < ROUNDS; r++) {
             UAP_TRY(one_round(bench, comm, check, r, &rounds, err));
+        }
+        if (bench->lists_sizes && uap_comm_rank(comm) == 0) {
+            print_sizes(bench, &rounds);
         }
         /* Sorts the errors. */
         error = uap_median(rounds.error, (int64_t)ROUNDS * rounds.n);

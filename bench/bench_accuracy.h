@@ -23,6 +23,7 @@ typedef struct uap_bench_accuracy {
     int32_t attempts; /* of a row that is too noisy to judge, >= 1 */
     double turn_s;    /* seconds that a turn takes at least */
     double link_bar, product_bar, line_bar; /* 0.05: 5 % */
+    bool lists_sizes;                       /* of lines, a row for each size */
     FILE *out;                              /* rank 0 */
     const volatile sig_atomic_t *stop; /* ends it behind the row under way, on rank 0 */
 } uap_bench_accuracy;

@@ -27,7 +27,7 @@ static const char about[] =
 int uap_cmd_bench_profile_accuracy(const uap_cli *cli, int argc, char **argv)
 {
     uap_err err = {0};
-    bool passes = false;
+    bool passes = false, lists_sizes = false;
     uap_int_list bytes = {5, {1024, 16384, 262144, 4194304, 33554432}};
     int64_t turns = 30, attempts = 5;
     double turn_ms = 10, link_bar = 5, product_bar = 3, line_bar = 10, max_mib = 32;
@@ -41,10 +41,12 @@ int uap_cmd_bench_profile_accuracy(const uap_cli *cli, int argc, char **argv)
          .min = 0.01, .max = 1e5},
         {0, "attempts", UAP_OPT_INT, &attempts, "N",
          "of a row that is too noisy to judge (5)", .min = 1, .max = 100},
-        {0, "link-bar", UAP_OPT_REAL, &link_bar, "PERCENT", "(5)", .min = 0, .max = 1e3},
+        {0, "link-bar", UAP_OPT_REAL, &link_bar, "PERCENT", "(5)", .min = 0, .max = 1e9},
         {0, "product-bar", UAP_OPT_REAL, &product_bar, "PERCENT", "(3)", .min = 0,
-         .max = 1e3},
-        {0, "line-bar", UAP_OPT_REAL, &line_bar, "PERCENT", "(10)", .min = 0, .max = 1e3},
+         .max = 1e9},
+        {0, "line-bar", UAP_OPT_REAL, &line_bar, "PERCENT", "(10)", .min = 0, .max = 1e9},
+        {0, "list", UAP_OPT_FLAG, &lists_sizes,
+         .help = "of lines, a row for each size and attempt"},
     };
     const uap_usage usage = {.name = "bench profile-accuracy",
                              .synopsis = "[options]",
@@ -64,6 +66,7 @@ int uap_cmd_bench_profile_accuracy(const uap_cli *cli, int argc, char **argv)
                                       .link_bar = link_bar / 100,
                                       .product_bar = product_bar / 100,
                                       .line_bar = line_bar / 100,
+                                      .lists_sizes = lists_sizes,
                                       .out = stdout,
                                       .stop = uap_stop_flag()};
     if (uap_bench_accuracy_run(&bench, cli->comm, &passes, &err) != UAP_OK) {

@@ -74,7 +74,7 @@ typedef struct uap_piece {
     double from_bytes, latency_s, bandwidth_Bps;
 } uap_piece;
 
-#define UAP_PIECES_MAX 4
+#define UAP_PIECES_MAX 8
 
 /* Lines over all sizes, ascending; the first is from 0. n = 0: one line is enough. */
 typedef struct uap_pieces {
@@ -159,14 +159,15 @@ typedef struct uap_link {
     double latency_s, bandwidth_Bps; /* where there are no pieces */
     bool assumed;
     int32_t n_pieces;
-    uap_piece piece[UAP_LINK_PIECES_MAX]; /* as uap_pieces */
+    uap_piece
+        piece[UAP_LINK_PIECES_MAX]; /* [n_pieces], as uap_pieces; the rest is not set */
 } uap_link;
 
 /* latency + bytes / bandwidth by the line that holds for so many bytes; 0 bytes cost 0. */
 double uap_link_s(const uap_link *link, double bytes);
 
-/* That line alone, as a link without pieces. */
-uap_link uap_link_line(const uap_link *link, double bytes);
+/* That line alone. */
+uap_piece uap_link_line(const uap_link *link, double bytes);
 
 /* Where the groups of `size` ranks `stride` apart lie when the first `devices` devices are
  * used and groups start at multiples of size * stride: NODE when none leaves its node. */
@@ -180,6 +181,11 @@ uap_link uap_cluster_group_link(const uap_cluster *cluster, uap_collective_kind 
 /* The link of one of `pairs` device pairs that send at once between two neighbouring
  * nodes (span CLUSTER) or within one. */
 uap_link uap_cluster_p2p_link(const uap_cluster *cluster, uap_span span, int64_t pairs);
+
+/* Its line for messages of so many bytes, without the rest: searches ask many million times.
+ * *assumed as in the link. */
+uap_piece uap_cluster_p2p_line(const uap_cluster *cluster, uap_span span, int64_t pairs,
+                               double bytes, bool *assumed);
 
 /* The same in one call, all devices in use: seconds of one collective. *assumed (may be
  * NULL) is set where the exact entry is absent. */

@@ -374,6 +374,24 @@ uap_link uap_cluster_between_link(const uap_cluster_groups *groups, int32_t a, i
     return slower;
 }
 
+uap_piece uap_cluster_between_line(const uap_cluster_groups *groups, int32_t a, int32_t b,
+                                   int64_t pairs, double bytes, bool *assumed)
+{
+    const uap_cluster *between = &groups->between[a * groups->n + b];
+    if (a != b && between->n_p2p > 0) {
+        return uap_cluster_p2p_line(between, UAP_SPAN_CLUSTER, pairs, bytes, assumed);
+    }
+    const uap_piece x = uap_cluster_p2p_line(&groups->group[a].view, UAP_SPAN_CLUSTER,
+                                             pairs, bytes, assumed);
+    if (a == b) {
+        return x;
+    }
+    const uap_piece y = uap_cluster_p2p_line(&groups->group[b].view, UAP_SPAN_CLUSTER,
+                                             pairs, bytes, assumed);
+    *assumed = true;
+    return slower_line(&x, &y, NULL);
+}
+
 bool uap_cluster_group_ids(const uap_cluster_group *group, int64_t first, int64_t last,
                            char *text, size_t n)
 {

@@ -23,6 +23,10 @@ uap_link uap_link_joined(const uap_link *a, const uap_link *b, uap_line_join *jo
 /* An entry's line and pieces as a link. */
 uap_link uap_link_of(double latency_s, double bandwidth_Bps, const uap_pieces *pieces);
 
+/* The line that holds for so many bytes. */
+uap_piece uap_line_of(double latency_s, double bandwidth_Bps, const uap_pieces *pieces,
+                      double bytes);
+
 bool uap_pieces_are_same(const uap_pieces *a, const uap_pieces *b);
 
 #ifdef __cplusplus

@@ -235,6 +235,19 @@ static const uap_p2p *find_p2p(const uap_cluster *cluster, uap_span span, int64_
     return best;
 }
 
+uap_piece uap_cluster_p2p_line(const uap_cluster *cluster, uap_span span, int64_t pairs,
+                               double bytes, bool *assumed)
+{
+    const uap_p2p *entry = find_p2p(cluster, span, pairs);
+    if (entry == NULL) {
+        const uap_link link = uap_cluster_p2p_link(cluster, span, pairs);
+        *assumed = link.assumed;
+        return uap_link_line(&link, bytes);
+    }
+    *assumed = false;
+    return uap_line_of(entry->latency_s, entry->bandwidth_Bps, &entry->pieces, bytes);
+}
+
 uap_link uap_cluster_p2p_link(const uap_cluster *cluster, uap_span span, int64_t pairs)
 {
     const uap_span other = span == UAP_SPAN_NODE ? UAP_SPAN_CLUSTER : UAP_SPAN_NODE;

@@ -2,18 +2,26 @@
  * from is not its business. */
 #include "configs/cluster_json.h"
 
-#include <string.h>
-
-/* The line that holds for so many bytes. */
-static uap_piece piece_at(const uap_link *link, double bytes)
+static uap_piece line_at(uap_piece whole, const uap_piece *piece, int32_t n, double bytes)
 {
-    uap_piece found = {0, link->latency_s, link->bandwidth_Bps};
-    for (int32_t i = 0; i < link->n_pieces; i++) {
-        if (i == 0 || link->piece[i].from_bytes <= bytes) {
-            found = link->piece[i];
-        }
+    const uap_piece *found = &whole;
+    for (int32_t i = 0; i < n; i++) {
+        found = i == 0 || piece[i].from_bytes <= bytes ? &piece[i] : found;
     }
-    return found;
+    return *found;
+}
+
+uap_piece uap_link_line(const uap_link *link, double bytes)
+{
+    const uap_piece whole = {0, link->latency_s, link->bandwidth_Bps};
+    return line_at(whole, link->piece, link->n_pieces, bytes);
+}
+
+uap_piece uap_line_of(double latency_s, double bandwidth_Bps, const uap_pieces *pieces,
+                      double bytes)
+{
+    const uap_piece whole = {0, latency_s, bandwidth_Bps};
+    return line_at(whole, pieces->piece, pieces->n, bytes);
 }
 
 double uap_link_s(const uap_link *link, double bytes)
@@ -21,23 +29,20 @@ double uap_link_s(const uap_link *link, double bytes)
     if (!(bytes > 0.0) || !(link->bandwidth_Bps > 0.0)) {
         return 0.0;
     }
-    const uap_piece line = piece_at(link, bytes);
+    const uap_piece line = uap_link_line(link, bytes);
     return line.latency_s + bytes / line.bandwidth_Bps;
-}
-
-uap_link uap_link_line(const uap_link *link, double bytes)
-{
-    const uap_piece line = piece_at(link, bytes);
-    return (uap_link){.latency_s = line.latency_s,
-                      .bandwidth_Bps = line.bandwidth_Bps,
-                      .assumed = link->assumed};
 }
 
 uap_link uap_link_of(double latency_s, double bandwidth_Bps, const uap_pieces *pieces)
 {
-    uap_link link = {
-        .latency_s = latency_s, .bandwidth_Bps = bandwidth_Bps, .n_pieces = pieces->n};
-    memcpy(link.piece, pieces->piece, sizeof pieces->piece);
+    uap_link link; /* no initialiser: most of it stays unused */
+    link.latency_s = latency_s;
+    link.bandwidth_Bps = bandwidth_Bps;
+    link.assumed = false;
+    link.n_pieces = pieces->n;
+    for (int32_t i = 0; i < pieces->n; i++) {
+        link.piece[i] = pieces->piece[i];
+    }
     return link;
 }
 
@@ -63,13 +68,14 @@ uap_link uap_link_joined(const uap_link *a, const uap_link *b, uap_line_join *jo
     const uap_piece whole_a = {0, a->latency_s, a->bandwidth_Bps};
     const uap_piece whole_b = {0, b->latency_s, b->bandwidth_Bps};
     const uap_piece whole = join(&whole_a, &whole_b, context);
-    uap_link out = {.latency_s = whole.latency_s, .bandwidth_Bps = whole.bandwidth_Bps};
+    static const uap_pieces none = {0};
+    uap_link out = uap_link_of(whole.latency_s, whole.bandwidth_Bps, &none);
     double from = 0.0;
     if (a->n_pieces == 0 && b->n_pieces == 0) {
         return out;
     }
     do {
-        const uap_piece x = piece_at(a, from), y = piece_at(b, from);
+        const uap_piece x = uap_link_line(a, from), y = uap_link_line(b, from);
         out.piece[out.n_pieces] = join(&x, &y, context);
         out.piece[out.n_pieces++].from_bytes = from;
         from = next_switch(a, b, from);

@@ -35,7 +35,7 @@ typedef struct uap_line {
 uap_line uap_fit_line(const uap_point *point, int32_t n);
 
 /* The same in pieces, robustly. Of the usable points (at most UAP_FIT_POINTS_MAX, ascending in
- * bytes) a piece takes three or more neighbours, and there are as many pieces as the Bayesian
+ * bytes) a piece takes two or more neighbours, and there are as many pieces as the Bayesian
  * information criterion asks for (errors beside a line Laplace-distributed, never taken for
  * smaller than a measurement's own noise): so a switch of the protocol makes a piece, one odd
  * point does not. A piece's line has the least sum of absolute relative errors, then least

@@ -5,12 +5,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Fewer points than this say nothing of a line of two unknowns. */
-#define POINTS_MIN 3
+/* Of a piece. Two suffice: a time that is too long lies on no line with a neighbour, as lines
+ * neither fall nor begin below 0. */
+#define POINTS_MIN 2
 
 /* Relative errors below this are noise, whatever the fit says: it keeps a sweep that is
  * almost exact from falling into pieces. */
-#define NOISE 0.01
+#define NOISE 0.02
 
 /* A point this far off counts no more than one that is twice as far. */
 #define ERROR_MAX 0.5
@@ -172,7 +173,7 @@ uap_line uap_fit_pieces(const uap_point *point, int32_t n, uap_pieces *out)
     s.n = 0;
     *out = none;
     take_points(&s, point, n);
-    if (s.n < POINTS_MIN) {
+    if (s.n <= POINTS_MIN) {
         return uap_fit_line(point, n);
     }
     const uap_line whole = s.line[0][s.n - 1];

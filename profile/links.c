@@ -75,6 +75,12 @@ void uap_links_free(uap_links *links)
     }
 }
 
+void uap_links_buffers(const uap_links *links, const float **send, float **recv)
+{
+    *send = links->send;
+    *recv = links->recv;
+}
+
 /* Whether some group of this shape has ranks on two nodes. */
 static uap_span span_of(const uap_comm *comm, uap_group_shape shape)
 {

@@ -165,13 +165,21 @@ static uap_status fill_collectives(const uap_profile *profile, uap_cluster *clus
  * stage may lie at either. */
 static void merge_p2p(uap_p2p *into, const uap_p2p *other)
 {
-    /* Either sweep may have ended earlier. */
-    into->n_points = into->n_points < other->n_points ? into->n_points : other->n_points;
-    for (int32_t i = 0; i < into->n_points; i++) {
-        if (other->point[i].seconds > into->point[i].seconds) {
-            into->point[i] = other->point[i];
+    /* Either sweep may have ended earlier, and has sizes of its own at its switches. */
+    int32_t n = 0;
+    for (int32_t i = 0, j = 0; i < into->n_points && j < other->n_points;) {
+        const uap_point *a = &into->point[i], *b = &other->point[j];
+        if (a->bytes < b->bytes) {
+            i++;
+        } else if (a->bytes > b->bytes) {
+            j++;
+        } else {
+            into->point[n++] = a->seconds < b->seconds ? *b : *a;
+            i++;
+            j++;
         }
     }
+    into->n_points = n;
     const uap_line line = uap_fit_pieces(into->point, into->n_points, &into->pieces);
     into->latency_s = line.latency_s;
     into->bandwidth_Bps = line.bandwidth_Bps;
