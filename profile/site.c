@@ -19,7 +19,11 @@
 #define TAG_FIRST 1000
 #define TAG_CYCLE 10000
 #define RUNS_MIN  3
-#define RUNS_MAX  1000
+/* So many long messages are enough where they are slow: together by this share of the
+ * deadline, which two ranks that take turns must keep with room to spare. */
+#define LONG_LEAST         3
+#define ENOUGH_OF_DEADLINE 0.05
+#define RUNS_MAX           1000
 
 typedef enum action { ACT_COMPUTE, ACT_SHORT, ACT_LONG, ACT_LEAVE, ACT_STAY } action;
 
@@ -94,6 +98,8 @@ static uap_status talk(uap_site *site, const order_message *order, double *secon
         .recv = site->recv,
         .bytes = is_short ? SHORT_BYTES : (size_t)site->options.bytes,
         .times = is_short ? site->options.pings : site->options.transfers,
+        .least = is_short ? 0 : LONG_LEAST,
+        .enough_s = is_short ? 0 : ENOUGH_OF_DEADLINE * site->options.deadline_s,
         .takes_turns = order->kind != (int32_t)UAP_ROUND_BISECTION,
         .tag = TAG_FIRST + 2 * (order->epoch % TAG_CYCLE),
         .deadline_s = site->options.deadline_s};
@@ -101,7 +107,7 @@ static uap_status talk(uap_site *site, const order_message *order, double *secon
     uap_status rc = UAP_OK;
     UAP_TRY(uap_probe_run(site->comm, &probe, site->each_s, &result, err));
     site->buffers_are_lent = site->buffers_are_lent || result.is_abandoned;
-    *seconds = order->to != UAP_NOBODY && result.sent == probe.times
+    *seconds = order->to != UAP_NOBODY && result.is_answered
                    ? time_of(site->each_s, result.sent, is_short)
                    : (double)INFINITY;
 done:
