@@ -52,10 +52,12 @@ static uap_status sweep_once(const uap_bench_accuracy *bench, const uap_comm *co
                              const line_check *check, double min_bytes,
                              uap_collective *collective, uap_p2p *p2p, uap_err *err)
 {
+    const bool is_fitted = min_bytes <= FITTED_MIN;
+    /* Nothing beyond the largest size that is fitted is foretold. */
     const uap_sweep sweep = {.min_bytes = min_bytes,
-                             .max_bytes = bench->max_bytes,
+                             .max_bytes = bench->max_bytes / (is_fitted ? 1 : 2),
                              .factor = FACTOR,
-                             .switch_steps = min_bytes > FITTED_MIN ? 0 : SWITCH_STEPS,
+                             .switch_steps = is_fitted ? SWITCH_STEPS : 0,
                              .point_s = bench->turn_s,
                              .min_iterations = LEAST_ITERATIONS,
                              .max_iterations = MOST_ITERATIONS};
@@ -73,12 +75,12 @@ done:
     return rc;
 }
 
-/* What the rounds of one check found. */
+/* What the rounds of one check found, and the medians over rounds. */
 typedef struct line_rounds {
-    int32_t n, pieces;                  /* sizes foretold; most pieces of a fit */
-    double error[ROUNDS * POINTS_MAX];  /* |foretold / measured - 1| */
-    double seconds[ROUNDS][POINTS_MAX]; /* measured */
+    int32_t n, pieces; /* sizes foretold; most pieces of a fit */
     double bytes[POINTS_MAX];
+    double measured[ROUNDS][POINTS_MAX], foretold[ROUNDS][POINTS_MAX]; /* s */
+    double error[POINTS_MAX]; /* |foretold / measured - 1| of the medians */
 } line_rounds;
 
 static uap_status one_round(const uap_bench_accuracy *bench, const uap_comm *comm,
@@ -97,10 +99,10 @@ static uap_status one_round(const uap_bench_accuracy *bench, const uap_comm *com
     out->pieces = pieces > out->pieces ? pieces : out->pieces;
     out->n = n < POINTS_MAX ? n : POINTS_MAX;
     for (int32_t i = 0; i < out->n; i++) {
-        const double foretold = foretold_s(check, &fitted, &fitted_pair, point[i].bytes);
         out->bytes[i] = point[i].bytes;
-        out->seconds[round][i] = point[i].seconds;
-        out->error[round * out->n + i] = fabs(foretold / point[i].seconds - 1);
+        out->measured[round][i] = point[i].seconds;
+        out->foretold[round][i] =
+            foretold_s(check, &fitted, &fitted_pair, point[i].bytes);
     }
 done:
     uap_free(fitted.point);
@@ -110,38 +112,42 @@ done:
     return rc;
 }
 
+/* Median over rounds of one size's times. */
+static double over_rounds(double time[ROUNDS][POINTS_MAX], int32_t size)
+{
+    double own[ROUNDS];
+    for (int32_t r = 0; r < ROUNDS; r++) {
+        own[r] = time[r][size];
+    }
+    return uap_median(own, ROUNDS);
+}
+
 /* How far a size's times lie from their median over rounds, the median over all. */
-static double own_spread(const line_rounds *rounds)
+static double own_spread(line_rounds *rounds)
 {
     double away[ROUNDS * POINTS_MAX];
     int32_t n = 0;
     for (int32_t i = 0; i < rounds->n; i++) {
-        double own[ROUNDS];
+        const double median = over_rounds(rounds->measured, i);
         for (int32_t r = 0; r < ROUNDS; r++) {
-            own[r] = rounds->seconds[r][i];
-        }
-        const double median = uap_median(own, ROUNDS);
-        for (int32_t r = 0; r < ROUNDS; r++) {
-            away[n++] = fabs(rounds->seconds[r][i] / median - 1);
+            away[n++] = fabs(rounds->measured[r][i] / median - 1);
         }
     }
     return uap_median(away, n);
 }
 
-/* A line for each size: the median time, and what the fits made of it in each round. */
-static void print_sizes(const uap_bench_accuracy *bench, const line_rounds *rounds)
+/* Fills the errors; with `out` says them, a line for each size. */
+static void compare(line_rounds *rounds, FILE *out)
 {
     for (int32_t i = 0; i < rounds->n; i++) {
-        double own[ROUNDS];
-        for (int32_t r = 0; r < ROUNDS; r++) {
-            own[r] = rounds->seconds[r][i];
+        const double measured = over_rounds(rounds->measured, i);
+        const double foretold = over_rounds(rounds->foretold, i);
+        rounds->error[i] = fabs(foretold / measured - 1);
+        if (out != NULL) {
+            (void)fprintf(out, "%16.0f bytes %12.3f us, foretold %12.3f (%+.1f %%)\n",
+                          rounds->bytes[i], measured * 1e6, foretold * 1e6,
+                          (foretold / measured - 1) * 100);
         }
-        (void)fprintf(bench->out, "%16.0f bytes %12.3f us, off by", rounds->bytes[i],
-                      uap_median(own, ROUNDS) * 1e6);
-        for (int32_t r = 0; r < ROUNDS; r++) {
-            (void)fprintf(bench->out, " %.1f", rounds->error[r * rounds->n + i] * 100);
-        }
-        (void)fprintf(bench->out, " %%\n");
     }
 }
 
@@ -158,12 +164,10 @@ static uap_status check_line(const uap_bench_accuracy *bench, const uap_comm *co
         for (int32_t r = 0; r < ROUNDS; r++) {
             UAP_TRY(one_round(bench, comm, check, r, &rounds, err));
         }
-        if (bench->lists_sizes && uap_comm_rank(comm) == 0) {
-            print_sizes(bench, &rounds);
-        }
-        /* Sorts the errors. */
-        error = uap_median(rounds.error, (int64_t)ROUNDS * rounds.n);
-        largest = rounds.error[ROUNDS * rounds.n - 1];
+        compare(&rounds,
+                bench->lists_sizes && uap_comm_rank(comm) == 0 ? bench->out : NULL);
+        error = uap_median(rounds.error, rounds.n); /* sorts them */
+        largest = rounds.error[rounds.n - 1];
         self = own_spread(&rounds);
         verdict = !(self <= bench->line_bar) ? UAP_DUEL_TOO_NOISY
                   : error <= bench->line_bar ? UAP_DUEL_AGREES

@@ -19,7 +19,8 @@ static const char about[] =
     "the bar is measured again, and counts as failed if it stays so.\n\n"
     "ratio     ours by plain\n"
     "self_%    the larger difference of either way's even turns from its odd ones\n"
-    "median_%  of |foretold by measured - 1| over sizes and rounds\n\n"
+    "median_%  of |foretold by measured - 1| over sizes, each the medians of the "
+    "rounds\n\n"
     "Exit status: 0 every row is within its bar, 1 one is not, or was too noisy to "
     "judge,\n"
     "2 bad usage.";

@@ -51,6 +51,9 @@ typedef struct uap_device_class {
     double peak_flops[UAP_PRECISION_COUNT]; /* 0: not known */
     double efficiency;                      /* of peak, for what was not measured */
     double memory_bandwidth_Bps;
+    /* Measured, 0: not known; for people, not for the planner (docs/clusters.md). */
+    int64_t usable_bytes, granularity_bytes;
+    double launch_s;
     int32_t n_layers;
     uap_layer_time *layer; /* [n_layers] */
 } uap_device_class;

@@ -155,8 +155,10 @@ done:
 
 static uap_status read_class(const uap_jval *object, uap_device_class *out, uap_err *err)
 {
-    static const char *const keys[] = {"name",       "memory_bytes",         "peak_flops",
-                                       "efficiency", "memory_bandwidth_Bps", "layers"};
+    static const char *const keys[] = {
+        "name",         "memory_bytes",         "peak_flops",
+        "efficiency",   "memory_bandwidth_Bps", "layers",
+        "usable_bytes", "granularity_bytes",    "launch_s"};
     const char *name = NULL;
     uap_jval layers;
     void *room = NULL;
@@ -173,6 +175,12 @@ static uap_status read_class(const uap_jval *object, uap_device_class *out, uap_
     UAP_TRY(uap_jget_f64(object, "efficiency", 1e-6, 1.0, &out->efficiency, err));
     UAP_TRY(uap_jget_f64(object, "memory_bandwidth_Bps", 0.0, CLUSTER_MAX_RATE,
                          &out->memory_bandwidth_Bps, err));
+    UAP_TRY(uap_jopt_i64(object, "usable_bytes", 1, CLUSTER_MAX_BYTES, &out->usable_bytes,
+                         err));
+    UAP_TRY(uap_jopt_i64(object, "granularity_bytes", 1, CLUSTER_MAX_BYTES,
+                         &out->granularity_bytes, err));
+    UAP_TRY(
+        uap_jopt_f64(object, "launch_s", 0.0, CLUSTER_MAX_SECONDS, &out->launch_s, err));
     if (!uap_jfind(object, "layers", &layers)) {
         return UAP_OK;
     }

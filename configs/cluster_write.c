@@ -94,6 +94,15 @@ static uap_jout *write_class(const uap_device_class *device)
     uap_jset(object, "peak_flops", peaks);
     uap_jset_f64(object, "efficiency", device->efficiency);
     uap_jset_f64(object, "memory_bandwidth_Bps", device->memory_bandwidth_Bps);
+    if (device->usable_bytes > 0) {
+        uap_jset_i64(object, "usable_bytes", device->usable_bytes);
+    }
+    if (device->granularity_bytes > 0) {
+        uap_jset_i64(object, "granularity_bytes", device->granularity_bytes);
+    }
+    if (device->launch_s > 0.0) {
+        uap_jset_f64(object, "launch_s", device->launch_s);
+    }
     uap_jset(object, "layers", layers);
     return object;
 }

@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "profile/clock.h"
+#include "profile/device_backend.h"
 #include "profile/fit.h"
 #include "profile/profile_impl.h"
 
@@ -75,23 +76,32 @@ done:
 /* Large products, products of a small layer's size, and the stream. */
 enum { LOOK_LARGE, LOOK_SMALL, LOOK_STREAM, LOOK_COUNT };
 
-uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
-                               uap_precision precision, uap_first_look *out, uap_err *err)
+/* Operations or bytes per second of this rank. */
+static uap_status speed_of(const uap_comm *comm, uap_device *device,
+                           const uap_work_shape *shape, double *speed, uap_err *err)
 {
     const uap_repeat repeat = {.target_s = 0.1, .min = 4, .max = 20};
+    uap_work_times times;
+    const double amount = shape->n_products == 0
+                              ? 4 * shape->move_elems * (1 + UAP_BACKWARD_MOVES)
+                              : 3 * uap_work_flops(shape);
+    const uap_status rc = uap_work_measure(comm, device, shape, repeat, &times, err);
+    *speed = rc == UAP_OK ? amount / fmax(times.own_s, 1e-9) : 0;
+    return rc;
+}
+
+uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
+                               const uap_device_info *info, uap_precision precision,
+                               uap_first_look *out, uap_err *err)
+{
     const uap_work_shape shape[LOOK_COUNT] = {
         [LOOK_LARGE] = {1, {{768, 1536, 1024, 1}}, 0, precision},
         [LOOK_SMALL] = {2, {{128, 768, 256, 2}, {128, 128, 64, 12}}, 0, precision},
         [LOOK_STREAM] = {0, {{0}}, 3e7, precision}};
     uap_status rc = UAP_OK;
-    double speed[LOOK_COUNT]; /* operations or bytes per second of this rank */
+    double speed[LOOK_COUNT];
     for (int i = 0; i < LOOK_COUNT; i++) {
-        uap_work_times times;
-        const double amount = i == LOOK_STREAM
-                                  ? 4 * shape[i].move_elems * (1 + UAP_BACKWARD_MOVES)
-                                  : 3 * uap_work_flops(&shape[i]);
-        UAP_TRY(uap_work_measure(comm, device, &shape[i], repeat, &times, err));
-        speed[i] = amount / fmax(times.own_s, 1e-9);
+        UAP_TRY(speed_of(comm, device, &shape[i], &speed[i], err));
     }
     out->slowest_flops = speed[LOOK_LARGE];
     UAP_TRY(uap_comm_allreduce_f64(comm, &out->slowest_flops, 1, UAP_COMM_MIN, err));
@@ -99,8 +109,25 @@ uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
     out->flops = speed[LOOK_LARGE];
     out->efficiency = fmin(1, speed[LOOK_SMALL] / speed[LOOK_LARGE]);
     out->bytes_per_s = speed[LOOK_STREAM];
+    for (int p = 0; p < UAP_PRECISION_COUNT; p++) {
+        uap_work_shape large = shape[LOOK_LARGE];
+        large.precision = (uap_precision)p;
+        out->peak_flops[p] = large.precision == precision ? speed[LOOK_LARGE] : 0;
+        if (info->native[p] && large.precision != precision) {
+            UAP_TRY(speed_of(comm, device, &large, &out->peak_flops[p], err));
+        }
+    }
+    rc = median_over_ranks(comm, out->peak_flops, UAP_PRECISION_COUNT, err);
 done:
     return rc;
+}
+
+static uap_status open_device(uap_profile *profile, int local_rank, uap_err *err)
+{
+    const uap_profile_options *options = &profile->options;
+    return options->table != NULL
+               ? uap_device_open_table(options->table, local_rank, &profile->device, err)
+               : uap_device_open(options->backend, local_rank, &profile->device, err);
 }
 
 /* The same backend everywhere: a node without a GPU would not do the same work. */
@@ -110,10 +137,7 @@ static uap_status open_devices(uap_profile *profile, uap_err *err)
     const uap_comm *comm = profile->members;
     int64_t backend[2];
     UAP_TRY(
-        uap_comm_agree(comm,
-                       uap_device_open(profile->options.backend, uap_comm_node_rank(comm),
-                                       &profile->device, err),
-                       err));
+        uap_comm_agree(comm, open_device(profile, uap_comm_node_rank(comm), err), err));
     UAP_TRY(uap_comm_agree(
         comm, uap_device_describe(profile->device, &profile->info, err), err));
     backend[0] = (int64_t)profile->info.backend;
@@ -141,6 +165,26 @@ static uap_status agree_on_memory(uap_profile *profile, uap_err *err)
     UAP_TRY(uap_comm_allreduce_i64(comm, memory, 2, UAP_COMM_MIN, err));
     profile->memory_bytes = memory[0];
     profile->info.free_bytes = memory[1];
+done:
+    return rc;
+}
+
+/* What the devices of the group allow: of memory the least, of launches the longest. */
+static uap_status measure_limits(uap_profile *profile, uap_err *err)
+{
+    uap_device_limits *own = &profile->limits;
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_comm_agree(profile->comm,
+                           uap_device_measure_limits(profile->device, own, err), err));
+    if (profile->info.memory_is_shared) {
+        own->usable_bytes /= uap_comm_node_size(profile->comm);
+    }
+    double most[2] = {own->launch_s, (double)own->granularity_bytes};
+    UAP_TRY(
+        uap_comm_allreduce_i64(profile->comm, &own->usable_bytes, 1, UAP_COMM_MIN, err));
+    UAP_TRY(uap_comm_allreduce_f64(profile->comm, most, 2, UAP_COMM_MAX, err));
+    own->launch_s = most[0];
+    own->granularity_bytes = (int64_t)most[1];
 done:
     return rc;
 }
@@ -178,8 +222,11 @@ static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *e
     count_on_nodes(profile);
     choose_precision(profile);
     UAP_TRY(uap_profile_reuse_prepare(profile, err));
-    UAP_TRY(uap_first_look_take(profile->comm, profile->device, profile->precision,
-                                &profile->look, err));
+    UAP_TRY(uap_first_look_take(profile->comm, profile->device, &profile->info,
+                                profile->precision, &profile->look, err));
+    UAP_TRY(measure_limits(profile, err));
+    uap_device_read_clocks(profile->device, &profile->clocks[0]);
+    profile->clocks[1] = profile->clocks[0];
     rc = uap_profile_list(profile, err);
 done:
     /* From here on groups may fail apart. */
@@ -280,7 +327,7 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
 {
     uap_work_shape shape;
     const double start = uap_clock_s();
-    uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
+    uap_layer_work(item->layer, item->tp, item->micro_batch, item->precision, &shape);
     const uap_status rc = uap_work_measure(profile->comm, profile->device, &shape,
                                            item->repeat, &item->times, err);
     item->times.forward_s *= profile->survey.slowness;
@@ -376,6 +423,7 @@ static uap_status run_list(uap_profile *profile, uap_profile_progress *progress,
         }
     }
     profile->elapsed_s = uap_clock_s() - start;
+    uap_device_read_clocks(profile->device, &profile->clocks[1]);
     if (progress != NULL) {
         progress(context, profile, profile->n_items, profile->elapsed_s);
     }

@@ -49,7 +49,8 @@ typedef struct uap_profile_options {
     const uap_cluster *reuse;
     double max_age_s;
     bool keeps_samples; /* every single time, for uap_profile_save_samples */
-    const char *stub;   /* survey made-up devices and links (stub.h); NULL: real ones */
+    const struct uap_backend_table *table; /* devices that are made up; NULL: `backend` */
+    const char *stub; /* survey made-up devices and links (stub.h); NULL: real ones */
     /* Called on rank 0 with the plan before the survey begins; may be NULL. */
     void (*announce)(void *context, const uap_survey_plan *plan);
     void *context;

@@ -18,7 +18,7 @@ typedef struct uap_effort_row {
     uap_repeat repeat;
     uap_sweep sweep;
     int32_t overlap_repetitions;
-    bool alone;                           /* links one group or pair at a time, too */
+    bool more; /* other native precisions and links one group at a time, at the end */
     double survey_bytes, survey_device_s; /* of a long message; for a device's check */
     int32_t tournament_max;               /* nodes of which every pair is surveyed */
     double budget_s;                      /* of everything behind the first look */
@@ -38,6 +38,7 @@ typedef struct uap_item {
     const uap_layer *layer; /* LAYER; borrowed from a model */
     int32_t tp;
     int64_t micro_batch;
+    uap_precision precision;
     uap_repeat repeat;
     bool is_essential; /* measured whatever the budget */
     bool is_for_new;   /* taken from an earlier profile: only new nodes measure it */
@@ -56,6 +57,7 @@ typedef struct uap_first_look {
     double slowest_flops; /* of any rank, for expectations */
     double efficiency;    /* products of a layer's size, relative to large ones */
     double bytes_per_s;   /* median: the stream */
+    double peak_flops[UAP_PRECISION_COUNT]; /* large products of native types, median */
 } uap_first_look;
 
 /* The ranks before the survey, and what it found. */
@@ -114,8 +116,10 @@ struct uap_profile {
     const uap_effort_row *effort;
     double budget_s;
     uap_first_look look;
-    uap_samples *samples; /* own; NULL: single times are not kept */
-    uap_sweep sweep;      /* the effort's */
+    uap_device_clocks clocks[2]; /* of this rank: before the list and behind it */
+    uap_device_limits limits;    /* of the group: the least memory, the longest launch */
+    uap_samples *samples;        /* own; NULL: single times are not kept */
+    uap_sweep sweep;             /* the effort's */
     uap_links *links;
     int32_t n_items, capacity;
     uap_item *item; /* [n_items] */
@@ -200,8 +204,9 @@ uap_item_state uap_item_fit(uap_item *item, double room_s);
 /* Seconds expected of essential items that still wait. Local. */
 double uap_essentials_s(const uap_profile *profile);
 
-/* Measures peak, efficiency and memory bandwidth. Collective. */
+/* Measures peaks, efficiency and memory bandwidth. Collective. */
 UAP_NODISCARD uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
+                                             const uap_device_info *info,
                                              uap_precision precision, uap_first_look *out,
                                              uap_err *err);
 

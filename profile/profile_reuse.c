@@ -103,7 +103,7 @@ static const uap_layer_time *find_layer(const uap_profile *profile, const uap_it
         const uap_layer_time *t = &device->layer[i];
         if (strcmp(t->type, uap_layer_type_name(item->layer->type)) == 0 &&
             strcmp(t->shape, key) == 0 && t->tp == item->tp &&
-            t->micro_batch == item->micro_batch && t->precision == profile->precision) {
+            t->micro_batch == item->micro_batch && t->precision == item->precision) {
             return t;
         }
     }
@@ -182,6 +182,8 @@ static uap_status take(uap_profile *profile, uap_item *item, bool *found, uap_er
         item->times.forward_s = layer->forward_s;
         item->times.backward_s = layer->backward_s;
         item->times.mad_s = layer->mad_s;
+        item->times.count = layer->count;
+        item->times.spent_s = layer->spent_s;
     } else if (item->kind == UAP_MEASURE_COLLECTIVE &&
                (collective = find_collective(profile, item)) != NULL) {
         item->collective = *collective;
@@ -265,8 +267,7 @@ static uap_status measure_fresh(const uap_profile *profile, const uap_item *item
     uap_links *links = NULL;
     if (item->kind == UAP_MEASURE_LAYER) {
         uap_work_shape work;
-        uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision,
-                       &work);
+        uap_layer_work(item->layer, item->tp, item->micro_batch, item->precision, &work);
         return uap_work_measure(fresh, profile->device, &work, item->repeat, &out->times,
                                 err);
     }
@@ -301,6 +302,8 @@ static uap_status share_and_compare(const uap_profile *profile, uap_item *item,
             item->times.forward_s = t->forward_s;
             item->times.backward_s = t->backward_s;
             item->times.mad_s = t->mad_s;
+            item->times.count = t->count;
+            item->times.spent_s = t->spent_s;
         }
     } else if (item->kind == UAP_MEASURE_COLLECTIVE) {
         UAP_TRY(

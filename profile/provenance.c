@@ -18,6 +18,7 @@ typedef struct rank_report {
     char host[64];
     char device[96];
     double ratio; /* own layer times by the medians; 0: no layers */
+    uap_device_clocks clocks[2];
 } rank_report;
 
 static rank_report report_self(const uap_profile *profile)
@@ -29,7 +30,39 @@ static rank_report report_self(const uap_profile *profile)
     if (profile->layers_s > 0) {
         own.ratio = profile->own_layers_s / profile->layers_s;
     }
+    memcpy(own.clocks, profile->clocks, sizeof own.clocks);
     return own;
+}
+
+/* Clocks before and after, medians over ranks, and how many ranks heat or power held back
+ * meanwhile. What cannot be read is left out. */
+static void add_clocks(uap_jout *object, const uap_profile *profile,
+                       const rank_report *report)
+{
+    static const char *const name[2] = {"mhz_before", "mhz_after"};
+    const int size = uap_comm_size(profile->comm);
+    uap_jout *clocks = uap_jout_object();
+    double *mhz = uap_calloc((size_t)size, sizeof *mhz);
+    int64_t held_back = 0;
+    for (int i = 0; i < 2 && mhz != NULL; i++) {
+        int64_t n = 0;
+        for (int r = 0; r < size; r++) {
+            if (report[r].clocks[i].mhz > 0) {
+                mhz[n++] = report[r].clocks[i].mhz;
+            }
+        }
+        if (n > 0) {
+            uap_jset_f64(clocks, name[i], uap_median(mhz, n));
+        }
+    }
+    for (int r = 0; r < size; r++) {
+        const uap_device_clocks *c = report[r].clocks;
+        held_back += c[0].is_held_back || c[1].is_held_back ||
+                     (c[0].throttles >= 0 && c[1].throttles > c[0].throttles);
+    }
+    uap_jset_i64(clocks, "held_back_ranks", held_back);
+    uap_jset(object, "clocks", clocks);
+    uap_free(mhz);
 }
 
 /* The nodes as a host list, which does not grow with them. Names that are none are left out
@@ -183,6 +216,7 @@ static char *compose(const uap_profile *profile, const char *command,
     uap_jset_str(object, "mpi_library", uap_comm_library());
     uap_jset_f64(object, "elapsed_s", profile->elapsed_s);
     add_residuals(object, profile);
+    add_clocks(object, profile, report);
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }
