@@ -13,14 +13,18 @@
 typedef struct talk {
     const uap_comm *comm;
     const uap_probe *probe;
-    int count;             /* bytes, as MPI's int */
-    MPI_Request out[2];    /* the message sent, and its answer */
-    MPI_Request in, reply; /* the message awaited; the answer to the last one */
-    bool is_under_way;     /* a message is, to `to` */
-    double start_s;        /* of that */
-    double *each_s;
+    int count;               /* bytes, as MPI's int */
+    MPI_Request out[2];      /* the message sent, and its answer */
+    MPI_Request in, reply;   /* the message awaited; the answer to the last one */
+    bool is_under_way;       /* a message is, to `to` */
+    double start_s;          /* of that */
+    double *each_s, spent_s; /* spent_s: on those behind the first */
+    bool has_last;           /* the last message of `from` has come */
     uap_probe_result *result;
 } talk;
+
+/* The first byte of a message. */
+enum { MORE_FOLLOW, IS_LAST };
 
 static double now_s(void)
 {
@@ -31,18 +35,28 @@ static double now_s(void)
 
 static bool sends(const talk *t)
 {
-    return t->probe->to != UAP_COMM_NOBODY && t->result->sent < t->probe->times;
+    return t->probe->to != UAP_COMM_NOBODY && !t->result->is_answered;
 }
 
 static bool serves(const talk *t)
 {
-    return t->probe->from != UAP_COMM_NOBODY && t->result->served < t->probe->times;
+    return t->probe->from != UAP_COMM_NOBODY && !t->has_last;
+}
+
+static bool begins_last(const talk *t)
+{
+    const uap_probe *p = t->probe;
+    const int sent = t->result->sent;
+    const bool has_enough =
+        p->enough_s > 0 && sent + 1 >= p->least && t->spent_s > p->enough_s;
+    return sent + 1 >= p->times || has_enough;
 }
 
 static uap_status start_message(talk *t, uap_err *err)
 {
     const uap_probe *p = t->probe;
     uap_status rc = UAP_OK;
+    p->send[0] = begins_last(t) ? IS_LAST : MORE_FOLLOW;
     t->is_under_way = true;
     t->start_s = now_s();
     UAP_TRY(UAP_MPI(
@@ -60,12 +74,14 @@ static uap_status await_message(talk *t, uap_err *err)
                                   t->comm->comm, &t->in));
 }
 
-/* Two ranks that send to each other begin each message together. Else they may fall into
- * taking turns, an answer waiting each time behind the other's message on the connection that
- * both share, and every message would take twice as long. */
+/* Of two ranks that send to each other with turns, the lower begins. Without turns both begin
+ * each message together, as far as they can. */
 static bool may_start(const talk *t)
 {
-    return t->probe->to != t->probe->from || t->result->served >= t->result->sent;
+    const uap_probe *p = t->probe;
+    const bool is_second = p->takes_turns && t->comm->rank > p->to;
+    return p->to != p->from || t->has_last ||
+           t->result->served >= t->result->sent + is_second;
 }
 
 /* The sender's step: *moved when an answer has come, or a message has been sent. */
@@ -79,7 +95,10 @@ static uap_status step_out(talk *t, bool *moved, uap_err *err)
     }
     UAP_TRY(UAP_MPI(err, MPI_Testall(2, t->out, &done_both, MPI_STATUSES_IGNORE)));
     if (done_both) {
-        t->each_s[t->result->sent++] = now_s() - t->start_s;
+        const int i = t->result->sent++;
+        t->each_s[i] = now_s() - t->start_s;
+        t->spent_s += i > 0 ? t->each_s[i] : 0;
+        t->result->is_answered = t->probe->send[0] == IS_LAST;
         *moved = true;
         t->is_under_way = false;
     }
@@ -99,6 +118,7 @@ static uap_status step_in(talk *t, bool *moved, uap_err *err)
     UAP_TRY(UAP_MPI(err, MPI_Test(&t->in, &came, MPI_STATUS_IGNORE)));
     if (came) {
         t->result->served++;
+        t->has_last = t->probe->recv[0] == IS_LAST;
         *moved = true;
         UAP_TRY(UAP_MPI(err, MPI_Isend(NULL, 0, MPI_BYTE, t->probe->from,
                                        t->probe->tag + 1, t->comm->comm, &t->reply)));
