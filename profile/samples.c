@@ -42,6 +42,9 @@ void uap_samples_name(uap_samples *samples, const char *what)
 
 /* At most PIECE_MAX bytes, by printf's rules. */
 static void append(uap_samples *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void append(uap_samples *s, const char *format, ...)
 {
     va_list values;
     if (s->used + PIECE_MAX > s->room && !s->failed) {
