@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <string.h>
 
@@ -55,6 +56,7 @@ static uap_status by_turns(exchange *x, const char *piece, uap_err *err)
     for (int r = 0; r < x->comm->size; r++) {
         const size_t n = (size_t)x->said[r][0];
         if (r == x->comm->rank && n > 0) {
+            assert(x->all != NULL);
             memcpy(x->all, piece, n);
         }
         UAP_TRY(uap_comm_bcast(x->comm, x->all, n, r, err));
