@@ -3,15 +3,23 @@
 
 #include "bench/measure.h"
 #include "common/mem.h"
+#include "mpi/desk.h"
 #include "mpi/transport_mpi.h"
 #include "profile/fit.h"
 #include "profile/site.h"
 
 #include <math.h>
+#include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #define N_PINGS  20000
 #define N_ROUNDS 51
+#define N_ORDERS 31
+/* A pause in which so many ranks answer, also where they share cores. */
+#define PAUSE_S      5e-3
+#define PAUSE_RANK_S 5e-4
+#define ANSWER_S     60.0
 
 /* A message that rank 0 sends to itself and receives: an order and a report, each half. */
 static uap_status measure_alone(const uap_comm *comm, double *order_s, uap_err *err)
@@ -36,48 +44,118 @@ done:
     return rc;
 }
 
-/* Median seconds of one of the two parts of a round in which ranks 0 .. n - 1 send to the
- * next. */
-static uap_status time_rounds(uap_site *site, uap_order *order, uap_sample *sample,
-                              int32_t n, double *part_s, uap_err *err)
+/* As large as a survey's (profile/site.c), and one that ends it. */
+typedef struct desk_order {
+    int32_t ends, rest[4];
+} desk_order;
+
+typedef struct desk_report {
+    int32_t word[3];
+} desk_report;
+
+/* What rank 0 itself spends. Ranks that wait for a core, and what else the machine does, are
+ * not its doing: with a core for each rank they answer while it still sends. */
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Orders to all, a pause in which they answer, and all reports taken in. */
+static uap_status order_all(uap_desk *desk, int ranks, double *order_s, uap_err *err)
+{
+    const desk_order order = {.ends = 0};
+    uap_status rc = UAP_OK;
+    double spent_s = -cpu_seconds();
+    for (int r = 1; r < ranks; r++) {
+        UAP_TRY(uap_desk_order(desk, r, &order, err));
+    }
+    spent_s += cpu_seconds();
+    /* Awake, for a processor that has slept begins slowly; others may have it. */
+    const double until_s = uap_wall_seconds() + PAUSE_S + PAUSE_RANK_S * ranks;
+    while (uap_wall_seconds() < until_s) {
+        (void)sched_yield();
+    }
+    spent_s -= cpu_seconds();
+    for (int r = 1; r < ranks; r++) {
+        desk_report report;
+        int from = 0;
+        bool got = false;
+        UAP_TRY(uap_desk_take(desk, ANSWER_S, &report, &from, &got, err));
+        if (!got) {
+            rc = UAP_FAIL(err, MPI, "a rank has not answered in %.0f s", ANSWER_S);
+            goto done;
+        }
+    }
+    spent_s += cpu_seconds();
+    *order_s = spent_s / (ranks - 1);
+done:
+    return rc;
+}
+
+/* Median over rounds of what rank 0 spends on an order and its report. */
+static uap_status give_orders(uap_desk *desk, int ranks, double *order_s, uap_err *err)
+{
+    const desk_order end = {.ends = 1};
+    uap_status rc = UAP_OK;
+    double each[N_ORDERS];
+    for (int i = 0; i < N_ORDERS; i++) {
+        UAP_TRY(order_all(desk, ranks, &each[i], err));
+    }
+    *order_s = uap_median(each, N_ORDERS);
+    for (int r = 1; r < ranks; r++) {
+        UAP_TRY(uap_desk_order(desk, r, &end, err));
+    }
+done:
+    return rc;
+}
+
+static uap_status take_orders(uap_desk *desk, uap_err *err)
+{
+    const desk_report report = {{0}};
+    uap_status rc = UAP_OK;
+    for (;;) {
+        desk_order order;
+        UAP_TRY(uap_desk_wait(desk, &order, err));
+        if (order.ends) {
+            break;
+        }
+        UAP_TRY(uap_desk_report(desk, &report, err));
+    }
+done:
+    return rc;
+}
+
+static uap_status measure_orders(const uap_comm *comm, double *order_s, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_desk *desk = NULL;
+    UAP_TRY(uap_desk_new(comm, sizeof(desk_order), sizeof(desk_report), &desk, err));
+    rc = uap_comm_rank(comm) == 0 ? give_orders(desk, uap_comm_size(comm), order_s, err)
+                                  : take_orders(desk, err);
+    rc = uap_comm_agree(comm, rc, err);
+done:
+    uap_desk_free(desk);
+    return rc;
+}
+
+/* Median seconds of one of the two parts of a round in which ranks 0 and 1 send to each
+ * other: what a round takes with few devices. */
+static uap_status time_rounds(uap_site *site, double *part_s, uap_err *err)
 {
     const uap_survey_machine machine = uap_site_machine(site);
     uap_status rc = UAP_OK;
     double each[N_ROUNDS];
     for (int i = 0; i < N_ROUNDS; i++) {
-        for (int32_t d = 0; d < n; d++) {
-            order[d] =
-                (uap_order){.device = d, .to = (d + 1) % n, .from = (d + n - 1) % n};
-            sample[d].is_silent = false;
-        }
+        const uap_order order[2] = {{0, 1, 1}, {1, 0, 0}};
+        uap_sample sample[2] = {{.is_silent = false}, {.is_silent = false}};
         const double start = uap_wall_seconds();
-        UAP_TRY(machine.measure(machine.self, UAP_ROUND_SHIFTS, order, sample, n, err));
+        UAP_TRY(machine.measure(machine.self, UAP_ROUND_SHIFTS, order, sample, 2, err));
         each[i] = (uap_wall_seconds() - start) / 2;
     }
     *part_s = uap_median(each, N_ROUNDS);
 done:
-    return rc;
-}
-
-static uap_status time_as_rank_0(uap_site *site, int32_t ranks, uap_survey_costs *costs,
-                                 uap_err *err)
-{
-    uap_status rc = UAP_OK;
-    double all_s = 0;
-    uap_order *order = uap_calloc((size_t)ranks, sizeof *order);
-    uap_sample *sample = uap_calloc((size_t)ranks, sizeof *sample);
-    if (order == NULL || sample == NULL) {
-        rc = UAP_FAIL(err, NO_MEMORY, "no memory for %d orders", (int)ranks);
-        goto done;
-    }
-    UAP_TRY(time_rounds(site, order, sample, 2, &costs->round_s, err));
-    UAP_TRY(time_rounds(site, order, sample, ranks, &all_s, err));
-    if (ranks > 2) {
-        costs->order_s = fmax(0, all_s - costs->round_s) / (ranks - 2);
-    }
-done:
-    uap_free(sample);
-    uap_free(order);
     return rc;
 }
 
@@ -94,12 +172,13 @@ uap_status uap_profile_sim_measure(const uap_comm *comm, uap_survey_costs *costs
     if (ranks == 1) {
         return measure_alone(comm, &costs->order_s, err);
     }
+    UAP_TRY(measure_orders(comm, &costs->order_s, err));
     nobody = uap_calloc((size_t)ranks, sizeof *nobody);
     mine = nobody != NULL ? UAP_OK
                           : UAP_FAIL(err, NO_MEMORY, "no memory for %d ranks", ranks);
     UAP_TRY(uap_comm_agree(comm, mine, err));
     UAP_TRY(uap_site_new(comm, NULL, &options, &site, err));
-    mine = uap_comm_rank(comm) == 0 ? time_as_rank_0(site, ranks, costs, err)
+    mine = uap_comm_rank(comm) == 0 ? time_rounds(site, &costs->round_s, err)
                                     : uap_site_serve(site, err);
     UAP_TRY(uap_site_end(site, nobody, &members, err));
     rc = uap_comm_agree(comm, mine, err);

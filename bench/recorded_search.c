@@ -70,11 +70,36 @@ static bool add_range(sketch *s, int64_t parent, int32_t first, int32_t step, in
            add_range(s, here, first, 2 * step, (n + 1) / 2, task_ns);
 }
 
-static uap_status keep_job(uap_recorded_search *out, int32_t n, const double *task_ns,
-                           size_t n_bytes, uap_err *err)
+uap_status uap_recorded_job_tree(const uap_recorded_job *job, int size,
+                                 uap_recorded_tree *tree, uap_err *err)
 {
     uap_status rc = UAP_OK;
     sketch s = {0};
+    bool ok = true;
+    for (int32_t first = 0; ok && first < size && first < job->n; first++) {
+        ok = add_range(&s, -1, first, size, (job->n - first + size - 1) / size,
+                       job->task_ns);
+    }
+    *tree = (uap_recorded_tree){.n = 0};
+    if (!ok) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for %d tasks", job->n);
+        goto done;
+    }
+    UAP_TRY(uap_recorded_tree_make(s.n, s.parent, s.cost_ns, tree, err));
+    tree->order = s.order;
+    tree->is_dealt = true;
+    s.order = NULL;
+done:
+    uap_free(s.order);
+    uap_free(s.parent);
+    uap_free(s.cost_ns);
+    return rc;
+}
+
+/* Takes task_ns over. */
+static uap_status keep_job(uap_recorded_search *out, int32_t n, double *task_ns,
+                           size_t n_bytes, uap_err *err)
+{
     if (out->n_jobs == out->capacity) {
         const int32_t capacity = out->capacity == 0 ? 64 : 2 * out->capacity;
         uap_recorded_job *job = uap_realloc(out->job, (size_t)capacity, sizeof *job);
@@ -84,20 +109,9 @@ static uap_status keep_job(uap_recorded_search *out, int32_t n, const double *ta
         out->job = job;
         out->capacity = capacity;
     }
-    uap_recorded_job *job = &out->job[out->n_jobs++];
-    *job = (uap_recorded_job){.n_bytes = (int64_t)n_bytes};
-    if (!add_range(&s, -1, 0, 1, n, task_ns)) {
-        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for %d tasks", n);
-        goto done;
-    }
-    UAP_TRY(uap_recorded_tree_make(s.n, s.parent, s.cost_ns, &job->tree, err));
-    job->tree.order = s.order;
-    s.order = NULL;
-done:
-    uap_free(s.order);
-    uap_free(s.parent);
-    uap_free(s.cost_ns);
-    return rc;
+    out->job[out->n_jobs++] =
+        (uap_recorded_job){.n = n, .task_ns = task_ns, .n_bytes = (int64_t)n_bytes};
+    return UAP_OK;
 }
 
 /* ---- A crew of one ---- */
@@ -139,6 +153,7 @@ static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
     }
     out->n_tasks += job->n;
     UAP_TRY(keep_job(out, job->n, task_ns, results.n, err));
+    task_ns = NULL;
     if (!*stopped) {
         UAP_TRY(uap_crew_apply(job, results.at, results.n, err));
     }
@@ -194,7 +209,7 @@ uap_status uap_recorded_search_make(const uap_source *source, const uap_limits *
 void uap_recorded_search_free(uap_recorded_search *search)
 {
     for (int32_t i = 0; i < search->n_jobs; i++) {
-        uap_recorded_tree_free(&search->job[i].tree);
+        uap_free(search->job[i].task_ns);
     }
     uap_free(search->job);
     *search = (uap_recorded_search){0};

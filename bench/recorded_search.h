@@ -12,8 +12,9 @@ extern "C" {
 #endif
 
 typedef struct uap_recorded_job {
-    uap_recorded_tree tree; /* the ranges of mpi/tasks.h, with the time of each task */
-    int64_t n_bytes;        /* of all results */
+    int32_t n;       /* tasks */
+    double *task_ns; /* [n] */
+    int64_t n_bytes; /* of all results */
 } uap_recorded_job;
 
 typedef struct uap_recorded_search {
@@ -34,6 +35,12 @@ typedef struct uap_recorded_search {
 UAP_NODISCARD uap_status uap_recorded_search_make(const uap_source *source,
                                                   const uap_limits *limits,
                                                   uap_recorded_search *out, uap_err *err);
+
+/* The job's tasks as the trees of ranges that mpi/tasks.h has on so many ranks, one root a
+ * rank. The caller frees *tree with uap_recorded_tree_free. Errors: NO_MEMORY. */
+UAP_NODISCARD uap_status uap_recorded_job_tree(const uap_recorded_job *job, int size,
+                                               uap_recorded_tree *tree, uap_err *err);
+
 void uap_recorded_search_free(uap_recorded_search *search);
 
 #ifdef __cplusplus

@@ -3,6 +3,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "mpi/tree.h"
 
 #include <errno.h>
 #include <math.h>
@@ -150,7 +151,13 @@ done:
 
 static uap_status add_roots(void *self, uap_tree *tree, uap_err *err)
 {
-    return add_children(self, -1, tree, err);
+    const uap_recorded_tree *recorded = self;
+    const int64_t own = uap_tree_rank(tree);
+    if (!recorded->is_dealt) {
+        return add_children(recorded, -1, tree, err);
+    }
+    return own < recorded->first_child[1] ? uap_tree_add(tree, &recorded->child[own], err)
+                                          : UAP_OK;
 }
 
 static uap_status branch(void *self, const void *node, uap_tree *tree, uap_err *err)
@@ -177,6 +184,7 @@ uap_tree_problem uap_recorded_tree_problem(uap_recorded_tree *tree)
     return (uap_tree_problem){.self = tree,
                               .node_bytes = sizeof(int64_t),
                               .packed_max = sizeof(int64_t),
+                              .has_roots_everywhere = tree->is_dealt,
                               .root = add_roots,
                               .branch = branch,
                               .compare = tree->order != NULL ? by_order : NULL};

@@ -23,6 +23,7 @@ typedef struct uap_recorded_tree {
     int32_t *order;       /* [n] the least goes first; NULL: depth first. Freed too */
     double total_ns;
     double worked_ns; /* of the nodes visited; whoever reads it may set it back */
+    bool is_dealt;    /* rank r has root r; else all are rank 0's */
 } uap_recorded_tree;
 
 /* The caller frees with uap_recorded_tree_free. Errors: IO, BAD_INPUT with the line,

@@ -25,16 +25,18 @@ static double exchange_ns(const uap_virtual_machine *m, int64_t n_bytes)
     return meeting_ns(m) + rounds_of(m->size) * hop_ns + (double)n_bytes * m->byte_ns;
 }
 
-static uap_status run_job(uap_recorded_job *job, const uap_tree_options *options,
+static uap_status run_job(const uap_recorded_job *job, const uap_tree_options *options,
                           const uap_virtual_machine *machine, uap_steal_search *out,
                           uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_virtual_machine own = *machine;
     uap_virtual_result result;
-    const uap_tree_problem problem = uap_recorded_tree_problem(&job->tree);
+    uap_recorded_tree tree;
+    UAP_TRY(uap_recorded_job_tree(job, machine->size, &tree, err));
+    const uap_tree_problem problem = uap_recorded_tree_problem(&tree);
     own.node_ns = 0;
-    own.worked_ns = &job->tree.worked_ns;
+    own.worked_ns = &tree.worked_ns;
     UAP_TRY(uap_virtual_run(&problem, options, &own, &result, err));
     out->jobs_ns += (double)result.time_ns;
     out->meet_ns += exchange_ns(machine, job->n_bytes);
@@ -43,8 +45,9 @@ static uap_status run_job(uap_recorded_job *job, const uap_tree_options *options
     for (int tag = 0; tag < UAP_TAG_COUNT; tag++) {
         out->messages += result.sum.sent[tag];
     }
-    out->differs = out->differs || result.sum.nodes != job->tree.n || result.late != 0;
+    out->differs = out->differs || result.sum.nodes != tree.n || result.late != 0;
 done:
+    uap_recorded_tree_free(&tree);
     return rc;
 }
 

@@ -206,6 +206,8 @@ static uap_status measure(void *self, uap_round_kind kind, const uap_order *orde
 {
     play *p = self;
     const uap_survey_costs *costs = &p->cluster->costs;
+    /* Pairs take turns. */
+    const int turns = kind == UAP_ROUND_INSIDE || kind == UAP_ROUND_PAIRS ? 2 : 1;
     double busy_s = 0, silence_s = 0;
     (void)err;
     for (int32_t i = 0; i < n; i++) {
@@ -222,7 +224,7 @@ static uap_status measure(void *self, uap_round_kind kind, const uap_order *orde
         } else if (o->to != UAP_NOBODY && is_silent(p, o->to)) {
             sample[i].latency_s = sample[i].seconds = INFINITY;
         } else if (o->to != UAP_NOBODY) {
-            own_s = play_flow(p, o, &sample[i]);
+            own_s = turns * play_flow(p, o, &sample[i]);
         }
         busy_s = fmax(busy_s, own_s);
     }

@@ -17,8 +17,9 @@ static const char about[] =
     "of\n"
     "UniAP's Table 1 (with CBC beside them) and for Llama-3.1-405B on more than ten\n"
     "thousand devices, and hard recorded instances. Prints tables to standard output.\n"
-    "`uniap bench scaling`, `uts`, `steal-sim` and `profile-sim` have options of their "
-    "own.\n\n"
+    "`uniap bench scaling`, `uts`, `steal-sim`, `profile-sim` and `profile-accuracy` "
+    "have\n"
+    "options of their own.\n\n"
     "Exit status: 0 done, 1 an engine disagreed or failed, 2 bad usage.";
 
 static const char *const part_name[UAP_BENCH_PART_COUNT] = {
@@ -109,14 +110,15 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
          "the exact engine is stopped after S seconds a case (600)", .min = 0.001,
          .max = 1e6},
     };
-    const uap_usage usage = {.name = "bench",
-                             .synopsis =
-                                 "search|scaling|uts|steal-sim|profile-sim [options]",
-                             .about = about,
-                             .option = option,
-                             .n_options = (int)(sizeof option / sizeof option[0]),
-                             .min_args = 1,
-                             .max_args = 1};
+    const uap_usage usage = {
+        .name = "bench",
+        .synopsis = "search|scaling|uts|steal-sim|profile-sim|profile-accuracy "
+                    "[options]",
+        .about = about,
+        .option = option,
+        .n_options = (int)(sizeof option / sizeof option[0]),
+        .min_args = 1,
+        .max_args = 1};
     const char *name = NULL;
     int n_args = 0;
     const uap_parsed parsed = uap_options_parse(cli, &usage, argc, argv, &name, &n_args);
@@ -127,8 +129,8 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
         uap_err err = {0};
         (void)UAP_FAIL(
             &err, BAD_USAGE,
-            "bench: found '%.80s', expected search, scaling, uts, steal-sim or "
-            "profile-sim",
+            "bench: found '%.80s', expected search, scaling, uts, steal-sim, profile-sim "
+            "or profile-accuracy",
             name);
         return uap_cli_fail(cli, &err);
     }
@@ -148,6 +150,9 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "profile-sim") == 0) {
         return uap_cmd_bench_profile_sim(cli, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "profile-accuracy") == 0) {
+        return uap_cmd_bench_profile_accuracy(cli, argc - 1, argv + 1);
     }
     return cli->rank == 0 ? bench_search(cli, argc, argv) : UAP_EXIT_OK;
 }

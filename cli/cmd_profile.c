@@ -26,7 +26,8 @@ typedef struct request {
     uap_str_list models, parts;
     uap_int_list micro_batches;
     int64_t seq;
-    double budget_s, deadline_s;
+    const char *reuse, *raw;
+    double budget_s, deadline_s, max_age_days;
     int64_t nodes, devices_per_node;
     int backend, precision, granularity;
     bool quick, full, dry_run, survey_only, quiet, fail_on_outlier, exclude_outliers;
@@ -59,6 +60,13 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {0, "merge", UAP_OPT_STRS, &r->parts, "PROFILE",
          .help =
              "measure nothing: put profiles of parts of a machine together; repeated"},
+        {0, "reuse", UAP_OPT_STR, &r->reuse, "PROFILE",
+         .help =
+             "take from an earlier profile what is not too old; new nodes are measured"},
+        {0, "max-age", UAP_OPT_REAL, &r->max_age_days, "DAYS",
+         "with --reuse: what is older is measured again (30)", .min = 1e-6, .max = 1e5},
+        {0, "raw", UAP_OPT_STR, &r->raw, "FILE",
+         .help = "also write every single time, a line of JSON for each series"},
         {0, "seq", UAP_OPT_INT, &r->seq, "N",
          "tokens per sample (each model's training length, at most 4096)", .min = 1,
          .max = SEQ_MAX},
@@ -115,6 +123,16 @@ static uap_status check_request(const request *r, uap_err *err)
     if (r->parts.n == 1 || (r->parts.n > 0 && (r->dry_run || r->survey_only))) {
         return UAP_FAIL(err, BAD_USAGE,
                         "--merge: expected two or more, and nothing to be measured");
+    }
+    if (r->max_age_days > 0 && r->reuse == NULL) {
+        return UAP_FAIL(err, BAD_USAGE, "--max-age: expected with --reuse");
+    }
+    if (r->reuse != NULL && (r->parts.n > 0 || r->survey_only || r->nodes > 0)) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--reuse: expected without --merge, --survey-only and --nodes");
+    }
+    if (r->raw != NULL && (r->parts.n > 0 || r->dry_run)) {
+        return UAP_FAIL(err, BAD_USAGE, "--raw: expected where something is measured");
     }
     if (r->survey_only && (r->output != NULL || r->dry_run)) {
         return UAP_FAIL(err, BAD_USAGE,
@@ -224,34 +242,55 @@ static void print_plan(const uap_profile *profile)
                  uap_survey_again_s(survey));
     for (int32_t i = 0; i < n; i++) {
         const uap_profile_item item = uap_profile_item_at(profile, i);
-        (void)printf("%8.2f s  %s%s\n", item.expected_s, item.what, fate(item.state));
+        (void)printf("%8.2f s  %s%s%s\n", item.expected_s, item.what, fate(item.state),
+                     item.reused[0] != '\0' ? "  (known)" : "");
     }
     (void)printf("%8.2f s  expected in all, %d measurements besides the survey\n",
                  uap_survey_expected_s(survey) + uap_profile_expected_s(profile), (int)n);
 }
 
-/* What was found, in a few lines on stderr. */
-static void report(const uap_profile *profile, const uap_cluster *cluster)
+static void report_class(const uap_cluster *cluster, int32_t index)
 {
-    const uap_device_class *device = cluster->device_class;
-    int32_t skipped = 0;
+    const uap_device_class *device = &cluster->device_class[index];
+    int64_t devices = 0;
     double peak = 0;
-    for (int32_t i = 0; i < uap_profile_count(profile); i++) {
-        skipped += uap_profile_item_at(profile, i).state != UAP_ITEM_DONE;
+    for (int32_t g = 0; g < cluster->n_groups; g++) {
+        const uap_node_group *group = &cluster->group[g];
+        const int64_t on_nodes = (int64_t)group->nodes * group->devices_per_node;
+        devices += group->device_class == index ? on_nodes : 0;
     }
     for (int p = 0; p < UAP_PRECISION_COUNT; p++) {
         peak = fmax(peak, device->peak_flops[p]);
     }
     UAP_LOG(INFO, GLOBAL,
             "profile: %" PRId64 " x %s, %.1f GiB and %.4g GFLOP/s each, memory %.3g GB/s",
-            uap_cluster_devices(cluster), device->name,
+            devices, device->name,
             (double)device->memory_bytes / (double)((int64_t)1 << 30), peak / 1e9,
             device->memory_bandwidth_Bps / 1e9);
+}
+
+/* What was found, in a few lines on stderr. */
+static void report(const uap_profile *profile, const uap_cluster *cluster)
+{
+    int32_t skipped = 0, reused = 0, layers = 0;
+    for (int32_t i = 0; i < uap_profile_count(profile); i++) {
+        const uap_profile_item item = uap_profile_item_at(profile, i);
+        skipped += item.state != UAP_ITEM_DONE;
+        reused += item.reused[0] != '\0';
+    }
+    for (int32_t c = 0; c < cluster->n_classes; c++) {
+        report_class(cluster, c);
+        layers += cluster->device_class[c].n_layers;
+    }
     UAP_LOG(INFO, GLOBAL,
             "profile: %d layer times, %d collectives, overlap slows compute %.2f x and "
             "communication %.2f x",
-            (int)device->n_layers, (int)cluster->n_collectives, cluster->compute_slowdown,
+            (int)layers, (int)cluster->n_collectives, cluster->compute_slowdown,
             cluster->communication_slowdown);
+    if (reused > 0) {
+        UAP_LOG(INFO, GLOBAL, "profile: %d of them known from an earlier profile",
+                (int)reused);
+    }
     if (skipped > 0) {
         UAP_LOG(WARNING, GLOBAL,
                 "profile: %d measurements skipped for want of time or memory (--budget; "
@@ -389,8 +428,14 @@ static void end_without_missing(const uap_cli *cli, uap_profile *profile, int st
     }
 }
 
-static uap_profile_options options_of(request *r, const uap_model *const *model)
+/* What is taken from an earlier profile counts for so long, where nothing is said. */
+#define MAX_AGE_DAYS 30.0
+#define DAY_S        86400.0
+
+static uap_profile_options options_of(request *r, const uap_model *const *model,
+                                      const uap_cluster *old)
 {
+    const double days = r->max_age_days > 0 ? r->max_age_days : MAX_AGE_DAYS;
     return (uap_profile_options){
         .n_models = r->models.n,
         .model = model,
@@ -407,6 +452,9 @@ static uap_profile_options options_of(request *r, const uap_model *const *model)
         .devices_per_node = r->devices_per_node > 0 ? (int32_t)r->devices_per_node : 1,
         .deadline_s = r->deadline_s,
         .exclude_outliers = r->exclude_outliers,
+        .reuse = old,
+        .keeps_samples = r->raw != NULL,
+        .max_age_s = days * DAY_S,
         .stub = getenv("UNIAP_STUB"),
         .announce = announce,
         .context = r};
@@ -419,12 +467,20 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
     uap_status rc = UAP_OK;
     uap_model *model[UAP_LIST_MAX] = {NULL};
     uap_profile *profile = NULL;
+    uap_cluster *old = NULL;
     if (cli->rank == 0 && r->output != NULL && !r->dry_run) {
         rc = uap_file_check_writable(r->output, err);
     }
+    if (cli->rank == 0 && r->raw != NULL && rc == UAP_OK) {
+        rc = uap_file_check_writable(r->raw, err);
+    }
     UAP_TRY(uap_comm_agree(cli->comm, rc, err));
     UAP_TRY(uap_comm_agree(cli->comm, load_models(r, model, err), err));
-    const uap_profile_options options = options_of(r, (const uap_model *const *)model);
+    if (r->reuse != NULL) {
+        UAP_TRY(uap_comm_agree(cli->comm, uap_cluster_load(r->reuse, &old, err), err));
+    }
+    const uap_profile_options options =
+        options_of(r, (const uap_model *const *)model, old);
     UAP_TRY(uap_profile_new(cli->comm, &options, &profile, err));
     if (!r->dry_run && !r->survey_only) {
         UAP_TRY(measure(cli, r, profile, command, err));
@@ -433,12 +489,16 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
     } else if (cli->rank == 0) {
         print_survey(profile);
     }
+    if (r->raw != NULL) {
+        UAP_TRY(uap_profile_save_samples(profile, r->raw, err));
+    }
     if (r->fail_on_outlier && uap_profile_n_findings(profile) > 0) {
         *status = UAP_EXIT_FAILURE;
     }
 done:
     end_without_missing(cli, profile, rc == UAP_OK ? *status : uap_exit_of(rc));
     uap_profile_free(profile);
+    uap_cluster_free(old);
     for (int32_t i = 0; i < UAP_LIST_MAX; i++) {
         uap_model_free(model[i]);
     }

@@ -8,6 +8,7 @@
 #include "common/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -40,6 +41,8 @@ typedef struct uap_layer_time {
     int64_t micro_batch;
     uap_precision precision;
     double forward_s, backward_s, mad_s;
+    int32_t count;  /* times behind the medians; 0: not known */
+    double spent_s; /* the measurement's; 0: not known */
 } uap_layer_time;
 
 typedef struct uap_device_class {
@@ -48,6 +51,9 @@ typedef struct uap_device_class {
     double peak_flops[UAP_PRECISION_COUNT]; /* 0: not known */
     double efficiency;                      /* of peak, for what was not measured */
     double memory_bandwidth_Bps;
+    /* Measured, 0: not known; for people, not for the planner (docs/clusters.md). */
+    int64_t usable_bytes, granularity_bytes;
+    double launch_s;
     int32_t n_layers;
     uap_layer_time *layer; /* [n_layers] */
 } uap_device_class;
@@ -57,18 +63,38 @@ typedef struct uap_node_group {
     int32_t device_class; /* index */
 } uap_node_group;
 
-/* One measured point: seconds for one operation on `bytes` bytes. */
+/* One measured point: seconds for one operation on `bytes` bytes, the median over `count`
+ * times, and their median absolute deviation; both 0: not known. */
 typedef struct uap_point {
     double bytes, seconds;
+    double mad_s;
+    int32_t count;
 } uap_point;
 
-/* latency_s + bytes / bandwidth_Bps. Bytes: all-reduce, the buffer; all-gather and
- * reduce-scatter, the whole gathered buffer; all-to-all, the buffer each rank holds. */
+/* A line that holds from from_bytes on, up to where the next one begins: transports change
+ * their protocol with the size of a message. */
+typedef struct uap_piece {
+    double from_bytes, latency_s, bandwidth_Bps;
+} uap_piece;
+
+#define UAP_PIECES_MAX 8
+
+/* Lines over all sizes, ascending; the first is from 0. n = 0: one line is enough. */
+typedef struct uap_pieces {
+    int32_t n;
+    uap_piece piece[UAP_PIECES_MAX];
+} uap_pieces;
+
+/* latency_s + bytes / bandwidth_Bps, unless there are pieces. Bytes: all-reduce, the buffer;
+ * all-gather and reduce-scatter, the whole gathered buffer; all-to-all, the buffer each rank
+ * holds. */
 typedef struct uap_collective {
     uap_collective_kind kind;
     int32_t size, stride; /* ranks base, base + stride, ... */
     uap_span span;
     double latency_s, bandwidth_Bps;
+    uap_pieces pieces;
+    double spent_s;   /* the measurement's; 0: not known */
     bool contended;   /* measured with every such group busy at once */
     bool is_of_group; /* holds for node group `group` only; else for all */
     int32_t group;
@@ -80,6 +106,8 @@ typedef struct uap_p2p {
     uap_span span;
     int32_t pairs; /* pairs between two nodes that sent at once; 0: one per device */
     double latency_s, bandwidth_Bps; /* one direction, of one pair */
+    uap_pieces pieces;
+    double spent_s;  /* the measurement's; 0: not known */
     bool is_between; /* holds between node groups from and to (or within one) only */
     int32_t from, to;
     int32_t n_points;
@@ -111,6 +139,13 @@ UAP_NODISCARD uap_status uap_cluster_load(const char *path, uap_cluster **out,
                                           uap_err *err);
 UAP_NODISCARD uap_status uap_cluster_save(const uap_cluster *cluster, const char *path,
                                           uap_err *err);
+
+/* The same from and to text in memory, of n bytes; `name` stands for the file's name. The
+ * caller frees *out. */
+UAP_NODISCARD uap_status uap_cluster_parse(const char *name, const char *text, size_t n,
+                                           uap_cluster **out, uap_err *err);
+UAP_NODISCARD uap_status uap_cluster_text(const uap_cluster *cluster, char **out,
+                                          uap_err *err);
 void uap_cluster_free(uap_cluster *cluster); /* NULL is legal */
 
 int64_t uap_cluster_devices(const uap_cluster *cluster);
@@ -118,15 +153,24 @@ int64_t uap_cluster_devices(const uap_cluster *cluster);
 /* Devices per node of the first group: neighbouring ranks fill a node before the next. */
 int32_t uap_cluster_node_size(const uap_cluster *cluster);
 
+/* Of a link made of two entries, each with its own switch points. */
+#define UAP_LINK_PIECES_MAX (2 * UAP_PIECES_MAX)
+
 /* What an operation costs as a function of its bytes, and whether the profile has that very
  * entry or the rules of docs/clusters.md filled in. */
 typedef struct uap_link {
-    double latency_s, bandwidth_Bps;
+    double latency_s, bandwidth_Bps; /* where there are no pieces */
     bool assumed;
+    int32_t n_pieces;
+    uap_piece
+        piece[UAP_LINK_PIECES_MAX]; /* [n_pieces], as uap_pieces; the rest is not set */
 } uap_link;
 
-/* latency + bytes / bandwidth; 0 bytes cost 0. */
+/* latency + bytes / bandwidth by the line that holds for so many bytes; 0 bytes cost 0. */
 double uap_link_s(const uap_link *link, double bytes);
+
+/* That line alone. */
+uap_piece uap_link_line(const uap_link *link, double bytes);
 
 /* Where the groups of `size` ranks `stride` apart lie when the first `devices` devices are
  * used and groups start at multiples of size * stride: NODE when none leaves its node. */
@@ -140,6 +184,11 @@ uap_link uap_cluster_group_link(const uap_cluster *cluster, uap_collective_kind 
 /* The link of one of `pairs` device pairs that send at once between two neighbouring
  * nodes (span CLUSTER) or within one. */
 uap_link uap_cluster_p2p_link(const uap_cluster *cluster, uap_span span, int64_t pairs);
+
+/* Its line for messages of so many bytes, without the rest: searches ask many million times.
+ * *assumed as in the link. */
+uap_piece uap_cluster_p2p_line(const uap_cluster *cluster, uap_span span, int64_t pairs,
+                               double bytes, bool *assumed);
 
 /* The same in one call, all devices in use: seconds of one collective. *assumed (may be
  * NULL) is set where the exact entry is absent. */

@@ -3,6 +3,7 @@
 #include "configs/cluster_groups.h"
 
 #include "common/numbers.h"
+#include "configs/cluster_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -122,13 +123,15 @@ static bool same_collective(const uap_collective *a, const uap_collective *b)
 {
     return a->kind == b->kind && a->size == b->size && a->stride == b->stride &&
            a->span == b->span && same(a->latency_s, b->latency_s) &&
-           same(a->bandwidth_Bps, b->bandwidth_Bps) && a->contended == b->contended;
+           same(a->bandwidth_Bps, b->bandwidth_Bps) &&
+           uap_pieces_are_same(&a->pieces, &b->pieces) && a->contended == b->contended;
 }
 
 static bool same_p2p(const uap_p2p *a, const uap_p2p *b)
 {
     return a->span == b->span && a->pairs == b->pairs &&
-           same(a->latency_s, b->latency_s) && same(a->bandwidth_Bps, b->bandwidth_Bps);
+           same(a->latency_s, b->latency_s) && same(a->bandwidth_Bps, b->bandwidth_Bps) &&
+           uap_pieces_are_same(&a->pieces, &b->pieces);
 }
 
 /* Each entry of a is in b, and as many. */
@@ -343,6 +346,15 @@ void uap_cluster_groups_free(uap_cluster_groups *groups)
 
 /* ---- Questions -------------------------------------------------------------------------------- */
 
+static uap_piece slower_line(const uap_piece *a, const uap_piece *b, const void *context)
+{
+    (void)context;
+    return (uap_piece){
+        .latency_s = a->latency_s > b->latency_s ? a->latency_s : b->latency_s,
+        .bandwidth_Bps =
+            a->bandwidth_Bps < b->bandwidth_Bps ? a->bandwidth_Bps : b->bandwidth_Bps};
+}
+
 uap_link uap_cluster_between_link(const uap_cluster_groups *groups, int32_t a, int32_t b,
                                   int64_t pairs)
 {
@@ -357,9 +369,27 @@ uap_link uap_cluster_between_link(const uap_cluster_groups *groups, int32_t a, i
     }
     const uap_link y =
         uap_cluster_p2p_link(&groups->group[b].view, UAP_SPAN_CLUSTER, pairs);
-    return (uap_link){
-        x.latency_s > y.latency_s ? x.latency_s : y.latency_s,
-        x.bandwidth_Bps < y.bandwidth_Bps ? x.bandwidth_Bps : y.bandwidth_Bps, true};
+    uap_link slower = uap_link_joined(&x, &y, slower_line, NULL);
+    slower.assumed = true;
+    return slower;
+}
+
+uap_piece uap_cluster_between_line(const uap_cluster_groups *groups, int32_t a, int32_t b,
+                                   int64_t pairs, double bytes, bool *assumed)
+{
+    const uap_cluster *between = &groups->between[a * groups->n + b];
+    if (a != b && between->n_p2p > 0) {
+        return uap_cluster_p2p_line(between, UAP_SPAN_CLUSTER, pairs, bytes, assumed);
+    }
+    const uap_piece x = uap_cluster_p2p_line(&groups->group[a].view, UAP_SPAN_CLUSTER,
+                                             pairs, bytes, assumed);
+    if (a == b) {
+        return x;
+    }
+    const uap_piece y = uap_cluster_p2p_line(&groups->group[b].view, UAP_SPAN_CLUSTER,
+                                             pairs, bytes, assumed);
+    *assumed = true;
+    return slower_line(&x, &y, NULL);
 }
 
 bool uap_cluster_group_ids(const uap_cluster_group *group, int64_t first, int64_t last,

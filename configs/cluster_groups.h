@@ -45,6 +45,10 @@ void uap_cluster_groups_free(uap_cluster_groups *groups); /* NULL is legal */
 uap_link uap_cluster_between_link(const uap_cluster_groups *groups, int32_t a, int32_t b,
                                   int64_t pairs);
 
+/* Its line for messages of so many bytes, without the rest. *assumed as in the link. */
+uap_piece uap_cluster_between_line(const uap_cluster_groups *groups, int32_t a, int32_t b,
+                                   int64_t pairs, double bytes, bool *assumed);
+
 /* The numbers of the group's devices `first` to `last` (counted within the group) as text:
  * "0-7", or "4-7,12-15" where the file's node groups lie apart. False: longer than n. */
 bool uap_cluster_group_ids(const uap_cluster_group *group, int64_t first, int64_t last,

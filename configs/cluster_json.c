@@ -1,18 +1,13 @@
 /* Reading "uniap-cluster" version 1 (docs/clusters.md): every key, type and range is checked
- * here, so that the rest of the program need not. Writing is cluster_write.c's. */
-#include "configs/cluster_json.h"
-#include "common/json_read.h"
+ * here, so that the rest of the program need not. Links are cluster_read_links.c's, writing is
+ * cluster_write.c's. */
 #include "common/json_write.h"
 #include "common/mem.h"
 #include "configs/cluster.h"
+#include "configs/cluster_read.h"
 
 #include <limits.h>
 #include <string.h>
-
-#define MAX_SECONDS  1e6
-#define MAX_RATE     1e21 /* bytes or FLOP per second */
-#define MAX_BYTES    ((int64_t)1 << 50)
-#define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
 
 /* Where the span's names stand, in the order of uap_span. */
 static const char *const span_names[] = {"node", "cluster"};
@@ -29,8 +24,8 @@ const char *uap_cluster_source_name(uap_cluster_source source)
 }
 
 /* A required string that is one of n names (1, 2 or 3). */
-static uap_status get_name(const uap_jval *object, const char *key,
-                           const char *const *names, int n, int *out, uap_err *err)
+uap_status uap_cluster_get_name(const uap_jval *object, const char *key,
+                                const char *const *names, int n, int *out, uap_err *err)
 {
     const char *text = NULL;
     uap_jval value;
@@ -50,8 +45,8 @@ static uap_status get_name(const uap_jval *object, const char *key,
                      n > 2 ? " or " : "", n > 2 ? names[2] : "");
 }
 
-static uap_status get_i32(const uap_jval *object, const char *key, int32_t min,
-                          int32_t max, int32_t *out, uap_err *err)
+uap_status uap_cluster_get_i32(const uap_jval *object, const char *key, int32_t min,
+                               int32_t max, int32_t *out, uap_err *err)
 {
     int64_t value = 0;
     const uap_status rc = uap_jget_i64(object, key, min, max, &value, err);
@@ -61,10 +56,22 @@ static uap_status get_i32(const uap_jval *object, const char *key, int32_t min,
     return rc;
 }
 
+/* An optional count; it stays as it is where it is absent. */
+uap_status uap_cluster_opt_i32(const uap_jval *object, const char *key, int32_t *out,
+                               uap_err *err)
+{
+    int64_t value = *out;
+    const uap_status rc = uap_jopt_i64(object, key, 0, INT32_MAX, &value, err);
+    if (rc == UAP_OK) {
+        *out = (int32_t)value;
+    }
+    return rc;
+}
+
 /* A required array, and zeroed room for its elements. */
-static uap_status get_array(const uap_jval *object, const char *key, size_t min,
-                            size_t element_bytes, uap_jval *array, void **room,
-                            int32_t *n, uap_err *err)
+uap_status uap_cluster_get_array(const uap_jval *object, const char *key, size_t min,
+                                 size_t element_bytes, uap_jval *array, void **room,
+                                 int32_t *n, uap_err *err)
 {
     uap_status rc = uap_jget(object, key, UAP_JSON_ARRAY, array, err);
     if (rc != UAP_OK) {
@@ -102,9 +109,9 @@ static uap_status read_precision(const uap_jval *object, uap_precision *out, uap
 static uap_status read_layer_time(const uap_jval *object, uap_layer_time *out,
                                   uap_err *err)
 {
-    static const char *const keys[] = {"type",        "shape",     "tp",
-                                       "micro_batch", "precision", "forward_s",
-                                       "backward_s",  "mad_s"};
+    static const char *const keys[] = {
+        "type",      "shape",      "tp",    "micro_batch", "precision",
+        "forward_s", "backward_s", "mad_s", "count",       "spent_s"};
     const char *type = NULL, *shape = NULL;
     uap_status rc;
     UAP_TRY(uap_jcheck_keys(object, keys, N_KEYS(keys), err));
@@ -116,12 +123,17 @@ static uap_status read_layer_time(const uap_jval *object, uap_layer_time *out,
     }
     memcpy(out->type, type, strlen(type) + 1);
     memcpy(out->shape, shape, strlen(shape) + 1);
-    UAP_TRY(get_i32(object, "tp", 1, INT32_MAX, &out->tp, err));
+    UAP_TRY(uap_cluster_get_i32(object, "tp", 1, INT32_MAX, &out->tp, err));
     UAP_TRY(uap_jget_i64(object, "micro_batch", 1, INT32_MAX, &out->micro_batch, err));
     UAP_TRY(read_precision(object, &out->precision, err));
-    UAP_TRY(uap_jget_f64(object, "forward_s", 0.0, MAX_SECONDS, &out->forward_s, err));
-    UAP_TRY(uap_jget_f64(object, "backward_s", 0.0, MAX_SECONDS, &out->backward_s, err));
-    UAP_TRY(uap_jopt_f64(object, "mad_s", 0.0, MAX_SECONDS, &out->mad_s, err));
+    UAP_TRY(uap_jget_f64(object, "forward_s", 0.0, CLUSTER_MAX_SECONDS, &out->forward_s,
+                         err));
+    UAP_TRY(uap_jget_f64(object, "backward_s", 0.0, CLUSTER_MAX_SECONDS, &out->backward_s,
+                         err));
+    UAP_TRY(uap_jopt_f64(object, "mad_s", 0.0, CLUSTER_MAX_SECONDS, &out->mad_s, err));
+    UAP_TRY(uap_cluster_opt_i32(object, "count", &out->count, err));
+    UAP_TRY(
+        uap_jopt_f64(object, "spent_s", 0.0, CLUSTER_MAX_SECONDS, &out->spent_s, err));
 done:
     return rc;
 }
@@ -134,8 +146,8 @@ static uap_status read_peaks(const uap_jval *object, uap_device_class *out, uap_
     UAP_TRY(uap_jget(object, "peak_flops", UAP_JSON_OBJECT, &peaks, err));
     UAP_TRY(uap_jcheck_keys(&peaks, keys, N_KEYS(keys), err));
     for (int i = 0; i < UAP_PRECISION_COUNT; i++) {
-        UAP_TRY(uap_jopt_f64(&peaks, uap_precision_name((uap_precision)i), 0.0, MAX_RATE,
-                             &out->peak_flops[i], err));
+        UAP_TRY(uap_jopt_f64(&peaks, uap_precision_name((uap_precision)i), 0.0,
+                             CLUSTER_MAX_RATE, &out->peak_flops[i], err));
     }
 done:
     return rc;
@@ -143,8 +155,10 @@ done:
 
 static uap_status read_class(const uap_jval *object, uap_device_class *out, uap_err *err)
 {
-    static const char *const keys[] = {"name",       "memory_bytes",         "peak_flops",
-                                       "efficiency", "memory_bandwidth_Bps", "layers"};
+    static const char *const keys[] = {
+        "name",         "memory_bytes",         "peak_flops",
+        "efficiency",   "memory_bandwidth_Bps", "layers",
+        "usable_bytes", "granularity_bytes",    "launch_s"};
     const char *name = NULL;
     uap_jval layers;
     void *room = NULL;
@@ -155,16 +169,23 @@ static uap_status read_class(const uap_jval *object, uap_device_class *out, uap_
     if (out->name == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "no memory for a device class");
     }
-    UAP_TRY(uap_jget_i64(object, "memory_bytes", 1, MAX_BYTES, &out->memory_bytes, err));
+    UAP_TRY(uap_jget_i64(object, "memory_bytes", 1, CLUSTER_MAX_BYTES, &out->memory_bytes,
+                         err));
     UAP_TRY(read_peaks(object, out, err));
     UAP_TRY(uap_jget_f64(object, "efficiency", 1e-6, 1.0, &out->efficiency, err));
-    UAP_TRY(uap_jget_f64(object, "memory_bandwidth_Bps", 0.0, MAX_RATE,
+    UAP_TRY(uap_jget_f64(object, "memory_bandwidth_Bps", 0.0, CLUSTER_MAX_RATE,
                          &out->memory_bandwidth_Bps, err));
+    UAP_TRY(uap_jopt_i64(object, "usable_bytes", 1, CLUSTER_MAX_BYTES, &out->usable_bytes,
+                         err));
+    UAP_TRY(uap_jopt_i64(object, "granularity_bytes", 1, CLUSTER_MAX_BYTES,
+                         &out->granularity_bytes, err));
+    UAP_TRY(
+        uap_jopt_f64(object, "launch_s", 0.0, CLUSTER_MAX_SECONDS, &out->launch_s, err));
     if (!uap_jfind(object, "layers", &layers)) {
         return UAP_OK;
     }
-    UAP_TRY(get_array(object, "layers", 0, sizeof *out->layer, &layers, &room,
-                      &out->n_layers, err));
+    UAP_TRY(uap_cluster_get_array(object, "layers", 0, sizeof *out->layer, &layers, &room,
+                                  &out->n_layers, err));
     out->layer = room;
     for (int32_t i = 0; i < out->n_layers; i++) {
         const uap_jval element = uap_jat(&layers, (size_t)i);
@@ -178,7 +199,8 @@ static uap_status read_classes(const uap_jval *root, uap_cluster *cluster, uap_e
 {
     uap_jval array;
     void *room = NULL;
-    uap_status rc = get_array(root, "device_classes", 1, sizeof *cluster->device_class,
+    uap_status rc =
+        uap_cluster_get_array(root, "device_classes", 1, sizeof *cluster->device_class,
                               &array, &room, &cluster->n_classes, err);
     cluster->device_class = room;
     for (int32_t i = 0; rc == UAP_OK && i < cluster->n_classes; i++) {
@@ -205,8 +227,9 @@ static uap_status read_group(const uap_jval *object, const uap_cluster *cluster,
     uap_jval value;
     uap_status rc;
     UAP_TRY(uap_jcheck_keys(object, keys, N_KEYS(keys), err));
-    UAP_TRY(get_i32(object, "nodes", 1, 1 << 24, &out->nodes, err));
-    UAP_TRY(get_i32(object, "devices_per_node", 1, 1 << 16, &out->devices_per_node, err));
+    UAP_TRY(uap_cluster_get_i32(object, "nodes", 1, 1 << 24, &out->nodes, err));
+    UAP_TRY(uap_cluster_get_i32(object, "devices_per_node", 1, 1 << 16,
+                                &out->devices_per_node, err));
     UAP_TRY(uap_jget_str(object, "device_class", &name, err));
     for (int32_t i = 0; i < cluster->n_classes; i++) {
         if (strcmp(name, cluster->device_class[i].name) == 0) {
@@ -224,8 +247,8 @@ static uap_status read_groups(const uap_jval *root, uap_cluster *cluster, uap_er
 {
     uap_jval array;
     void *room = NULL;
-    uap_status rc = get_array(root, "node_groups", 1, sizeof *cluster->group, &array,
-                              &room, &cluster->n_groups, err);
+    uap_status rc = uap_cluster_get_array(root, "node_groups", 1, sizeof *cluster->group,
+                                          &array, &room, &cluster->n_groups, err);
     cluster->group = room;
     for (int32_t i = 0; rc == UAP_OK && i < cluster->n_groups; i++) {
         const uap_jval element = uap_jat(&array, (size_t)i);
@@ -234,170 +257,6 @@ static uap_status read_groups(const uap_jval *root, uap_cluster *cluster, uap_er
     if (rc == UAP_OK && uap_cluster_devices(cluster) > INT32_MAX / 2) {
         rc = uap_jfail(&array, err, "the node groups have more than %d devices",
                        INT32_MAX / 2);
-    }
-    return rc;
-}
-
-/* ---- Links ------------------------------------------------------------------------------ */
-
-/* The raw measurements behind a link: pairs [bytes, seconds]. */
-static uap_status read_points(const uap_jval *object, uap_point **points, int32_t *n,
-                              uap_err *err)
-{
-    uap_jval array;
-    void *room = NULL;
-    if (!uap_jfind(object, "points", &array)) {
-        return UAP_OK;
-    }
-    uap_status rc =
-        get_array(object, "points", 0, sizeof **points, &array, &room, n, err);
-    *points = room;
-    for (int32_t i = 0; rc == UAP_OK && i < *n; i++) {
-        const uap_jval pair = uap_jat(&array, (size_t)i);
-        if (uap_jtype_of(&pair) != UAP_JSON_ARRAY || uap_jlen(&pair) != 2) {
-            return uap_jfail(&pair, err, "a point must be [bytes, seconds]");
-        }
-        const uap_jval bytes = uap_jat(&pair, 0), seconds = uap_jat(&pair, 1);
-        rc = uap_jas_f64(&bytes, 0.0, (double)MAX_BYTES, &(*points)[i].bytes, err);
-        if (rc == UAP_OK) {
-            rc = uap_jas_f64(&seconds, 0.0, MAX_SECONDS, &(*points)[i].seconds, err);
-        }
-    }
-    return rc;
-}
-
-static uap_status read_rates(const uap_jval *object, double *latency_s,
-                             double *bandwidth_Bps, uap_err *err)
-{
-    uap_status rc;
-    UAP_TRY(uap_jget_f64(object, "latency_s", 0.0, MAX_SECONDS, latency_s, err));
-    UAP_TRY(uap_jget_f64(object, "bandwidth_Bps", 1.0, MAX_RATE, bandwidth_Bps, err));
-done:
-    return rc;
-}
-
-/* The optional number of a node group. */
-static uap_status read_link_group(const uap_jval *object, const uap_cluster *cluster,
-                                  uap_collective *out, uap_err *err)
-{
-    uap_jval value;
-    out->is_of_group = uap_jfind(object, "group", &value);
-    return out->is_of_group
-               ? get_i32(object, "group", 0, cluster->n_groups - 1, &out->group, err)
-               : UAP_OK;
-}
-
-/* The optional pair of node groups that a link joins: two neighbours of one node are of one
- * group. */
-static uap_status read_link_groups(const uap_jval *object, const uap_cluster *cluster,
-                                   uap_p2p *out, uap_err *err)
-{
-    uap_jval pair;
-    int64_t group[2] = {0, 0};
-    if (!uap_jfind(object, "groups", &pair)) {
-        return UAP_OK;
-    }
-    if (uap_jtype_of(&pair) != UAP_JSON_ARRAY || uap_jlen(&pair) != 2) {
-        return uap_jfail(&pair, err, "\"groups\" must be two numbers of node groups");
-    }
-    for (size_t i = 0; i < 2; i++) {
-        const uap_jval value = uap_jat(&pair, i);
-        const uap_status rc =
-            uap_jas_i64(&value, 0, cluster->n_groups - 1, &group[i], err);
-        if (rc != UAP_OK) {
-            return rc;
-        }
-    }
-    if (group[0] != group[1] && out->span == UAP_SPAN_NODE) {
-        return uap_jfail(&pair, err,
-                         "\"groups\" are %lld and %lld with span \"node\", expected one "
-                         "group, as a node belongs to one",
-                         (long long)group[0], (long long)group[1]);
-    }
-    out->is_between = true;
-    out->from = (int32_t)group[0];
-    out->to = (int32_t)group[1];
-    return UAP_OK;
-}
-
-static uap_status read_collective(const uap_jval *object, const uap_cluster *cluster,
-                                  uap_collective *out, uap_err *err)
-{
-    static const char *const keys[] = {"kind",   "size",      "stride",
-                                       "span",   "latency_s", "bandwidth_Bps",
-                                       "points", "contended", "group"};
-    const char *kind = NULL;
-    int span = 0;
-    uap_jval value;
-    uap_status rc;
-    UAP_TRY(uap_jcheck_keys(object, keys, N_KEYS(keys), err));
-    UAP_TRY(uap_jget_str(object, "kind", &kind, err));
-    if (!uap_collective_by_name(kind, &out->kind)) {
-        (void)uap_jfind(object, "kind", &value);
-        return uap_jfail(&value, err,
-                         "kind is \"%s\", expected all-reduce, all-gather, "
-                         "reduce-scatter or all-to-all",
-                         kind);
-    }
-    UAP_TRY(get_i32(object, "size", 2, INT32_MAX, &out->size, err));
-    UAP_TRY(get_i32(object, "stride", 1, INT32_MAX, &out->stride, err));
-    UAP_TRY(get_name(object, "span", span_names, 2, &span, err));
-    out->span = (uap_span)span;
-    UAP_TRY(read_rates(object, &out->latency_s, &out->bandwidth_Bps, err));
-    UAP_TRY(uap_jopt_bool(object, "contended", &out->contended, err));
-    UAP_TRY(read_link_group(object, cluster, out, err));
-    UAP_TRY(read_points(object, &out->point, &out->n_points, err));
-done:
-    return rc;
-}
-
-static uap_status read_p2p(const uap_jval *object, const uap_cluster *cluster,
-                           uap_p2p *out, uap_err *err)
-{
-    static const char *const keys[] = {"span",          "pairs",  "latency_s",
-                                       "bandwidth_Bps", "points", "groups"};
-    int span = 0;
-    int64_t pairs = 0;
-    uap_status rc;
-    UAP_TRY(uap_jcheck_keys(object, keys, N_KEYS(keys), err));
-    UAP_TRY(get_name(object, "span", span_names, 2, &span, err));
-    out->span = (uap_span)span;
-    UAP_TRY(uap_jopt_i64(object, "pairs", 1, INT32_MAX, &pairs, err));
-    out->pairs = (int32_t)pairs;
-    UAP_TRY(read_link_groups(object, cluster, out, err));
-    UAP_TRY(read_rates(object, &out->latency_s, &out->bandwidth_Bps, err));
-    UAP_TRY(read_points(object, &out->point, &out->n_points, err));
-done:
-    return rc;
-}
-
-static uap_status read_links(const uap_jval *root, uap_cluster *cluster, uap_err *err)
-{
-    uap_jval array;
-    void *room = NULL;
-    uap_status rc = get_array(root, "collectives", 0, sizeof *cluster->collective, &array,
-                              &room, &cluster->n_collectives, err);
-    cluster->collective = room;
-    for (int32_t i = 0; rc == UAP_OK && i < cluster->n_collectives; i++) {
-        const uap_jval element = uap_jat(&array, (size_t)i);
-        rc = read_collective(&element, cluster, &cluster->collective[i], err);
-    }
-    if (rc != UAP_OK) {
-        return rc;
-    }
-    if (cluster->n_collectives == 0 && uap_cluster_devices(cluster) > 1) {
-        return uap_jfail(
-            &array, err,
-            "\"collectives\" is empty, expected at least one for %lld devices",
-            (long long)uap_cluster_devices(cluster));
-    }
-    room = NULL;
-    rc = get_array(root, "p2p", 0, sizeof *cluster->p2p, &array, &room, &cluster->n_p2p,
-                   err);
-    cluster->p2p = room;
-    for (int32_t i = 0; rc == UAP_OK && i < cluster->n_p2p; i++) {
-        const uap_jval element = uap_jat(&array, (size_t)i);
-        rc = read_p2p(&element, cluster, &cluster->p2p[i], err);
     }
     return rc;
 }
@@ -459,10 +318,10 @@ static uap_status read_head(const uap_jval *root, const char *path, uap_cluster 
     int source = 0;
     const char *name = NULL;
     uap_status rc;
-    UAP_TRY(get_name(root, "format", formats, 1, &source, err));
+    UAP_TRY(uap_cluster_get_name(root, "format", formats, 1, &source, err));
     UAP_TRY(uap_jget_i64(root, "version", 1, 1, &version, err));
     UAP_TRY(uap_jcheck_keys(root, keys, N_KEYS(keys), err));
-    UAP_TRY(get_name(root, "source", source_names, 3, &source, err));
+    UAP_TRY(uap_cluster_get_name(root, "source", source_names, 3, &source, err));
     cluster->source = (uap_cluster_source)source;
     UAP_TRY(uap_jopt_str(root, "name", &name, err));
     cluster->name = name != NULL ? uap_strdup(name) : name_of_path(path);
@@ -476,14 +335,12 @@ done:
     return rc;
 }
 
-uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
+static uap_status read_all(uap_json *doc, const char *path, uap_cluster **out,
+                           uap_err *err)
 {
-    uap_json *doc = NULL;
     uap_cluster *cluster = NULL;
     size_t n_bytes = 0;
     uap_status rc;
-    *out = NULL;
-    UAP_TRY(uap_json_load(path, UAP_JSON_MAX_BYTES, &doc, err));
     const uap_jval root = uap_json_root(doc);
     if (uap_jtype_of(&root) != UAP_JSON_OBJECT) {
         rc = uap_jfail(&root, err, "a cluster profile must be an object");
@@ -497,7 +354,7 @@ uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
     UAP_TRY(read_head(&root, path, cluster, err));
     UAP_TRY(read_classes(&root, cluster, err));
     UAP_TRY(read_groups(&root, cluster, err));
-    UAP_TRY(read_links(&root, cluster, err));
+    UAP_TRY(uap_cluster_read_links(&root, cluster, err));
     UAP_TRY(read_overlap(&root, cluster, err));
     const char *text = uap_json_text(doc, &n_bytes);
     uap_sha256_hex(text, n_bytes, cluster->sha256);
@@ -505,6 +362,26 @@ uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
     cluster = NULL;
 done:
     uap_cluster_free(cluster);
+    return rc;
+}
+
+uap_status uap_cluster_load(const char *path, uap_cluster **out, uap_err *err)
+{
+    uap_json *doc = NULL;
+    *out = NULL;
+    uap_status rc = uap_json_load(path, UAP_JSON_MAX_BYTES, &doc, err);
+    rc = rc == UAP_OK ? read_all(doc, path, out, err) : rc;
+    uap_json_free(doc);
+    return rc;
+}
+
+uap_status uap_cluster_parse(const char *name, const char *text, size_t n,
+                             uap_cluster **out, uap_err *err)
+{
+    uap_json *doc = NULL;
+    *out = NULL;
+    uap_status rc = uap_json_parse(name, text, n, &doc, err);
+    rc = rc == UAP_OK ? read_all(doc, name, out, err) : rc;
     uap_json_free(doc);
     return rc;
 }

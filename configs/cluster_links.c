@@ -1,6 +1,6 @@
 /* Links of a cluster profile: the entry for a group, or what the rules of docs/clusters.md
  * make of its neighbours. It interpolates; it never measures. */
-#include "configs/cluster.h"
+#include "configs/cluster_json.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -37,14 +37,6 @@ static double bus_factor(uap_collective_kind kind, int32_t size)
 {
     const double share = ((double)size - 1.0) / (double)size;
     return kind == UAP_ALL_REDUCE ? 2.0 * share : share;
-}
-
-double uap_link_s(const uap_link *link, double bytes)
-{
-    if (!(bytes > 0.0) || !(link->bandwidth_Bps > 0.0)) {
-        return 0.0;
-    }
-    return link->latency_s + bytes / link->bandwidth_Bps;
 }
 
 uap_span uap_cluster_group_span(const uap_cluster *cluster, int64_t devices, int32_t size,
@@ -119,26 +111,55 @@ static void find_neighbours(const uap_cluster *cluster, const uap_collective *wa
     *above = high > 0 ? find_exact(cluster, &probe) : NULL;
 }
 
-/* Latency and bus bandwidth at `size` from its neighbours in size, which may be one and the
- * same (docs/clusters.md). */
-static uap_link interpolate(const uap_collective *low, const uap_collective *high,
-                            int32_t size)
+/* Two entries of one kind between, or beside, which a size lies; they may be the same. */
+typedef struct neighbours {
+    const uap_collective *low, *high;
+    int32_t size;
+} neighbours;
+
+/* Latency and bus bandwidth at a size from those of its neighbours (docs/clusters.md). */
+static uap_piece interpolate_line(const uap_piece *a, const uap_piece *b,
+                                  const void *context)
 {
-    const double bus_low = low->bandwidth_Bps * bus_factor(low->kind, low->size);
-    const double bus_high = high->bandwidth_Bps * bus_factor(high->kind, high->size);
-    uap_link link = {.assumed = true};
+    const neighbours *n = context;
+    const uap_collective *low = n->low, *high = n->high;
+    const double bus_low = a->bandwidth_Bps * bus_factor(low->kind, low->size);
+    const double bus_high = b->bandwidth_Bps * bus_factor(high->kind, high->size);
+    uap_piece line = {0};
     double bus = bus_low;
     if (low->size == high->size) {
         /* Outside the measured sizes: trees and rings in steps of log2(size). */
-        link.latency_s = low->latency_s * (log2((double)size) / log2((double)low->size));
+        line.latency_s = a->latency_s * (log2((double)n->size) / log2((double)low->size));
     } else {
-        const double x = (log2((double)size) - log2((double)low->size)) /
+        const double x = (log2((double)n->size) - log2((double)low->size)) /
                          (log2((double)high->size) - log2((double)low->size));
-        link.latency_s = low->latency_s + x * (high->latency_s - low->latency_s);
+        line.latency_s = a->latency_s + x * (b->latency_s - a->latency_s);
         bus = bus_low + x * (bus_high - bus_low);
     }
-    link.bandwidth_Bps = bus / bus_factor(low->kind, size);
+    line.bandwidth_Bps = bus / bus_factor(low->kind, n->size);
+    return line;
+}
+
+static uap_link interpolate(const uap_collective *low, const uap_collective *high,
+                            int32_t size)
+{
+    const neighbours between = {low, high, size};
+    const uap_link a = uap_link_of(low->latency_s, low->bandwidth_Bps, &low->pieces);
+    const uap_link b = uap_link_of(high->latency_s, high->bandwidth_Bps, &high->pieces);
+    uap_link link = uap_link_joined(&a, &b, interpolate_line, &between);
+    link.assumed = true;
     return link;
+}
+
+/* Times that much latency and bandwidth, whatever the size. */
+static void scale(uap_link *link, double latency, double bandwidth)
+{
+    link->latency_s *= latency;
+    link->bandwidth_Bps *= bandwidth;
+    for (int32_t i = 0; i < link->n_pieces; i++) {
+        link->piece[i].latency_s *= latency;
+        link->piece[i].bandwidth_Bps *= bandwidth;
+    }
 }
 
 /* The link from entries of kind `from->kind` and of that span; false when there are none. */
@@ -159,9 +180,8 @@ static bool link_from(const uap_cluster *cluster, const uap_collective *wanted,
         return false;
     }
     *link = interpolate(low, high, wanted->size);
-    link->latency_s *= from->latency_factor;
-    link->bandwidth_Bps *=
-        bus_factor(from->kind, wanted->size) / bus_factor(wanted->kind, wanted->size);
+    scale(link, from->latency_factor,
+          bus_factor(from->kind, wanted->size) / bus_factor(wanted->kind, wanted->size));
     return true;
 }
 
@@ -177,7 +197,7 @@ uap_link uap_cluster_group_link(const uap_cluster *cluster, uap_collective_kind 
     const uap_collective *exact =
         stride <= INT32_MAX ? find_exact(cluster, &wanted) : NULL;
     if (exact != NULL) {
-        return (uap_link){exact->latency_s, exact->bandwidth_Bps, false};
+        return uap_link_of(exact->latency_s, exact->bandwidth_Bps, &exact->pieces);
     }
     const uap_span spans[2] = {span,
                                span == UAP_SPAN_NODE ? UAP_SPAN_CLUSTER : UAP_SPAN_NODE};
@@ -215,23 +235,39 @@ static const uap_p2p *find_p2p(const uap_cluster *cluster, uap_span span, int64_
     return best;
 }
 
+uap_piece uap_cluster_p2p_line(const uap_cluster *cluster, uap_span span, int64_t pairs,
+                               double bytes, bool *assumed)
+{
+    const uap_p2p *entry = find_p2p(cluster, span, pairs);
+    if (entry == NULL) {
+        const uap_link link = uap_cluster_p2p_link(cluster, span, pairs);
+        *assumed = link.assumed;
+        return uap_link_line(&link, bytes);
+    }
+    *assumed = false;
+    return uap_line_of(entry->latency_s, entry->bandwidth_Bps, &entry->pieces, bytes);
+}
+
 uap_link uap_cluster_p2p_link(const uap_cluster *cluster, uap_span span, int64_t pairs)
 {
     const uap_span other = span == UAP_SPAN_NODE ? UAP_SPAN_CLUSTER : UAP_SPAN_NODE;
     const uap_p2p *entry = find_p2p(cluster, span, pairs);
-    uap_link link = {.assumed = entry == NULL};
+    const bool is_assumed = entry == NULL;
+    uap_link link;
     if (entry == NULL) {
         entry = find_p2p(cluster, other, pairs);
     }
     if (entry != NULL) {
-        link.latency_s = entry->latency_s;
-        link.bandwidth_Bps = entry->bandwidth_Bps;
+        link = uap_link_of(entry->latency_s, entry->bandwidth_Bps, &entry->pieces);
     } else {
         /* In a ring of two, each half of an all-gather's buffer goes over the link once. */
-        const uap_link pair = uap_cluster_group_link(cluster, UAP_ALL_GATHER, 2, 1, span);
-        link.latency_s = pair.latency_s;
-        link.bandwidth_Bps = pair.bandwidth_Bps / 2.0;
+        link = uap_cluster_group_link(cluster, UAP_ALL_GATHER, 2, 1, span);
+        scale(&link, 1.0, 0.5);
+        for (int32_t i = 0; i < link.n_pieces; i++) {
+            link.piece[i].from_bytes /= 2.0;
+        }
     }
+    link.assumed = is_assumed;
     return link;
 }
 

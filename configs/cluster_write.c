@@ -15,10 +15,39 @@ static uap_jout *write_points(const uap_point *points, int32_t n)
         if (pair != NULL) {
             uap_jadd_f64(pair, points[i].bytes);
             uap_jadd_f64(pair, points[i].seconds);
+            if (points[i].count > 0) {
+                uap_jadd_f64(pair, points[i].mad_s);
+                uap_jadd_i64(pair, points[i].count);
+            }
         }
         uap_jadd(array, pair);
     }
     return array;
+}
+
+/* What a link's line leaves out: its pieces, the points behind it, the time they took. */
+static void write_evidence(uap_jout *object, const uap_pieces *pieces,
+                           const uap_point *point, int32_t n_points, double spent_s)
+{
+    if (pieces->n > 0) {
+        uap_jout *array = uap_jout_array();
+        for (int32_t i = 0; array != NULL && i < pieces->n; i++) {
+            uap_jout *line = uap_jout_array();
+            if (line != NULL) {
+                uap_jadd_f64(line, pieces->piece[i].from_bytes);
+                uap_jadd_f64(line, pieces->piece[i].latency_s);
+                uap_jadd_f64(line, pieces->piece[i].bandwidth_Bps);
+            }
+            uap_jadd(array, line);
+        }
+        uap_jset(object, "pieces", array);
+    }
+    if (n_points > 0) {
+        uap_jset(object, "points", write_points(point, n_points));
+    }
+    if (spent_s > 0.0) {
+        uap_jset_f64(object, "spent_s", spent_s);
+    }
 }
 
 static uap_jout *write_layer_time(const uap_layer_time *layer)
@@ -33,6 +62,10 @@ static uap_jout *write_layer_time(const uap_layer_time *layer)
         uap_jset_f64(object, "forward_s", layer->forward_s);
         uap_jset_f64(object, "backward_s", layer->backward_s);
         uap_jset_f64(object, "mad_s", layer->mad_s);
+        if (layer->count > 0) {
+            uap_jset_i64(object, "count", layer->count);
+            uap_jset_f64(object, "spent_s", layer->spent_s);
+        }
     }
     return object;
 }
@@ -61,6 +94,15 @@ static uap_jout *write_class(const uap_device_class *device)
     uap_jset(object, "peak_flops", peaks);
     uap_jset_f64(object, "efficiency", device->efficiency);
     uap_jset_f64(object, "memory_bandwidth_Bps", device->memory_bandwidth_Bps);
+    if (device->usable_bytes > 0) {
+        uap_jset_i64(object, "usable_bytes", device->usable_bytes);
+    }
+    if (device->granularity_bytes > 0) {
+        uap_jset_i64(object, "granularity_bytes", device->granularity_bytes);
+    }
+    if (device->launch_s > 0.0) {
+        uap_jset_f64(object, "launch_s", device->launch_s);
+    }
     uap_jset(object, "layers", layers);
     return object;
 }
@@ -108,9 +150,8 @@ static uap_jout *write_collectives(const uap_cluster *cluster)
             if (entry->is_of_group) {
                 uap_jset_i64(object, "group", entry->group);
             }
-            if (entry->n_points > 0) {
-                uap_jset(object, "points", write_points(entry->point, entry->n_points));
-            }
+            write_evidence(object, &entry->pieces, entry->point, entry->n_points,
+                           entry->spent_s);
         }
         uap_jadd(array, object);
     }
@@ -143,9 +184,8 @@ static uap_jout *write_p2p(const uap_cluster *cluster)
             if (entry->is_between) {
                 uap_jset(object, "groups", write_pair(entry->from, entry->to));
             }
-            if (entry->n_points > 0) {
-                uap_jset(object, "points", write_points(entry->point, entry->n_points));
-            }
+            write_evidence(object, &entry->pieces, entry->point, entry->n_points,
+                           entry->spent_s);
         }
         uap_jadd(array, object);
     }
@@ -169,14 +209,14 @@ static uap_status write_kept(const char *text, const char *key, uap_jout *root,
     return rc;
 }
 
-uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_err *err)
+static uap_status compose(const uap_cluster *cluster, uap_jout **out, uap_err *err)
 {
     uap_jout *root = uap_jout_object();
     uap_jout *overlap = uap_jout_object();
     if (root == NULL || overlap == NULL) {
         uap_jout_free(root);
         uap_jout_free(overlap);
-        return UAP_FAIL(err, NO_MEMORY, "%s: no memory to write it", path);
+        return UAP_FAIL(err, NO_MEMORY, "no memory to write a cluster profile");
     }
     uap_jset_str(root, "format", "uniap-cluster");
     uap_jset_i64(root, "version", 1);
@@ -195,8 +235,32 @@ uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_er
     if (rc == UAP_OK) {
         rc = write_kept(cluster->exceptions, "exceptions", root, err);
     }
+    if (rc != UAP_OK) {
+        uap_jout_free(root);
+        root = NULL;
+    }
+    *out = root;
+    return rc;
+}
+
+uap_status uap_cluster_save(const uap_cluster *cluster, const char *path, uap_err *err)
+{
+    uap_jout *root = NULL;
+    uap_status rc = compose(cluster, &root, err);
     if (rc == UAP_OK) {
         rc = uap_jout_write(root, path, err);
+    }
+    uap_jout_free(root);
+    return rc;
+}
+
+uap_status uap_cluster_text(const uap_cluster *cluster, char **out, uap_err *err)
+{
+    uap_jout *root = NULL;
+    uap_status rc = compose(cluster, &root, err);
+    *out = rc == UAP_OK ? uap_jout_text(root) : NULL;
+    if (rc == UAP_OK && *out == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "no memory to write a cluster profile");
     }
     uap_jout_free(root);
     return rc;

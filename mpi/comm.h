@@ -57,6 +57,10 @@ int uap_comm_node_size(const uap_comm *comm); /* ranks of `comm` on this node */
 int uap_comm_node_of(const uap_comm *comm, int rank);
 int uap_comm_node_count(const uap_comm *comm); /* nodes with a rank of `comm` */
 
+/* For trying out what several nodes do where there is one: so many neighbouring ranks count
+ * as a node (UNIAP_NODE_SIZE); 0: nodes are what they are. Local. */
+int uap_comm_made_up_node_size(void);
+
 /* Name and version of the MPI library, one line, static storage. Local. */
 const char *uap_comm_library(void);
 

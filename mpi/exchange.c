@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <string.h>
 
@@ -54,7 +55,8 @@ static uap_status by_turns(exchange *x, const char *piece, uap_err *err)
     UAP_TRY(make_room(x, most, err));
     for (int r = 0; r < x->comm->size; r++) {
         const size_t n = (size_t)x->said[r][0];
-        if (r == x->comm->rank) {
+        if (r == x->comm->rank && n > 0) {
+            assert(x->all != NULL);
             memcpy(x->all, piece, n);
         }
         UAP_TRY(uap_comm_bcast(x->comm, x->all, n, r, err));

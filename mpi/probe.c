@@ -13,13 +13,18 @@
 typedef struct talk {
     const uap_comm *comm;
     const uap_probe *probe;
-    int count;             /* bytes, as MPI's int */
-    MPI_Request out[2];    /* the message sent, and its answer */
-    MPI_Request in, reply; /* the message awaited; the answer to the last one */
-    double start_s;        /* of the message under way */
-    double *each_s;
+    int count;               /* bytes, as MPI's int */
+    MPI_Request out[2];      /* the message sent, and its answer */
+    MPI_Request in, reply;   /* the message awaited; the answer to the last one */
+    bool is_under_way;       /* a message is, to `to` */
+    double start_s;          /* of that */
+    double *each_s, spent_s; /* spent_s: on those behind the first */
+    bool has_last;           /* the last message of `from` has come */
     uap_probe_result *result;
 } talk;
+
+/* The first byte of a message. */
+enum { MORE_FOLLOW, IS_LAST };
 
 static double now_s(void)
 {
@@ -30,18 +35,29 @@ static double now_s(void)
 
 static bool sends(const talk *t)
 {
-    return t->probe->to != UAP_COMM_NOBODY && t->result->sent < t->probe->times;
+    return t->probe->to != UAP_COMM_NOBODY && !t->result->is_answered;
 }
 
 static bool serves(const talk *t)
 {
-    return t->probe->from != UAP_COMM_NOBODY && t->result->served < t->probe->times;
+    return t->probe->from != UAP_COMM_NOBODY && !t->has_last;
+}
+
+static bool begins_last(const talk *t)
+{
+    const uap_probe *p = t->probe;
+    const int sent = t->result->sent;
+    const bool has_enough =
+        p->enough_s > 0 && sent + 1 >= p->least && t->spent_s > p->enough_s;
+    return sent + 1 >= p->times || has_enough;
 }
 
 static uap_status start_message(talk *t, uap_err *err)
 {
     const uap_probe *p = t->probe;
     uap_status rc = UAP_OK;
+    p->send[0] = begins_last(t) ? IS_LAST : MORE_FOLLOW;
+    t->is_under_way = true;
     t->start_s = now_s();
     UAP_TRY(UAP_MPI(
         err, MPI_Irecv(NULL, 0, MPI_BYTE, p->to, p->tag + 1, t->comm->comm, &t->out[1])));
@@ -58,18 +74,33 @@ static uap_status await_message(talk *t, uap_err *err)
                                   t->comm->comm, &t->in));
 }
 
-/* The sender's step: *moved when an answer has come. */
+/* Of two ranks that send to each other with turns, the lower begins. Without turns both begin
+ * each message together, as far as they can. */
+static bool may_start(const talk *t)
+{
+    const uap_probe *p = t->probe;
+    const bool is_second = p->takes_turns && t->comm->rank > p->to;
+    return p->to != p->from || t->has_last ||
+           t->result->served >= t->result->sent + is_second;
+}
+
+/* The sender's step: *moved when an answer has come, or a message has been sent. */
 static uap_status step_out(talk *t, bool *moved, uap_err *err)
 {
     uap_status rc = UAP_OK;
     int done_both = 0;
+    if (!t->is_under_way) {
+        *moved = may_start(t);
+        return *moved ? start_message(t, err) : UAP_OK;
+    }
     UAP_TRY(UAP_MPI(err, MPI_Testall(2, t->out, &done_both, MPI_STATUSES_IGNORE)));
     if (done_both) {
-        t->each_s[t->result->sent++] = now_s() - t->start_s;
+        const int i = t->result->sent++;
+        t->each_s[i] = now_s() - t->start_s;
+        t->spent_s += i > 0 ? t->each_s[i] : 0;
+        t->result->is_answered = t->probe->send[0] == IS_LAST;
         *moved = true;
-        if (sends(t)) {
-            rc = start_message(t, err);
-        }
+        t->is_under_way = false;
     }
 done:
     return rc;
@@ -87,6 +118,7 @@ static uap_status step_in(talk *t, bool *moved, uap_err *err)
     UAP_TRY(UAP_MPI(err, MPI_Test(&t->in, &came, MPI_STATUS_IGNORE)));
     if (came) {
         t->result->served++;
+        t->has_last = t->probe->recv[0] == IS_LAST;
         *moved = true;
         UAP_TRY(UAP_MPI(err, MPI_Isend(NULL, 0, MPI_BYTE, t->probe->from,
                                        t->probe->tag + 1, t->comm->comm, &t->reply)));
@@ -138,9 +170,6 @@ uap_status uap_probe_run(const uap_comm *comm, const uap_probe *probe, double *e
     UAP_TRY(uap_mpi_count(probe->bytes, &t.count, err));
     if (serves(&t)) {
         UAP_TRY(await_message(&t, err));
-    }
-    if (sends(&t)) {
-        UAP_TRY(start_message(&t, err));
     }
     for (int looks = 0; sends(&t) || serves(&t);) {
         bool moved = false;

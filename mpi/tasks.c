@@ -1,4 +1,5 @@
-/* Tasks as the leaves of a tree of ranges. A range takes every step-th task, so that both
+/* Tasks as the leaves of trees of ranges, of which every rank begins with one: many jobs are
+ * over before a request for work is answered. A range takes every step-th task, so that both
  * halves of one hold long and short ones alike, and every rank goes on with the first task
  * that it has: the long ones are begun early, wherever they are.
  *
@@ -31,11 +32,14 @@ struct uap_tasks_run {
     uint16_t *quanta;       /* [size] that each rank is known to have spent */
 };
 
-static uap_status add_root(void *self, uap_tree *tree, uap_err *err)
+static uap_status add_roots(void *self, uap_tree *tree, uap_err *err)
 {
-    uap_tasks_run *run = self;
-    const task_range all = {.step = 1, .n = run->tasks->n};
-    return all.n > 0 ? uap_tree_add(tree, &all, err) : UAP_OK;
+    const uap_tasks_run *run = self;
+    const int32_t n = run->tasks->n;
+    const task_range own = {.first = run->rank,
+                            .step = run->size,
+                            .n = (n - run->rank + run->size - 1) / run->size};
+    return own.first < n ? uap_tree_add(tree, &own, err) : UAP_OK;
 }
 
 static int by_first(void *self, const void *a, const void *b)
@@ -132,7 +136,8 @@ static uap_status search(const uap_comm *comm, uap_tasks_run *run, bool *finishe
                                       .packed_max = sizeof(task_range),
                                       .answer_max =
                                           (size_t)run->size * sizeof *run->quanta,
-                                      .root = add_root,
+                                      .has_roots_everywhere = true,
+                                      .root = add_roots,
                                       .branch = branch,
                                       .compare = by_first,
                                       .learn = learn};

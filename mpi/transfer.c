@@ -63,12 +63,20 @@ uap_status uap_transfer_exchange(const uap_comm *comm, const void *send, int to,
 {
     uap_status rc = UAP_OK;
     int count = 0;
-    const int receiver = to == UAP_COMM_NOBODY ? MPI_PROC_NULL : to;
-    const int sender = from == UAP_COMM_NOBODY ? MPI_PROC_NULL : from;
     UAP_TRY(uap_mpi_count(n, &count, err));
-    rc = UAP_MPI(err, MPI_Sendrecv(send, count, MPI_BYTE, receiver, TAG_EXCHANGE, recv,
-                                   count, MPI_BYTE, sender, TAG_EXCHANGE, comm->comm,
+    /* A send or a receive alone takes less of a processor than both with nobody. */
+    if (from == UAP_COMM_NOBODY) {
+        rc = to == UAP_COMM_NOBODY ? UAP_OK
+                                   : UAP_MPI(err, MPI_Send(send, count, MPI_BYTE, to,
+                                                           TAG_EXCHANGE, comm->comm));
+    } else if (to == UAP_COMM_NOBODY) {
+        rc = UAP_MPI(err, MPI_Recv(recv, count, MPI_BYTE, from, TAG_EXCHANGE, comm->comm,
                                    MPI_STATUS_IGNORE));
+    } else {
+        rc = UAP_MPI(err, MPI_Sendrecv(send, count, MPI_BYTE, to, TAG_EXCHANGE, recv,
+                                       count, MPI_BYTE, from, TAG_EXCHANGE, comm->comm,
+                                       MPI_STATUS_IGNORE));
+    }
 done:
     return rc;
 }

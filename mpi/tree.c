@@ -283,7 +283,7 @@ uap_status uap_tree_new(const uap_tree_problem *problem, const uap_transport *ne
     tree->slice_ns = options->slice_min_ns;
     tree->idle_since_ns = -1;
     UAP_TRY(init(tree, err));
-    if (net->rank == 0) {
+    if (net->rank == 0 || problem->has_roots_everywhere) {
         const uap_status rooted = problem->root(problem->self, tree, &tree->failure);
         if (rooted != UAP_OK) {
             uap_tree_fail(tree, rooted);
@@ -309,6 +309,16 @@ void uap_tree_free(uap_tree *tree)
         uap_free(tree->node);
         uap_free(tree);
     }
+}
+
+int uap_tree_rank(const uap_tree *tree)
+{
+    return tree->net->rank;
+}
+
+int uap_tree_size(const uap_tree *tree)
+{
+    return tree->net->size;
 }
 
 const uap_err *uap_tree_failure(const uap_tree *tree)

@@ -89,13 +89,17 @@ typedef struct uap_tree_next {
 size_t uap_tree_message_max(const uap_tree_problem *problem,
                             const uap_tree_options *options);
 
-/* A rank ready for its first step, the root added on rank 0. All three stay the caller's
+/* A rank ready for its first step, its roots added. All three stay the caller's
  * and outlive *out; the caller frees with uap_tree_free. Errors: NO_MEMORY, those of
  * problem->root come later, from uap_tree_failure. Local. */
 UAP_NODISCARD uap_status uap_tree_new(const uap_tree_problem *problem,
                                       const uap_transport *net,
                                       const uap_tree_options *options, uap_tree **out,
                                       uap_err *err);
+
+/* This rank, and how many there are. Local. */
+int uap_tree_rank(const uap_tree *tree);
+int uap_tree_size(const uap_tree *tree);
 
 /* Drops what is open; NULL is legal. */
 void uap_tree_free(uap_tree *tree);

@@ -40,7 +40,10 @@ typedef struct uap_tree_problem {
      * least of all best ones in memcmp order, whatever the number of ranks. */
     bool keep_ties;
 
-    /* Adds the root, or several, with uap_tree_add. Called on rank 0 only. */
+    /* Where there is much to do at once, every rank begins with roots of its own. */
+    bool has_roots_everywhere;
+    /* Adds the root, or several, with uap_tree_add. Called on rank 0 only, or, with roots
+     * everywhere, on every rank for its own. */
     uap_status (*root)(void *self, uap_tree *tree, uap_err *err);
     /* (opt) No answer below this node is less. NULL: nothing is pruned. */
     int64_t (*bound)(void *self, const void *node);

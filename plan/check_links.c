@@ -19,11 +19,15 @@ uap_status uap_check_ticks(double seconds, int64_t *out, uap_err *err)
     return UAP_OK;
 }
 
-static double over_link(const uap_check_setting *setting, uap_link link, double bytes,
-                        double pieces)
+/* `bytes` in all over a link, and so many latencies; a message has `message` of the bytes. */
+static double over_link(const uap_check_setting *setting, const uap_link *link,
+                        double bytes, double latencies, double message)
 {
-    const double latency = setting->paper ? 0.0 : link.latency_s * pieces;
-    return latency + bytes / link.bandwidth_Bps;
+    if (setting->paper) {
+        return bytes / link->bandwidth_Bps;
+    }
+    const uap_piece line = uap_link_line(link, message);
+    return line.latency_s * latencies + bytes / line.bandwidth_Bps;
 }
 
 double uap_check_collective(const uap_check_setting *setting, uap_collective_kind kind,
@@ -36,7 +40,7 @@ double uap_check_collective(const uap_check_setting *setting, uap_collective_kin
                                                  (int32_t)size, stride);
     const uap_link link =
         uap_cluster_group_link(setting->cluster, kind, (int32_t)size, stride, span);
-    return over_link(setting, link, bytes, pieces);
+    return over_link(setting, &link, bytes, pieces, bytes / pieces);
 }
 
 /* What a device of one stage has at hand towards the other: all of its node send at once. */
@@ -59,9 +63,17 @@ double uap_check_send(const uap_check_setting *from, const uap_check_setting *to
     if (!(bytes > 0)) {
         return 0.0;
     }
-    const uap_link out = way_out(from, to), in = way_out(to, from);
-    const double sent = times * bytes / (double)from->stage_devices / out.bandwidth_Bps;
-    const double received = times * bytes / (double)to->stage_devices / in.bandwidth_Bps;
+    const uap_link way_there = way_out(from, to), way_in = way_out(to, from);
+    const double bytes_out = times * bytes / (double)from->stage_devices;
+    const double bytes_in = times * bytes / (double)to->stage_devices;
+    uap_piece out = {0, way_there.latency_s, way_there.bandwidth_Bps};
+    uap_piece in = {0, way_in.latency_s, way_in.bandwidth_Bps};
+    if (!from->paper) {
+        out = uap_link_line(&way_there, bytes_out);
+        in = uap_link_line(&way_in, bytes_in);
+    }
+    const double sent = bytes_out / out.bandwidth_Bps;
+    const double received = bytes_in / in.bandwidth_Bps;
     const double latency = from->paper ? 0.0 : fmax(out.latency_s, in.latency_s);
     return latency + fmax(sent, received);
 }
@@ -74,10 +86,9 @@ double uap_check_tie(const uap_check_setting *setting, int32_t other, double byt
         return 0.0;
     }
     if (other != setting->group) {
-        return over_link(setting,
-                         uap_cluster_between_link(setting->groups, setting->group, other,
-                                                  d < node ? d : node),
-                         bytes, 2);
+        const uap_link link = uap_cluster_between_link(setting->groups, setting->group,
+                                                       other, d < node ? d : node);
+        return over_link(setting, &link, bytes, 2, bytes);
     }
     if (setting->n_devices == d) {
         return 0.0;

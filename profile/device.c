@@ -73,6 +73,36 @@ uap_status uap_device_open(uap_backend backend, int local_rank, uap_device **out
     return UAP_OK;
 }
 
+uap_status uap_device_open_table(const uap_backend_table *table, int local_rank,
+                                 uap_device **out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_device *device = uap_calloc(1, sizeof *device);
+    *out = NULL;
+    if (device == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "no memory for a device");
+    }
+    device->table = table;
+    UAP_TRY(table->open(local_rank, &device->inner, err));
+    *out = device;
+    device = NULL;
+done:
+    uap_free(device);
+    return rc;
+}
+
+uap_status uap_device_measure_limits(uap_device *device, uap_device_limits *out,
+                                     uap_err *err)
+{
+    memset(out, 0, sizeof *out);
+    return device->table->measure_limits(device->inner, out, err);
+}
+
+void uap_device_read_clocks(const uap_device *device, uap_device_clocks *out)
+{
+    device->table->read_clocks(device->inner, out);
+}
+
 void uap_device_close(uap_device *device)
 {
     if (device != NULL) {

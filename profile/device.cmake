@@ -37,7 +37,7 @@ elseif(NOT UNIAP_CUDA STREQUAL "OFF")
 endif()
 
 add_library(uap_device STATIC ${UAP_PROFILE_DIR}/device.c ${UAP_PROFILE_DIR}/device_work.c
-    ${UAP_PROFILE_DIR}/device_cpu.c)
+    ${UAP_PROFILE_DIR}/device_cpu.c ${UAP_PROFILE_DIR}/clocks_cpu.c)
 target_link_libraries(uap_device PUBLIC uap_common PRIVATE PkgConfig::OPENBLAS m)
 if(with_cuda)
     target_sources(uap_device PRIVATE ${UAP_PROFILE_DIR}/device_plugin.c)
@@ -45,11 +45,13 @@ if(with_cuda)
         PRIVATE UAP_CUDA_LIBRARY_DIR="${CMAKE_BINARY_DIR}")
     target_link_libraries(uap_device PRIVATE ${CMAKE_DL_LIBS})
     add_library(uniap_cuda MODULE ${UAP_PROFILE_DIR}/device_cuda.cu
-        ${UAP_PROFILE_DIR}/device_work.c ${UAP_PROFILE_DIR}/../common/status.c)
+        ${UAP_PROFILE_DIR}/device_work.c ${UAP_PROFILE_DIR}/clocks_gpu.c
+        ${UAP_PROFILE_DIR}/../common/status.c)
     set_target_properties(uniap_cuda PROPERTIES CUDA_STANDARD 17
         POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
         CUDA_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-    target_link_libraries(uniap_cuda PRIVATE CUDA::cudart CUDA::cublas m)
+    target_link_libraries(uniap_cuda PRIVATE CUDA::cudart CUDA::cublas
+        ${CMAKE_DL_LIBS} m)
     add_dependencies(uap_device uniap_cuda)
 else()
     target_sources(uap_device PRIVATE ${UAP_PROFILE_DIR}/device_none.c)

@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "configs/cluster.h"
+#include "profile/clocks.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,6 +73,21 @@ void uap_device_close(uap_device *device); /* NULL is legal */
 /* What the device is; free_bytes as of now. Local. */
 UAP_NODISCARD uap_status uap_device_describe(const uap_device *device,
                                              uap_device_info *out, uap_err *err);
+
+/* What a program meets on the device beside speed. */
+typedef struct uap_device_limits {
+    int64_t usable_bytes;      /* of memory that one program gets, now */
+    int64_t granularity_bytes; /* by which allocations take it */
+    double launch_s; /* from asking for the smallest work to having it, per piece of
+                                * many in a row */
+} uap_device_limits;
+
+/* Measures them. Errors: those of the device. Local. */
+UAP_NODISCARD uap_status uap_device_measure_limits(uap_device *device,
+                                                   uap_device_limits *out, uap_err *err);
+
+/* Its clock, as of now. Local. */
+void uap_device_read_clocks(const uap_device *device, uap_device_clocks *out);
 
 /* Bytes of buffers that the work needs (in double: any shape may be asked). Local. */
 double uap_work_bytes(const uap_work_shape *shape);

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Raised with every change below; a library of another number is not used. */
-#define UAP_BACKEND_INTERFACE 1
+#define UAP_BACKEND_INTERFACE 2
 
 /* The functions of device.h on the backend's own objects. shape is already checked. */
 typedef struct uap_backend_table {
@@ -18,12 +18,19 @@ typedef struct uap_backend_table {
     uap_status (*open)(int local_rank, void **device, uap_err *err);
     void (*close)(void *device);
     uap_status (*describe)(const void *device, uap_device_info *out, uap_err *err);
+    uap_status (*measure_limits)(void *device, uap_device_limits *out, uap_err *err);
+    void (*read_clocks)(const void *device, uap_device_clocks *out);
     uap_status (*work_new)(void *device, const uap_work_shape *shape, void **work,
                            uap_err *err);
     void (*work_free)(void *work);
     uap_status (*work_run)(void *work, uap_pass pass, uap_poll *poll, void *context,
                            double *seconds, uap_err *err);
 } uap_backend_table;
+
+/* Opens a device of this backend, which may be one that is made up. As uap_device_open. */
+UAP_NODISCARD uap_status uap_device_open_table(const uap_backend_table *table,
+                                               int local_rank, uap_device **out,
+                                               uap_err *err);
 
 /* Elements of the buffers that work needs: one each for A, B and C as inputs and one for
  * what is computed, as large as the largest product wants; the stream uses them too. */

@@ -1,10 +1,12 @@
 /* The CPU as a device: one core per rank, products by OpenBLAS in fp32. Reduced precisions
  * run as fp32; device.h's `native` says so. */
+#define _GNU_SOURCE /* sched_getcpu */
 #include "common/mem.h"
 #include "profile/clock.h"
 #include "profile/device_backend.h"
 
 #include <cblas.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +116,33 @@ static uap_status cpu_describe(const void *device, uap_device_info *out, uap_err
     out->memory_is_shared = true;
     out->native[UAP_FP32] = true;
     return UAP_OK;
+}
+
+#define LAUNCHES 1000
+
+static uap_status cpu_measure_limits(void *device, uap_device_limits *out, uap_err *err)
+{
+    const float one = 1;
+    float result = 0;
+    int64_t total = 0;
+    (void)device;
+    (void)err;
+    read_memory(&total, &out->usable_bytes);
+    out->granularity_bytes = (int64_t)sysconf(_SC_PAGESIZE);
+    /* A product of one number by one is all launch. */
+    const double start = uap_clock_s();
+    for (int i = 0; i < LAUNCHES; i++) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1.0F, &one, 1,
+                    &one, 1, 0.0F, &result, 1);
+    }
+    out->launch_s = (uap_clock_s() - start) / LAUNCHES;
+    return UAP_OK;
+}
+
+static void cpu_read_clocks(const void *device, uap_device_clocks *out)
+{
+    (void)device;
+    uap_cpu_clocks("", sched_getcpu(), out);
 }
 
 static void cpu_work_free(void *inner)
@@ -243,6 +272,8 @@ const uap_backend_table *uap_backend_cpu(void)
                                             .open = cpu_open,
                                             .close = cpu_close,
                                             .describe = cpu_describe,
+                                            .measure_limits = cpu_measure_limits,
+                                            .read_clocks = cpu_read_clocks,
                                             .work_new = cpu_work_new,
                                             .work_free = cpu_work_free,
                                             .work_run = cpu_work_run};

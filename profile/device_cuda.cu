@@ -8,6 +8,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -157,6 +158,76 @@ uap_status cuda_describe(const void *inner, uap_device_info *out, uap_err *err)
     out->native[UAP_BF16] = prop.major >= 8;
 done:
     return rc;
+}
+
+__global__ void empty_kernel() {}
+
+const int launches = 10000;
+
+/* Seconds of the host's clock for each of many empty kernels in a row. */
+uap_status measure_launch(const cuda_device *device, double *seconds, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    std::chrono::steady_clock::time_point start;
+    empty_kernel<<<1, 1, 0, device->stream>>>(); /* loads the module */
+    UAP_TRY(CU(err, cudaGetLastError()));
+    UAP_TRY(CU(err, cudaStreamSynchronize(device->stream)));
+    start = std::chrono::steady_clock::now();
+    for (int i = 0; i < launches; i++) {
+        empty_kernel<<<1, 1, 0, device->stream>>>();
+    }
+    UAP_TRY(CU(err, cudaGetLastError()));
+    UAP_TRY(CU(err, cudaStreamSynchronize(device->stream)));
+    *seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+        launches;
+done:
+    return rc;
+}
+
+/* Whether so many bytes can be had in one piece. */
+bool can_have(size_t bytes)
+{
+    void *block = nullptr;
+    const bool is_there = cudaMalloc(&block, bytes) == cudaSuccess;
+    (void)cudaFree(block);
+    (void)cudaGetLastError(); /* a refusal is an answer */
+    return is_there;
+}
+
+uap_status cuda_measure_limits(void *inner, uap_device_limits *out, uap_err *err)
+{
+    const cuda_device *device = (const cuda_device *)inner;
+    uap_status rc = UAP_OK;
+    size_t before = 0, after = 0, total = 0, usable = 0;
+    void *block = nullptr;
+    UAP_TRY(CU(err, cudaSetDevice(device->number)));
+    UAP_TRY(CU(err, cudaMemGetInfo(&before, &total)));
+    /* What one byte takes away. */
+    UAP_TRY(CU(err, cudaMalloc(&block, 1)));
+    UAP_TRY(CU(err, cudaMemGetInfo(&after, &total)));
+    UAP_TRY(CU(err, cudaFree(block)));
+    block = nullptr;
+    out->granularity_bytes = before > after ? (int64_t)(before - after) : 0;
+    /* Halfway again and again: within a thousandth of what the driver says is free. */
+    for (size_t step = before; step > before / 1024; step /= 2) {
+        usable += can_have(usable + step) ? step : 0;
+    }
+    out->usable_bytes = (int64_t)usable;
+    rc = measure_launch(device, &out->launch_s, err);
+done:
+    (void)cudaFree(block);
+    return rc;
+}
+
+void cuda_read_clocks(const void *inner, uap_device_clocks *out)
+{
+    const cuda_device *device = (const cuda_device *)inner;
+    char bus_id[32] = "";
+    if (cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device->number) != cudaSuccess) {
+        bus_id[0] = '\0';
+    }
+    uap_gpu_clocks(bus_id, out);
 }
 
 void cuda_work_free(void *inner)
@@ -360,8 +431,9 @@ done:
 const uap_backend_table *uap_backend_library(void)
 {
     static const uap_backend_table table = {
-        UAP_BACKEND_INTERFACE, cuda_open,      cuda_close,    cuda_describe,
-        cuda_work_new,         cuda_work_free, cuda_work_run,
+        UAP_BACKEND_INTERFACE, cuda_open,           cuda_close,
+        cuda_describe,         cuda_measure_limits, cuda_read_clocks,
+        cuda_work_new,         cuda_work_free,      cuda_work_run,
     };
     return &table;
 }

@@ -28,7 +28,7 @@ double uap_mad(double *value, int64_t n, double centre)
     return uap_median(value, n);
 }
 
-static bool is_usable(const uap_point *p)
+bool uap_point_is_usable(const uap_point *p)
 {
     return p->bytes > 0 && p->seconds > 0 && isfinite(p->bytes) && isfinite(p->seconds);
 }
@@ -42,7 +42,7 @@ static normal_equations add_up(const uap_point *point, int32_t n)
 {
     normal_equations e = {0};
     for (int32_t i = 0; i < n; i++) {
-        if (is_usable(&point[i])) {
+        if (uap_point_is_usable(&point[i])) {
             const double u = 1 / point[i].seconds, v = point[i].bytes * u;
             e.aa += u * u;
             e.ab += u * v;
@@ -59,7 +59,7 @@ static uap_line through_largest(const uap_point *point, int32_t n)
 {
     uap_point largest = {0};
     for (int32_t i = 0; i < n; i++) {
-        if (is_usable(&point[i]) && point[i].bytes > largest.bytes) {
+        if (uap_point_is_usable(&point[i]) && point[i].bytes > largest.bytes) {
             largest = point[i];
         }
     }
@@ -86,17 +86,4 @@ uap_line uap_fit_line(const uap_point *point, int32_t n)
         }
     }
     return b > 0 ? (uap_line){a, 1 / b} : (uap_line){0, 0};
-}
-
-double uap_fit_error(uap_line line, const uap_point *point, int32_t n)
-{
-    double worst = 0;
-    for (int32_t i = 0; i < n; i++) {
-        if (is_usable(&point[i])) {
-            const double s = line.latency_s + point[i].bytes / line.bandwidth_Bps;
-            const double error = fabs(s - point[i].seconds) / point[i].seconds;
-            worst = error > worst ? error : worst;
-        }
-    }
-    return worst;
 }

@@ -2,8 +2,11 @@
 #include "profile/layers.h"
 
 #include "common/mem.h"
+#include "profile/clock.h"
 #include "profile/fit.h"
+#include "profile/samples.h"
 
+#include <math.h>
 #include <string.h>
 
 void uap_layer_work(const uap_layer *layer, int32_t tp, int64_t micro_batch,
@@ -64,7 +67,7 @@ static void summarise(const double *time, int64_t n, double *scratch, uap_work_t
 
 /* Rank 0 takes the medians over everybody's times and tells the others. */
 static uap_status pool(const uap_comm *comm, const double *time, int32_t n,
-                       uap_work_times *out, uap_err *err)
+                       uap_samples *samples, uap_work_times *out, uap_err *err)
 {
     uap_status rc = UAP_OK;
     char *all = NULL;
@@ -74,11 +77,12 @@ static uap_status pool(const uap_comm *comm, const double *time, int32_t n,
         uap_comm_gather(comm, time, 2 * (size_t)n * sizeof *time, &all, &offset, err));
     if (uap_comm_rank(comm) == 0) {
         const int64_t pairs = (int64_t)n * uap_comm_size(comm);
+        /* Gathered blocks are whole doubles, in storage of calloc's alignment. */
+        uap_samples_add(samples, 0, (const double *)(const void *)all, 2 * pairs);
         scratch = uap_calloc((size_t)pairs, sizeof *scratch);
         if (scratch == NULL) {
             rc = UAP_FAIL(err, NO_MEMORY, "no memory for the times of all ranks");
         } else {
-            /* Gathered blocks are whole doubles, in storage of calloc's alignment. */
             summarise((const double *)(const void *)all, pairs, scratch, out);
         }
     }
@@ -91,7 +95,37 @@ done:
     return rc;
 }
 
-/* The first run is kept where few follow it: on a long product its start costs nothing. */
+/* Warm-up ends when two runs one after the other agree this well, or at its share of the time. */
+#define STEADY_RATIO  1.05
+#define WARM_UP_MAX   10
+#define WARM_UP_SHARE 0.25
+
+/* Runs until their time is steady; the last one in `last`, how long the slowest rank took for
+ * it in *slowest. *is_warm: it was not the first, so that it counts. */
+static uap_status warm_up(const uap_comm *comm, uap_work *work, uap_repeat repeat,
+                          double last[2], double *slowest, bool *is_warm, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    double before = HUGE_VAL, spent = 0;
+    *is_warm = false;
+    for (int32_t i = 0; i < WARM_UP_MAX; i++) {
+        UAP_TRY(uap_comm_agree(comm, run_once(work, last, err), err));
+        *slowest = last[0] + last[1];
+        *is_warm = i > 0;
+        UAP_TRY(uap_comm_allreduce_f64(comm, slowest, 1, UAP_COMM_MAX, err));
+        const bool is_steady =
+            before <= *slowest * STEADY_RATIO && *slowest <= before * STEADY_RATIO;
+        before = *slowest;
+        spent += *slowest;
+        if (is_steady || spent > repeat.target_s * WARM_UP_SHARE) {
+            break;
+        }
+    }
+done:
+    return rc;
+}
+
+/* A first run is kept where few follow it: on a long product its start costs nothing. */
 #define RUNS_TO_DROP_FIRST 3
 
 static uap_status repeat_and_pool(const uap_comm *comm, uap_work *work, uap_repeat repeat,
@@ -100,15 +134,15 @@ static uap_status repeat_and_pool(const uap_comm *comm, uap_work *work, uap_repe
     uap_status rc = UAP_OK;
     double first[2] = {0, 0}, slowest = 0;
     double *time = NULL;
+    bool is_warm = false;
+    const double start = uap_clock_s();
     UAP_TRY(uap_comm_barrier(comm, err));
-    UAP_TRY(uap_comm_agree(comm, run_once(work, first, err), err));
-    slowest = first[0] + first[1];
-    UAP_TRY(uap_comm_allreduce_f64(comm, &slowest, 1, UAP_COMM_MAX, err));
+    UAP_TRY(warm_up(comm, work, repeat, first, &slowest, &is_warm, err));
     const double wanted = slowest > 0 ? repeat.target_s / slowest : repeat.max;
     const int32_t runs = wanted < repeat.min   ? repeat.min
                          : wanted > repeat.max ? repeat.max
                                                : (int32_t)wanted;
-    const int32_t kept = runs >= RUNS_TO_DROP_FIRST ? runs - 1 : runs;
+    const int32_t kept = !is_warm && runs >= RUNS_TO_DROP_FIRST ? runs - 1 : runs;
     time = uap_calloc(2 * (size_t)runs, sizeof *time);
     if (time == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory for %d times", (int)runs);
@@ -120,13 +154,15 @@ static uap_status repeat_and_pool(const uap_comm *comm, uap_work *work, uap_repe
         rc = run_once(work, time + 2 * (size_t)i, err);
     }
     UAP_TRY(uap_comm_agree(comm, rc, err));
-    UAP_TRY(pool(comm, time + 2 * (size_t)(runs - kept), kept, out, err));
+    UAP_TRY(pool(comm, time + 2 * (size_t)(runs - kept), kept, repeat.samples, out, err));
+    out->count = (int64_t)kept * uap_comm_size(comm);
     /* In place: entry i is read from behind i. */
     for (int32_t i = 0; i < kept; i++) {
         const double *pair = time + 2 * (size_t)(runs - kept + i);
         time[i] = pair[0] + pair[1];
     }
     out->own_s = uap_median(time, kept);
+    out->spent_s = uap_clock_s() - start;
 done:
     uap_free(time);
     return rc;

@@ -25,12 +25,16 @@ double uap_work_flops(const uap_work_shape *shape);
 typedef struct uap_repeat {
     double target_s;
     int32_t min, max;
+    struct uap_samples
+        *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_repeat;
 
 typedef struct uap_work_times {
     double forward_s, backward_s; /* medians over ranks and repetitions */
     double mad_s;                 /* median absolute deviation of forward + backward */
     double own_s;                 /* this rank's median of forward + backward */
+    int64_t count;                /* runs on all ranks behind the medians */
+    double spent_s;               /* rank 0's, warm-up included */
 } uap_work_times;
 
 /* Times the work on all ranks at once, as in training. The medians are the same on every

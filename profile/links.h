@@ -22,6 +22,14 @@ typedef struct uap_sweep {
     double
         point_s; /* seconds to spend on one size; more where one operation takes longer */
     int32_t min_iterations, max_iterations;
+    /* From so many bytes on the sweep ends where the line through the last points foretold
+     * the next ones; 0: never before max_bytes. */
+    double settle_bytes;
+    /* Sizes measured besides, to close in on each switch between pieces by halving (in
+     * ratio) the gap it lies in. */
+    int32_t switch_steps;
+    struct uap_samples
+        *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_sweep;
 
 /* Ranks base, base + stride, ..., size of them; groups start at multiples of size * stride,
@@ -46,7 +54,10 @@ UAP_NODISCARD uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sw
                                        uap_links **out, uap_err *err);
 void uap_links_free(uap_links *links); /* NULL is legal; local */
 
-/* Points of the sweep. Local. */
+/* The buffers, of max_bytes and more each: for timing the same bytes in another way. Local. */
+void uap_links_buffers(const uap_links *links, const float **send, float **recv);
+
+/* The most points that the sweep has, those at switches apart. Local. */
 int32_t uap_sweep_points(const uap_sweep *sweep);
 
 /* Measures one collective in groups of one shape, all groups at once (`contended`) or the

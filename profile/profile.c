@@ -3,6 +3,7 @@
 
 #include "common/mem.h"
 #include "profile/clock.h"
+#include "profile/device_backend.h"
 #include "profile/fit.h"
 #include "profile/profile_impl.h"
 
@@ -75,23 +76,32 @@ done:
 /* Large products, products of a small layer's size, and the stream. */
 enum { LOOK_LARGE, LOOK_SMALL, LOOK_STREAM, LOOK_COUNT };
 
-uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
-                               uap_precision precision, uap_first_look *out, uap_err *err)
+/* Operations or bytes per second of this rank. */
+static uap_status speed_of(const uap_comm *comm, uap_device *device,
+                           const uap_work_shape *shape, double *speed, uap_err *err)
 {
     const uap_repeat repeat = {.target_s = 0.1, .min = 4, .max = 20};
+    uap_work_times times;
+    const double amount = shape->n_products == 0
+                              ? 4 * shape->move_elems * (1 + UAP_BACKWARD_MOVES)
+                              : 3 * uap_work_flops(shape);
+    const uap_status rc = uap_work_measure(comm, device, shape, repeat, &times, err);
+    *speed = rc == UAP_OK ? amount / fmax(times.own_s, 1e-9) : 0;
+    return rc;
+}
+
+uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
+                               const uap_device_info *info, uap_precision precision,
+                               uap_first_look *out, uap_err *err)
+{
     const uap_work_shape shape[LOOK_COUNT] = {
         [LOOK_LARGE] = {1, {{768, 1536, 1024, 1}}, 0, precision},
         [LOOK_SMALL] = {2, {{128, 768, 256, 2}, {128, 128, 64, 12}}, 0, precision},
         [LOOK_STREAM] = {0, {{0}}, 3e7, precision}};
     uap_status rc = UAP_OK;
-    double speed[LOOK_COUNT]; /* operations or bytes per second of this rank */
+    double speed[LOOK_COUNT];
     for (int i = 0; i < LOOK_COUNT; i++) {
-        uap_work_times times;
-        const double amount = i == LOOK_STREAM
-                                  ? 4 * shape[i].move_elems * (1 + UAP_BACKWARD_MOVES)
-                                  : 3 * uap_work_flops(&shape[i]);
-        UAP_TRY(uap_work_measure(comm, device, &shape[i], repeat, &times, err));
-        speed[i] = amount / fmax(times.own_s, 1e-9);
+        UAP_TRY(speed_of(comm, device, &shape[i], &speed[i], err));
     }
     out->slowest_flops = speed[LOOK_LARGE];
     UAP_TRY(uap_comm_allreduce_f64(comm, &out->slowest_flops, 1, UAP_COMM_MIN, err));
@@ -99,22 +109,35 @@ uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
     out->flops = speed[LOOK_LARGE];
     out->efficiency = fmin(1, speed[LOOK_SMALL] / speed[LOOK_LARGE]);
     out->bytes_per_s = speed[LOOK_STREAM];
+    for (int p = 0; p < UAP_PRECISION_COUNT; p++) {
+        uap_work_shape large = shape[LOOK_LARGE];
+        large.precision = (uap_precision)p;
+        out->peak_flops[p] = large.precision == precision ? speed[LOOK_LARGE] : 0;
+        if (info->native[p] && large.precision != precision) {
+            UAP_TRY(speed_of(comm, device, &large, &out->peak_flops[p], err));
+        }
+    }
+    rc = median_over_ranks(comm, out->peak_flops, UAP_PRECISION_COUNT, err);
 done:
     return rc;
+}
+
+static uap_status open_device(uap_profile *profile, int local_rank, uap_err *err)
+{
+    const uap_profile_options *options = &profile->options;
+    return options->table != NULL
+               ? uap_device_open_table(options->table, local_rank, &profile->device, err)
+               : uap_device_open(options->backend, local_rank, &profile->device, err);
 }
 
 /* The same backend everywhere: a node without a GPU would not do the same work. */
 static uap_status open_devices(uap_profile *profile, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    const uap_comm *comm = profile->comm;
+    const uap_comm *comm = profile->members;
     int64_t backend[2];
-    int64_t memory[2];
     UAP_TRY(
-        uap_comm_agree(comm,
-                       uap_device_open(profile->options.backend, uap_comm_node_rank(comm),
-                                       &profile->device, err),
-                       err));
+        uap_comm_agree(comm, open_device(profile, uap_comm_node_rank(comm), err), err));
     UAP_TRY(uap_comm_agree(
         comm, uap_device_describe(profile->device, &profile->info, err), err));
     backend[0] = (int64_t)profile->info.backend;
@@ -125,15 +148,43 @@ static uap_status open_devices(uap_profile *profile, uap_err *err)
                       "some nodes have a GPU and some have none; choose with --backend");
         goto done;
     }
-    memory[0] = profile->info.memory_bytes;
-    memory[1] = profile->info.free_bytes;
-    if (profile->info.memory_is_shared) {
-        memory[0] /= uap_comm_node_size(comm);
-    }
+    profile->memory_bytes =
+        profile->info.memory_bytes /
+        (profile->info.memory_is_shared ? uap_comm_node_size(comm) : 1);
+done:
+    return rc;
+}
+
+/* The least of any rank of the group counts. */
+static uap_status agree_on_memory(uap_profile *profile, uap_err *err)
+{
+    int64_t memory[2] = {profile->memory_bytes, profile->info.free_bytes};
+    const uap_comm *comm = profile->comm;
+    uap_status rc = UAP_OK;
     /* free_bytes decides what is measured: the same everywhere. */
     UAP_TRY(uap_comm_allreduce_i64(comm, memory, 2, UAP_COMM_MIN, err));
     profile->memory_bytes = memory[0];
     profile->info.free_bytes = memory[1];
+done:
+    return rc;
+}
+
+/* What the devices of the group allow: of memory the least, of launches the longest. */
+static uap_status measure_limits(uap_profile *profile, uap_err *err)
+{
+    uap_device_limits *own = &profile->limits;
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_comm_agree(profile->comm,
+                           uap_device_measure_limits(profile->device, own, err), err));
+    if (profile->info.memory_is_shared) {
+        own->usable_bytes /= uap_comm_node_size(profile->comm);
+    }
+    double most[2] = {own->launch_s, (double)own->granularity_bytes};
+    UAP_TRY(
+        uap_comm_allreduce_i64(profile->comm, &own->usable_bytes, 1, UAP_COMM_MIN, err));
+    UAP_TRY(uap_comm_allreduce_f64(profile->comm, most, 2, UAP_COMM_MAX, err));
+    own->launch_s = most[0];
+    own->granularity_bytes = (int64_t)most[1];
 done:
     return rc;
 }
@@ -160,18 +211,28 @@ static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *e
     uap_status rc = UAP_OK;
     UAP_TRY(uap_profile_survey_prepare(profile, comm, err));
     UAP_TRY(open_devices(profile, err));
-    if (!profile->options.list_only && uap_comm_size(profile->comm) > 1) {
+    if (!profile->options.list_only && uap_comm_size(profile->members) > 1) {
         UAP_TRY(uap_profile_survey_run(profile, err));
     }
-    if (profile->comm == NULL) {
+    if (profile->members == NULL) {
         return UAP_OK; /* left out */
     }
+    UAP_TRY(uap_profile_groups_form(profile, err));
+    UAP_TRY(agree_on_memory(profile, err));
     count_on_nodes(profile);
     choose_precision(profile);
-    UAP_TRY(uap_first_look_take(profile->comm, profile->device, profile->precision,
-                                &profile->look, err));
-    UAP_TRY(uap_comm_agree(profile->comm, uap_profile_list(profile, err), err));
+    UAP_TRY(uap_profile_reuse_prepare(profile, err));
+    UAP_TRY(uap_first_look_take(profile->comm, profile->device, &profile->info,
+                                profile->precision, &profile->look, err));
+    UAP_TRY(measure_limits(profile, err));
+    uap_device_read_clocks(profile->device, &profile->clocks[0]);
+    profile->clocks[1] = profile->clocks[0];
+    rc = uap_profile_list(profile, err);
 done:
+    /* From here on groups may fail apart. */
+    if (profile->comm != NULL) {
+        rc = uap_comm_agree(profile->members, rc, err);
+    }
     return rc;
 }
 
@@ -189,8 +250,14 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
     profile->effort = uap_effort_row_of(options->effort);
     profile->budget_s =
         options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
-    profile->pace = 1;
+    profile->pace = profile->survey.slowness = 1;
     profile->compute_slowdown = profile->communication_slowdown = 1;
+    if (options->keeps_samples) {
+        rc = uap_samples_new(&profile->samples, err);
+    }
+    profile->sweep = profile->effort->sweep;
+    profile->sweep.samples = profile->samples;
+    UAP_TRY(uap_comm_agree(comm, rc, err));
     UAP_TRY(prepare(profile, comm, err));
     *out = profile;
     profile = NULL;
@@ -212,13 +279,17 @@ void uap_profile_free(uap_profile *profile)
     uap_links_free(profile->links);
     uap_profile_survey_free(&profile->survey);
     uap_device_close(profile->device);
+    uap_samples_free(profile->samples);
+    uap_profile_reuse_free(&profile->reuse);
+    uap_profile_groups_free(&profile->groups);
     uap_comm_free(profile->comm);
+    uap_comm_free(profile->members);
     uap_free(profile);
 }
 
 const uap_comm *uap_profile_comm(const uap_profile *profile)
 {
-    return profile->comm;
+    return profile->members;
 }
 
 int32_t uap_profile_count(const uap_profile *profile)
@@ -256,9 +327,11 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
 {
     uap_work_shape shape;
     const double start = uap_clock_s();
-    uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
+    uap_layer_work(item->layer, item->tp, item->micro_batch, item->precision, &shape);
     const uap_status rc = uap_work_measure(profile->comm, profile->device, &shape,
                                            item->repeat, &item->times, err);
+    item->times.forward_s *= profile->survey.slowness;
+    item->times.backward_s *= profile->survey.slowness;
     if (rc == UAP_OK) {
         profile->spent_on_layers_s += uap_clock_s() - start;
         profile->own_layers_s += item->times.own_s;
@@ -275,6 +348,11 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
 static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
 {
     const uap_group_shape shape = {item->collective.size, item->collective.stride};
+    uap_samples_name(profile->samples, item->pub.what);
+    item->repeat.samples = profile->samples;
+    if (item->is_for_new) {
+        return uap_profile_reuse_measure(profile, item, err);
+    }
     switch (item->kind) {
     case UAP_MEASURE_LAYER:
         return measure_layer(profile, item, err);
@@ -314,7 +392,7 @@ static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
     UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
     profile->elapsed_s = said[0];
     profile->pace = said[1];
-    if (item->pub.state != UAP_ITEM_NO_MEMORY) {
+    if (item->pub.state != UAP_ITEM_NO_MEMORY && item->pub.state != UAP_ITEM_DONE) {
         const double left_s = profile->budget_s - profile->survey.elapsed_s -
                               profile->elapsed_s - uap_essentials_s(profile);
         item->pub.state = uap_item_fit(item, left_s / profile->pace);
@@ -323,15 +401,13 @@ done:
     return rc;
 }
 
-uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
+/* The list of this rank's group. */
+static uap_status run_list(uap_profile *profile, uap_profile_progress *progress,
                            void *context, uap_err *err)
 {
     const double start = uap_clock_s();
     uap_status rc = UAP_OK;
-    if (profile->comm == NULL) {
-        return UAP_OK;
-    }
-    UAP_TRY(uap_links_new(profile->comm, &profile->effort->sweep, &profile->links, err));
+    UAP_TRY(uap_links_new(profile->comm, &profile->sweep, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_item *item = &profile->item[i];
         UAP_TRY(decide(profile, item, uap_clock_s() - start, err));
@@ -347,6 +423,7 @@ uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
         }
     }
     profile->elapsed_s = uap_clock_s() - start;
+    uap_device_read_clocks(profile->device, &profile->clocks[1]);
     if (progress != NULL) {
         progress(context, profile, profile->n_items, profile->elapsed_s);
     }
@@ -354,4 +431,27 @@ done:
     uap_links_free(profile->links);
     profile->links = NULL;
     return rc;
+}
+
+uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
+                           void *context, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    if (profile->members == NULL) {
+        return UAP_OK;
+    }
+    UAP_TRY(
+        uap_comm_agree(profile->members, run_list(profile, progress, context, err), err));
+    rc = uap_profile_groups_between(profile, err);
+done:
+    return rc;
+}
+
+uap_status uap_profile_save_samples(const uap_profile *profile, const char *path,
+                                    uap_err *err)
+{
+    if (profile->members == NULL || profile->samples == NULL) {
+        return UAP_OK;
+    }
+    return uap_samples_save(profile->samples, profile->members, path, err);
 }

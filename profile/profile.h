@@ -44,6 +44,12 @@ typedef struct uap_profile_options {
     int32_t nodes, devices_per_node; /* so many nodes and devices; 0: this job's */
     double deadline_s;               /* of a rank's answer in the survey; 0: the usual */
     bool exclude_outliers; /* profile without the nodes that the survey blames */
+    /* Take from this earlier profile what is not older than max_age_s (0: any age); new nodes
+     * are measured. NULL: measure everything. Borrowed, and the same on every rank. */
+    const uap_cluster *reuse;
+    double max_age_s;
+    bool keeps_samples; /* every single time, for uap_profile_save_samples */
+    const struct uap_backend_table *table; /* devices that are made up; NULL: `backend` */
     const char *stub; /* survey made-up devices and links (stub.h); NULL: real ones */
     /* Called on rank 0 with the plan before the survey begins; may be NULL. */
     void (*announce)(void *context, const uap_survey_plan *plan);
@@ -64,6 +70,8 @@ typedef struct uap_profile_item {
     char what[160];    /* "block t512.h1280... tp 2 micro-batch 1", one line */
     double expected_s; /* estimated from a first look at the devices' speed */
     uap_item_state state;
+    char reused
+        [24]; /* date of the measurement that is taken from an earlier profile; "" */
 } uap_profile_item;
 
 /* Opens the device of every rank and surveys them and their links (survey.h; not with one
@@ -122,6 +130,11 @@ UAP_NODISCARD uap_status uap_profile_run(uap_profile *profile,
 UAP_NODISCARD uap_status uap_profile_cluster(const uap_profile *profile,
                                              const char *command, uap_cluster **out,
                                              uap_err *err);
+
+/* Writes every single time that was measured (docs/formats.md); nothing where they were not
+ * kept. Errors: IO, MPI, NO_MEMORY, TOO_LARGE. Collective. */
+UAP_NODISCARD uap_status uap_profile_save_samples(const uap_profile *profile,
+                                                  const char *path, uap_err *err);
 
 /* One line about what a reader should know (precisions that ran as fp32, GPUs whose links
  * were measured through host memory), or "". Valid while the profile lives. Local. */

@@ -6,6 +6,8 @@
 #include "profile/layers.h"
 #include "profile/links.h"
 #include "profile/profile.h"
+#include "profile/reuse.h"
+#include "profile/samples.h"
 #include "profile/site.h"
 
 /* What an effort means. */
@@ -16,7 +18,7 @@ typedef struct uap_effort_row {
     uap_repeat repeat;
     uap_sweep sweep;
     int32_t overlap_repetitions;
-    bool alone;                           /* links one group or pair at a time, too */
+    bool more; /* other native precisions and links one group at a time, at the end */
     double survey_bytes, survey_device_s; /* of a long message; for a device's check */
     int32_t tournament_max;               /* nodes of which every pair is surveyed */
     double budget_s;                      /* of everything behind the first look */
@@ -36,8 +38,10 @@ typedef struct uap_item {
     const uap_layer *layer; /* LAYER; borrowed from a model */
     int32_t tp;
     int64_t micro_batch;
+    uap_precision precision;
     uap_repeat repeat;
     bool is_essential; /* measured whatever the budget */
+    bool is_for_new;   /* taken from an earlier profile: only new nodes measure it */
     double once_s;     /* LAYER: expected for one run with its preparation */
     uap_work_times times;
     uap_collective
@@ -53,6 +57,7 @@ typedef struct uap_first_look {
     double slowest_flops; /* of any rank, for expectations */
     double efficiency;    /* products of a layer's size, relative to large ones */
     double bytes_per_s;   /* median: the stream */
+    double peak_flops[UAP_PRECISION_COUNT]; /* large products of native types, median */
 } uap_first_look;
 
 /* The ranks before the survey, and what it found. */
@@ -63,15 +68,44 @@ typedef struct uap_profile_survey {
     uap_survey_plan plan;
     uap_site *site;         /* NULL: no survey */
     uap_survey found;       /* rank 0 */
+    bool *is_left_out;      /* rank 0: [ranks] */
     char *drain, *left_out; /* rank 0: host lists of nodes */
     int32_t n_left_out;
     double elapsed_s;
+    double slowness; /* of this rank's layers, as the stub says; 1 without one */
 } uap_profile_survey;
+
+/* Which ranks have like devices in nodes of one size. Each group measures for itself, all at
+ * the same time; a group's profile is put together with the others' at the end. */
+typedef struct uap_profile_groups {
+    int32_t n, own;
+    int32_t *first, *ranks; /* [n]: its first rank of the members; how many */
+    int32_t *group_of;      /* [members] */
+    uap_p2p *between;       /* [n (n - 1) / 2] on the members' rank 0; own, with points */
+    int32_t n_between;
+    /* Own, with points: an all-reduce of all where each group is one rank, for a profile of
+     * several devices needs a collective; size 0: none. */
+    uap_collective of_all;
+} uap_profile_groups;
+
+/* An earlier profile, from which is taken what is not too old. */
+typedef struct uap_profile_reuse {
+    uap_reuse *old; /* own; NULL: everything is measured */
+    uap_reuse_context context;
+    int32_t group;   /* of the earlier profile, for this rank's group; -1: none */
+    bool is_new;     /* this rank's node is not in the earlier profile */
+    bool has_new;    /* the group has such nodes */
+    int first_new;   /* the first of their ranks in the group */
+    uap_comm *fresh; /* own: their ranks; NULL on the others */
+} uap_profile_reuse;
 
 struct uap_profile {
     uap_profile_survey survey;
     /* Own: the ranks that stay, in the order of their nodes; NULL where left out. */
-    uap_comm *comm;
+    uap_comm *members;
+    uap_profile_groups groups;
+    uap_comm *comm; /* own: this rank's group */
+    uap_profile_reuse reuse;
     int32_t ranks, nodes; /* of comm, or of the machine that is only listed */
     int32_t least_on_node, most_on_node; /* ranks */
     uap_device *device;
@@ -82,6 +116,10 @@ struct uap_profile {
     const uap_effort_row *effort;
     double budget_s;
     uap_first_look look;
+    uap_device_clocks clocks[2]; /* of this rank: before the list and behind it */
+    uap_device_limits limits;    /* of the group: the least memory, the longest launch */
+    uap_samples *samples;        /* own; NULL: single times are not kept */
+    uap_sweep sweep;             /* the effort's */
     uap_links *links;
     int32_t n_items, capacity;
     uap_item *item; /* [n_items] */
@@ -97,11 +135,14 @@ struct uap_profile {
 const uap_effort_row *uap_effort_row_of(uap_effort effort);
 
 /* Orders ranks by node, and plans the survey of them, or of the machine that is only listed;
- * profile->comm is all of them. Errors: MPI, NO_MEMORY, TOO_LARGE. Collective. */
+ * profile->members is all of them. Errors: MPI, NO_MEMORY, TOO_LARGE. Collective. */
 UAP_NODISCARD uap_status uap_profile_survey_prepare(uap_profile *profile,
                                                     const uap_comm *comm, uap_err *err);
 
-/* Surveys; profile->comm is then those who stay. Errors: MPI, NO_MEMORY, BAD_USAGE (the
+/* What is too long for the survey. Local. */
+uap_survey_limits uap_profile_survey_limits(const uap_profile *profile);
+
+/* Surveys; profile->members is then those who stay. Errors: MPI, NO_MEMORY, BAD_USAGE (the
  * stub). Collective. */
 UAP_NODISCARD uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err);
 
@@ -112,8 +153,46 @@ uap_jout *uap_profile_survey_summary(const uap_profile *profile);
 
 void uap_profile_survey_free(uap_profile_survey *survey);
 
-/* This node's name without its domain, as Slurm usually has it. Local. */
-void uap_host_name(char name[64]);
+/* This node's name without its domain, as Slurm usually has it; a made-up node's (mpi/comm.h)
+ * is made of its number. Local. */
+void uap_host_name(int node, char name[64]);
+
+/* Finds the groups and makes profile->comm. Errors: NO_MEMORY, MPI. Collective over the
+ * members. */
+UAP_NODISCARD uap_status uap_profile_groups_form(uap_profile *profile, uap_err *err);
+
+/* Measures point to point between every two groups: every rank of the smaller with one of the
+ * other, all at once. Nothing where there is one. Errors: MPI, NO_MEMORY. Collective over the
+ * members. */
+UAP_NODISCARD uap_status uap_profile_groups_between(uap_profile *profile, uap_err *err);
+
+/* One profile of all groups on the members' rank 0, from each group's (on its rank 0, NULL on
+ * others), which it takes over. Errors: MPI, NO_MEMORY. Collective over the members. */
+UAP_NODISCARD uap_status uap_profile_groups_join(const uap_profile *profile,
+                                                 const char *command,
+                                                 uap_cluster **cluster, uap_err *err);
+
+void uap_profile_groups_free(uap_profile_groups *groups);
+
+/* Reads what the earlier profile says of this rank's group, where there is one. Errors:
+ * BAD_INPUT, NO_MEMORY, MPI. Collective over profile->comm. */
+UAP_NODISCARD uap_status uap_profile_reuse_prepare(uap_profile *profile, uap_err *err);
+
+/* Takes what it has for the items of the list. Errors: NO_MEMORY. Local; the same on every
+ * rank of the group. */
+UAP_NODISCARD uap_status uap_profile_reuse_take(uap_profile *profile, uap_err *err);
+
+/* Measures an item on the new nodes; the slower of that and what was taken counts. Errors:
+ * those of measuring. Collective over profile->comm. */
+UAP_NODISCARD uap_status uap_profile_reuse_measure(const uap_profile *profile,
+                                                   uap_item *item, uap_err *err);
+void uap_profile_reuse_free(uap_profile_reuse *reuse);
+
+/* The n points that `root` has in *point, in a block of the caller's own on other ranks.
+ * Errors: NO_MEMORY, MPI. Collective. */
+UAP_NODISCARD uap_status uap_profile_share_points(const uap_comm *comm, int root,
+                                                  uap_point **point, int32_t n,
+                                                  uap_err *err);
 
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
@@ -125,8 +204,9 @@ uap_item_state uap_item_fit(uap_item *item, double room_s);
 /* Seconds expected of essential items that still wait. Local. */
 double uap_essentials_s(const uap_profile *profile);
 
-/* Measures peak, efficiency and memory bandwidth. Collective. */
+/* Measures peaks, efficiency and memory bandwidth. Collective. */
 UAP_NODISCARD uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,
+                                             const uap_device_info *info,
                                              uap_precision precision, uap_first_look *out,
                                              uap_err *err);
 

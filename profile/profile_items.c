@@ -14,10 +14,12 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                           .n_micro_batches = 3,
                           .micro_batch = {1, 2, 4},
                           .repeat = {.target_s = 0.5, .min = 2, .max = 9},
-                          .sweep = {.min_bytes = 4096,
+                          .sweep = {.min_bytes = 1024,
                                     .max_bytes = 16777216,
-                                    .factor = 8,
-                                    .point_s = 0.02,
+                                    .factor = 4,
+                                    .settle_bytes = 1048576,
+                                    .switch_steps = 2,
+                                    .point_s = 0.015,
                                     .min_iterations = 3,
                                     .max_iterations = 40},
                           .overlap_repetitions = 5,
@@ -30,12 +32,15 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                            .micro_batch = {1, 2, 4, 8},
                            .repeat = {.target_s = 1, .min = 5, .max = 15},
                            .sweep = {.min_bytes = 1024,
-                                     .max_bytes = 67108864,
-                                     .factor = 4,
-                                     .point_s = 0.1,
+                                     .max_bytes = 268435456,
+                                     .factor = 2,
+                                     .settle_bytes = 4194304,
+                                     .switch_steps = 3,
+                                     .point_s = 0.05,
                                      .min_iterations = 5,
                                      .max_iterations = 50},
                            .overlap_repetitions = 9,
+                           .more = true,
                            .survey_bytes = 4194304,
                            .survey_device_s = 0.3,
                            .tournament_max = 64,
@@ -46,12 +51,13 @@ static const uap_effort_row efforts[UAP_EFFORT_COUNT] = {
                          .repeat = {.target_s = 2, .min = 7, .max = 25},
                          .sweep = {.min_bytes = 1024,
                                    .max_bytes = 268435456,
-                                   .factor = 4,
-                                   .point_s = 0.3,
+                                   .factor = 2,
+                                   .switch_steps = 4,
+                                   .point_s = 0.2,
                                    .min_iterations = 7,
                                    .max_iterations = 100},
                          .overlap_repetitions = 15,
-                         .alone = true,
+                         .more = true,
                          .survey_bytes = 16777216,
                          .survey_device_s = 0.5,
                          .tournament_max = 256,
@@ -112,20 +118,28 @@ static int64_t smallest_micro_batch(const uap_profile *profile)
                                         : profile->effort->micro_batch[0];
 }
 
+/* How layers are measured in one pass over them. */
+typedef struct layer_pass {
+    int64_t micro_batch;
+    uap_precision precision;
+} layer_pass;
+
 static uap_status add_layer(uap_profile *profile, const shape_use *use, int32_t tp,
-                            int64_t micro_batch, uap_err *err)
+                            layer_pass pass, uap_err *err)
 {
+    const int64_t micro_batch = pass.micro_batch;
     uap_work_shape shape;
     uap_item *item = append(profile);
     if (item == NULL) {
         return no_memory(err);
     }
-    uap_layer_work(use->layer, tp, micro_batch, profile->precision, &shape);
+    uap_layer_work(use->layer, tp, micro_batch, pass.precision, &shape);
     const double once = expected_work_s(profile, &shape);
     item->kind = UAP_MEASURE_LAYER;
     item->layer = use->layer;
     item->tp = tp;
     item->micro_batch = micro_batch;
+    item->precision = pass.precision;
     const bool is_quick_look = profile->options.effort == UAP_EFFORT_QUICK &&
                                micro_batch > smallest_micro_batch(profile);
     item->repeat = profile->effort->repeat;
@@ -137,9 +151,12 @@ static uap_status add_layer(uap_profile *profile, const shape_use *use, int32_t 
     item->once_s = once + prepare;
     const double least = once * item->repeat.min, most = once * item->repeat.max;
     item->pub.expected_s = fmin(fmax(item->repeat.target_s, least), most) + prepare;
-    (void)snprintf(item->pub.what, sizeof item->pub.what,
-                   "%s %s tp %" PRId32 " micro-batch %" PRId64,
-                   uap_layer_type_name(use->layer->type), use->key, tp, micro_batch);
+    (void)snprintf(
+        item->pub.what, sizeof item->pub.what,
+        "%s %s tp %" PRId32 " micro-batch %" PRId64 "%s%s",
+        uap_layer_type_name(use->layer->type), use->key, tp, micro_batch,
+        pass.precision == profile->precision ? "" : " ",
+        pass.precision == profile->precision ? "" : uap_precision_name(pass.precision));
     /* Ranks of a node fill their buffers at the same time. */
     const double ranks = profile->info.memory_is_shared ? profile->most_on_node : 1;
     if (uap_work_bytes(&shape) * ranks > 0.8 * (double)profile->info.free_bytes) {
@@ -203,7 +220,7 @@ static uap_status distinct_shapes(const uap_profile_options *options, shape_use 
 
 /* TP degrees are divisors of the number of devices that stay within a node. */
 static uap_status add_layers(uap_profile *profile, const shape_use *use, int32_t n,
-                             int64_t micro_batch, uap_err *err)
+                             layer_pass pass, uap_err *err)
 {
     uap_status rc = UAP_OK;
     const int32_t ranks = profile->ranks;
@@ -211,7 +228,7 @@ static uap_status add_layers(uap_profile *profile, const shape_use *use, int32_t
     for (int32_t i = 0; i < n; i++) {
         for (int32_t tp = 1; tp <= node; tp++) {
             if (ranks % tp == 0 && uap_layer_allows_tp(use[i].layer, tp)) {
-                UAP_TRY(add_layer(profile, &use[i], tp, micro_batch, err));
+                UAP_TRY(add_layer(profile, &use[i], tp, pass, err));
             }
         }
     }
@@ -272,7 +289,9 @@ static uap_status add_p2p(uap_profile *profile, int32_t distance, bool alone,
     return UAP_OK;
 }
 
-static uap_status add_links(uap_profile *profile, uap_err *err)
+/* All groups of each shape at once, or (`alone`) those of which there are several one at a
+ * time. */
+static uap_status add_links(uap_profile *profile, bool alone, uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_group_shape shape[UAP_GROUP_SHAPES_MAX];
@@ -283,10 +302,9 @@ static uap_status add_links(uap_profile *profile, uap_err *err)
         const bool is_only_group =
             shape[i].size * shape[i].stride == ranks && shape[i].stride == 1;
         for (int kind = 0; kind < UAP_COLLECTIVE_COUNT; kind++) {
-            const uap_collective_kind k = (uap_collective_kind)kind;
-            UAP_TRY(add_collective(profile, k, shape[i], true, err));
-            if (profile->effort->alone && !is_only_group) {
-                UAP_TRY(add_collective(profile, k, shape[i], false, err));
+            if (!alone || !is_only_group) {
+                UAP_TRY(add_collective(profile, (uap_collective_kind)kind, shape[i],
+                                       !alone, err));
             }
         }
     }
@@ -379,13 +397,25 @@ uap_status uap_profile_list(uap_profile *profile, uap_err *err)
     shape_use *use = NULL;
     int32_t n_uses = 0;
     UAP_TRY(distinct_shapes(options, &use, &n_uses, err));
-    UAP_TRY(add_links(profile, err));
+    UAP_TRY(add_links(profile, false, err));
     UAP_TRY(add_pairs(profile, err));
-    UAP_TRY(add_layers(profile, use, n_uses, micro_batch[0], err));
+    UAP_TRY(add_layers(profile, use, n_uses,
+                       (layer_pass){micro_batch[0], profile->precision}, err));
     UAP_TRY(add_overlap(profile, err));
     for (int32_t i = 1; i < n; i++) {
-        UAP_TRY(add_layers(profile, use, n_uses, micro_batch[i], err));
+        UAP_TRY(add_layers(profile, use, n_uses,
+                           (layer_pass){micro_batch[i], profile->precision}, err));
     }
+    for (int p = 0; p < UAP_PRECISION_COUNT && profile->effort->more; p++) {
+        if (profile->info.native[p] && p != (int)profile->precision) {
+            UAP_TRY(add_layers(profile, use, n_uses,
+                               (layer_pass){micro_batch[0], (uap_precision)p}, err));
+        }
+    }
+    if (profile->effort->more) {
+        UAP_TRY(add_links(profile, true, err));
+    }
+    UAP_TRY(uap_profile_reuse_take(profile, err));
     apply_budget(profile);
 done:
     uap_free(use);

@@ -22,8 +22,7 @@ static int32_t count_done(const uap_profile *profile, uap_item_kind kind)
     return n;
 }
 
-static void fill_layer(const uap_profile *profile, const uap_item *item,
-                       uap_layer_time *out)
+static void fill_layer(const uap_item *item, uap_layer_time *out)
 {
     char key[UAP_SHAPE_KEY_BYTES];
     uap_layer_shape_key(item->layer, key);
@@ -32,17 +31,19 @@ static void fill_layer(const uap_profile *profile, const uap_item *item,
     (void)snprintf(out->shape, sizeof out->shape, "%s", key);
     out->tp = item->tp;
     out->micro_batch = item->micro_batch;
-    out->precision = profile->precision;
+    out->precision = item->precision;
     out->forward_s = item->times.forward_s;
     out->backward_s = item->times.backward_s;
     out->mad_s = item->times.mad_s;
+    out->count = (int32_t)item->times.count;
+    out->spent_s = item->times.spent_s;
 }
 
 /* Operations per second of a measured layer, 0 where it has no products. */
-static double layer_rate(const uap_profile *profile, const uap_item *item)
+static double layer_rate(const uap_item *item)
 {
     uap_work_shape shape;
-    uap_layer_work(item->layer, item->tp, item->micro_batch, profile->precision, &shape);
+    uap_layer_work(item->layer, item->tp, item->micro_batch, item->precision, &shape);
     const double seconds = item->times.forward_s + item->times.backward_s;
     return seconds > 0 ? 3 * uap_work_flops(&shape) / seconds : 0;
 }
@@ -56,8 +57,9 @@ static void fill_speed(const uap_profile *profile, double *peak, double *efficie
     *peak = profile->look.flops;
     for (int32_t i = 0; i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];
-        if (item->kind == UAP_MEASURE_LAYER && item->pub.state == UAP_ITEM_DONE) {
-            const double rate = layer_rate(profile, item);
+        if (item->kind == UAP_MEASURE_LAYER && item->pub.state == UAP_ITEM_DONE &&
+            item->precision == profile->precision) {
+            const double rate = layer_rate(item);
             *peak = fmax(*peak, rate);
             typical = typical > 0 ? typical : rate;
         }
@@ -81,18 +83,21 @@ static uap_status fill_class(const uap_profile *profile, uap_device_class *out,
     }
     out->memory_bytes = profile->memory_bytes;
     out->memory_bandwidth_Bps = profile->look.bytes_per_s;
+    out->usable_bytes = profile->limits.usable_bytes;
+    out->granularity_bytes = profile->limits.granularity_bytes;
+    out->launch_s = profile->limits.launch_s;
     double peak = 0;
     fill_speed(profile, &peak, &out->efficiency);
     const uap_precision measured = runs_as(profile, profile->precision);
     for (int p = 0; p < UAP_PRECISION_COUNT; p++) {
-        /* What runs as the measured type runs at its speed; others were not measured. */
-        const bool same = runs_as(profile, (uap_precision)p) == measured;
-        out->peak_flops[p] = same ? peak : 0;
+        /* What is not native runs as fp32 does. */
+        const uap_precision as = runs_as(profile, (uap_precision)p);
+        out->peak_flops[p] = as == measured ? peak : profile->look.peak_flops[as];
     }
     for (int32_t i = 0; i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];
         if (item->kind == UAP_MEASURE_LAYER && item->pub.state == UAP_ITEM_DONE) {
-            fill_layer(profile, item, &out->layer[out->n_layers++]);
+            fill_layer(item, &out->layer[out->n_layers++]);
         }
     }
     return UAP_OK;
@@ -165,12 +170,25 @@ static uap_status fill_collectives(const uap_profile *profile, uap_cluster *clus
  * stage may lie at either. */
 static void merge_p2p(uap_p2p *into, const uap_p2p *other)
 {
-    for (int32_t i = 0; i < into->n_points; i++) {
-        into->point[i].seconds = fmax(into->point[i].seconds, other->point[i].seconds);
+    /* Either sweep may have ended earlier, and has sizes of its own at its switches. */
+    int32_t n = 0;
+    for (int32_t i = 0, j = 0; i < into->n_points && j < other->n_points;) {
+        const uap_point *a = &into->point[i], *b = &other->point[j];
+        if (a->bytes < b->bytes) {
+            i++;
+        } else if (a->bytes > b->bytes) {
+            j++;
+        } else {
+            into->point[n++] = a->seconds < b->seconds ? *b : *a;
+            i++;
+            j++;
+        }
     }
-    const uap_line line = uap_fit_line(into->point, into->n_points);
+    into->n_points = n;
+    const uap_line line = uap_fit_pieces(into->point, into->n_points, &into->pieces);
     into->latency_s = line.latency_s;
     into->bandwidth_Bps = line.bandwidth_Bps;
+    into->spent_s += other->spent_s;
 }
 
 static uap_status fill_p2p(const uap_profile *profile, uap_cluster *cluster, uap_err *err)
@@ -241,7 +259,7 @@ uap_status uap_profile_cluster(const uap_profile *profile, const char *command,
     uap_cluster *cluster = NULL;
     char *provenance = NULL;
     *out = NULL;
-    if (profile->comm == NULL) {
+    if (profile->members == NULL) {
         return UAP_OK;
     }
     UAP_TRY(uap_profile_provenance(profile, command, &provenance, err));
@@ -249,11 +267,12 @@ uap_status uap_profile_cluster(const uap_profile *profile, const char *command,
         cluster = uap_calloc(1, sizeof *cluster);
         rc = cluster != NULL ? fill_cluster(profile, cluster, err) : no_memory(err);
     }
-    UAP_TRY(uap_comm_agree(profile->comm, rc, err));
+    UAP_TRY(uap_comm_agree(profile->members, rc, err));
     if (cluster != NULL) {
         cluster->provenance = provenance;
         provenance = NULL;
     }
+    UAP_TRY(uap_profile_groups_join(profile, command, &cluster, err));
     *out = cluster;
     cluster = NULL;
 done:

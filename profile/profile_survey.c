@@ -67,9 +67,13 @@ static uap_status partition_of(const uap_comm *comm, uap_partition *out, uap_err
     return rc;
 }
 
-void uap_host_name(char name[64])
+void uap_host_name(int node, char name[64])
 {
     memset(name, 0, 64);
+    if (uap_comm_made_up_node_size() > 0) {
+        (void)snprintf(name, 64, "node%d", node + 1);
+        return;
+    }
     if (gethostname(name, 63) != 0 || name[0] == '\0' || name[0] == '.') {
         (void)snprintf(name, 64, "unknown");
     }
@@ -82,7 +86,7 @@ static uap_status gather_hosts(uap_profile_survey *survey, uap_err *err)
     uap_status rc = UAP_OK;
     char own[64], *all = NULL;
     size_t *offset = NULL;
-    uap_host_name(own);
+    uap_host_name(uap_comm_node_of(survey->all, uap_comm_rank(survey->all)), own);
     UAP_TRY(uap_comm_gather(survey->all, own, sizeof own, &all, &offset, err));
     if (uap_comm_rank(survey->all) == 0) {
         const int32_t nodes = survey->partition.nodes;
@@ -108,8 +112,8 @@ uap_status uap_profile_survey_prepare(uap_profile *profile, const uap_comm *comm
     const uap_survey_costs costs = costs_of(profile);
     uap_status rc = UAP_OK;
     UAP_TRY(order_by_node(comm, &survey->all, err));
-    UAP_TRY(
-        uap_comm_split(survey->all, 0, uap_comm_rank(survey->all), &profile->comm, err));
+    UAP_TRY(uap_comm_split(survey->all, 0, uap_comm_rank(survey->all), &profile->members,
+                           err));
     rc = options->nodes > 0
              ? uap_partition_make(options->nodes, NULL, options->devices_per_node,
                                   &survey->partition, err)
@@ -187,16 +191,21 @@ done:
     return rc;
 }
 
+uap_survey_limits uap_profile_survey_limits(const uap_profile *profile)
+{
+    /* CPU ranks share cores, at the least with what else the machine does. */
+    const bool is_shared =
+        profile->info.backend == UAP_BACKEND_CPU && profile->options.stub == NULL;
+    return is_shared ? uap_survey_limits_shared() : uap_survey_limits_default();
+}
+
 /* Rank 0's part; is_left_out has room for all ranks. */
 static uap_status survey_all(uap_profile *profile, bool *is_left_out, uap_err *err)
 {
     uap_profile_survey *survey = &profile->survey;
-    /* CPU ranks share cores, at the least with what else the machine does. */
-    const bool is_shared =
-        profile->info.backend == UAP_BACKEND_CPU && profile->options.stub == NULL;
-    const uap_survey_limits limits =
-        is_shared ? uap_survey_limits_shared() : uap_survey_limits_default();
-    const uap_survey_machine machine = uap_site_machine(survey->site);
+    const uap_survey_limits limits = uap_profile_survey_limits(profile);
+    const uap_survey_machine bare = uap_site_machine(survey->site);
+    const uap_survey_machine machine = uap_samples_of_survey(profile->samples, &bare);
     uap_status rc = UAP_OK;
     if (profile->options.announce != NULL) {
         profile->options.announce(profile->options.context, &survey->plan);
@@ -224,22 +233,28 @@ uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err)
                                       .stub = profile->options.stub};
     const double start = uap_clock_s();
     uap_status rc = UAP_OK, mine = UAP_OK;
+    uap_stub stub = {.n = 0};
     uap_comm *members = NULL;
     bool *is_left_out = uap_calloc((size_t)uap_comm_size(survey->all), sizeof(bool));
+    survey->is_left_out = is_left_out;
     UAP_TRY(uap_comm_agree(
         survey->all,
         is_left_out != NULL ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "no memory for a survey"),
         err));
     UAP_TRY(uap_site_new(survey->all, profile->device, &options, &survey->site, err));
+    if (options.stub != NULL) {
+        /* The site has read the same. */
+        UAP_TRY(uap_stub_parse(options.stub, &stub, err));
+    }
+    survey->slowness = uap_stub_slowness(&stub, uap_comm_rank(survey->all));
     mine = uap_comm_rank(survey->all) == 0 ? survey_all(profile, is_left_out, err)
                                            : uap_site_serve(survey->site, err);
     UAP_TRY(uap_site_end(survey->site, is_left_out, &members, err));
-    uap_comm_free(profile->comm);
-    profile->comm = members;
+    uap_comm_free(profile->members);
+    profile->members = members;
     survey->elapsed_s = uap_clock_s() - start;
     rc = members != NULL ? uap_comm_agree(members, mine, err) : mine;
 done:
-    uap_free(is_left_out);
     return rc;
 }
 
@@ -248,6 +263,7 @@ void uap_profile_survey_free(uap_profile_survey *survey)
     uap_site_free(survey->site);
     uap_survey_free(&survey->found);
     uap_partition_free(&survey->partition);
+    uap_free(survey->is_left_out);
     uap_free(survey->drain);
     uap_free(survey->left_out);
     uap_free(survey->host);

@@ -18,17 +18,51 @@ typedef struct rank_report {
     char host[64];
     char device[96];
     double ratio; /* own layer times by the medians; 0: no layers */
+    uap_device_clocks clocks[2];
 } rank_report;
 
 static rank_report report_self(const uap_profile *profile)
 {
     rank_report own = {.ratio = 0};
-    uap_host_name(own.host);
+    uap_host_name(uap_comm_node_of(profile->comm, uap_comm_rank(profile->comm)),
+                  own.host);
     memcpy(own.device, profile->info.name, sizeof own.device);
     if (profile->layers_s > 0) {
         own.ratio = profile->own_layers_s / profile->layers_s;
     }
+    memcpy(own.clocks, profile->clocks, sizeof own.clocks);
     return own;
+}
+
+/* Clocks before and after, medians over ranks, and how many ranks heat or power held back
+ * meanwhile. What cannot be read is left out. */
+static void add_clocks(uap_jout *object, const uap_profile *profile,
+                       const rank_report *report)
+{
+    static const char *const name[2] = {"mhz_before", "mhz_after"};
+    const int size = uap_comm_size(profile->comm);
+    uap_jout *clocks = uap_jout_object();
+    double *mhz = uap_calloc((size_t)size, sizeof *mhz);
+    int64_t held_back = 0;
+    for (int i = 0; i < 2 && mhz != NULL; i++) {
+        int64_t n = 0;
+        for (int r = 0; r < size; r++) {
+            if (report[r].clocks[i].mhz > 0) {
+                mhz[n++] = report[r].clocks[i].mhz;
+            }
+        }
+        if (n > 0) {
+            uap_jset_f64(clocks, name[i], uap_median(mhz, n));
+        }
+    }
+    for (int r = 0; r < size; r++) {
+        const uap_device_clocks *c = report[r].clocks;
+        held_back += c[0].is_held_back || c[1].is_held_back ||
+                     (c[0].throttles >= 0 && c[1].throttles > c[0].throttles);
+    }
+    uap_jset_i64(clocks, "held_back_ranks", held_back);
+    uap_jset(object, "clocks", clocks);
+    uap_free(mhz);
 }
 
 /* The nodes as a host list, which does not grow with them. Names that are none are left out
@@ -89,6 +123,33 @@ static void add_skipped(uap_jout *object, const uap_profile *profile)
     uap_jset(object, "skipped", skipped);
 }
 
+/* What is of an earlier profile: the names of measurements under each date. */
+static void add_reused(uap_jout *object, const uap_profile *profile)
+{
+    uap_jout *reused = uap_jout_array();
+    for (int32_t i = 0; i < profile->n_items && reused != NULL; i++) {
+        const char *date = profile->item[i].pub.reused;
+        bool is_first = date[0] != '\0';
+        for (int32_t j = 0; j < i && is_first; j++) {
+            is_first = strcmp(profile->item[j].pub.reused, date) != 0;
+        }
+        if (!is_first) {
+            continue;
+        }
+        uap_jout *one = uap_jout_object(), *what = uap_jout_array();
+        for (int32_t j = i; j < profile->n_items; j++) {
+            if (strcmp(profile->item[j].pub.reused, date) == 0) {
+                uap_jadd_str(what, profile->item[j].pub.what);
+            }
+        }
+        uap_jset_str(one, "date", date);
+        uap_jset(one, "what", what);
+        uap_jadd(reused, one);
+    }
+    uap_jset(object, "reused", reused);
+    uap_jset_str(object, "reused_sha256", profile->options.reuse->sha256);
+}
+
 static void add_models(uap_jout *object, const uap_profile *profile)
 {
     uap_jout *models = uap_jout_array();
@@ -103,28 +164,37 @@ static void add_models(uap_jout *object, const uap_profile *profile)
     uap_jset(object, "models", models);
 }
 
-/* Largest relative error of any fitted line: says whether latency + bytes / bandwidth is a
- * fair picture of these links. */
-static double worst_fit(const uap_profile *profile)
+/* The residuals of an item's lines: how fair a picture of these links they are. */
+static uap_residuals residuals_of(const uap_item *item)
 {
-    double worst = 0;
-    for (int32_t i = 0; i < profile->n_items; i++) {
+    const uap_collective *c = &item->collective;
+    const uap_p2p *p = &item->p2p;
+    return item->kind == UAP_MEASURE_COLLECTIVE
+               ? uap_fit_residuals((uap_line){c->latency_s, c->bandwidth_Bps}, &c->pieces,
+                                   c->point, c->n_points)
+               : uap_fit_residuals((uap_line){p->latency_s, p->bandwidth_Bps}, &p->pieces,
+                                   p->point, p->n_points);
+}
+
+/* The median over links of their median residual, and the largest of any point. */
+static void add_residuals(uap_jout *object, const uap_profile *profile)
+{
+    double largest = 0;
+    int64_t n = 0;
+    double *median = uap_calloc((size_t)profile->n_items, sizeof *median);
+    for (int32_t i = 0; median != NULL && i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];
-        const bool is_collective = item->kind == UAP_MEASURE_COLLECTIVE;
-        if (item->pub.state != UAP_ITEM_DONE ||
-            (!is_collective && item->kind != UAP_MEASURE_P2P)) {
-            continue;
+        const bool is_link =
+            item->kind == UAP_MEASURE_COLLECTIVE || item->kind == UAP_MEASURE_P2P;
+        if (item->pub.state == UAP_ITEM_DONE && is_link) {
+            const uap_residuals own = residuals_of(item);
+            median[n++] = own.median;
+            largest = fmax(largest, own.largest);
         }
-        const uap_line line =
-            is_collective
-                ? (uap_line){item->collective.latency_s, item->collective.bandwidth_Bps}
-                : (uap_line){item->p2p.latency_s, item->p2p.bandwidth_Bps};
-        worst = fmax(worst, is_collective ? uap_fit_error(line, item->collective.point,
-                                                          item->collective.n_points)
-                                          : uap_fit_error(line, item->p2p.point,
-                                                          item->p2p.n_points));
     }
-    return worst;
+    uap_jset_f64(object, "median_fit_error", n > 0 ? uap_median(median, n) : 0);
+    uap_jset_f64(object, "largest_fit_error", largest);
+    uap_free(median);
 }
 
 static char *compose(const uap_profile *profile, const char *command,
@@ -145,17 +215,21 @@ static char *compose(const uap_profile *profile, const char *command,
     uap_jset_str(object, "device_library", profile->info.library);
     uap_jset_str(object, "mpi_library", uap_comm_library());
     uap_jset_f64(object, "elapsed_s", profile->elapsed_s);
-    uap_jset_f64(object, "largest_fit_error", worst_fit(profile));
+    add_residuals(object, profile);
+    add_clocks(object, profile, report);
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }
-    if (profile->survey.site != NULL) {
+    if (profile->survey.site != NULL && profile->groups.own == 0) {
         uap_jset(object, "survey", uap_profile_survey_summary(profile));
     }
     add_hosts(object, profile, report);
     add_models(object, profile);
     add_suspects(object, profile, report);
     add_skipped(object, profile);
+    if (profile->options.reuse != NULL) {
+        add_reused(object, profile);
+    }
     char *text = uap_jout_text(object);
     uap_jout_free(object);
     return text;

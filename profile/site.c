@@ -15,11 +15,19 @@
 /* Rank 0 waits so much longer than ranks do for one another. */
 #define PATIENCE    1.5
 #define SHORT_BYTES 8
+/* Others have at least this share of the deadline from the end of its own part on. */
+#define OWN_DELAY 0.5
+/* Rank 0 looks at the clock at least so often where it can. */
+#define SLICE_S 0.1
 /* Probes' tags start here and come again after so many orders. */
 #define TAG_FIRST 1000
 #define TAG_CYCLE 10000
 #define RUNS_MIN  3
-#define RUNS_MAX  1000
+/* So many long messages are enough where they are slow: together by this share of the
+ * deadline, which two ranks that take turns must keep with room to spare. */
+#define LONG_LEAST         3
+#define ENOUGH_OF_DEADLINE 0.05
+#define RUNS_MAX           1000
 
 typedef enum action { ACT_COMPUTE, ACT_SHORT, ACT_LONG, ACT_LEAVE, ACT_STAY } action;
 
@@ -94,13 +102,16 @@ static uap_status talk(uap_site *site, const order_message *order, double *secon
         .recv = site->recv,
         .bytes = is_short ? SHORT_BYTES : (size_t)site->options.bytes,
         .times = is_short ? site->options.pings : site->options.transfers,
+        .least = is_short ? 0 : LONG_LEAST,
+        .enough_s = is_short ? 0 : ENOUGH_OF_DEADLINE * site->options.deadline_s,
+        .takes_turns = order->kind != (int32_t)UAP_ROUND_BISECTION,
         .tag = TAG_FIRST + 2 * (order->epoch % TAG_CYCLE),
         .deadline_s = site->options.deadline_s};
     uap_probe_result result;
     uap_status rc = UAP_OK;
     UAP_TRY(uap_probe_run(site->comm, &probe, site->each_s, &result, err));
     site->buffers_are_lent = site->buffers_are_lent || result.is_abandoned;
-    *seconds = order->to != UAP_NOBODY && result.sent == probe.times
+    *seconds = order->to != UAP_NOBODY && result.is_answered
                    ? time_of(site->each_s, result.sent, is_short)
                    : (double)INFINITY;
 done:
@@ -186,21 +197,25 @@ static void take_in(uap_site *site, const report_message *report, int from, acti
     }
 }
 
-/* Reports until all are there or the time is up. */
+/* Reports until all are there or the time is up, which it is not while this rank stands still
+ * itself: whatever holds it up may hold up the others. */
 static uap_status collect(uap_site *site, action act, uap_sample *sample, int32_t n_open,
                           double until_s, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    while (n_open > 0) {
+    double now_s = uap_clock_s();
+    until_s = fmax(until_s, now_s + OWN_DELAY * site->options.deadline_s);
+    while (n_open > 0 && now_s < until_s) {
         report_message report;
         int from = 0;
         bool got = false;
-        UAP_TRY(uap_desk_take(site->desk, until_s - uap_clock_s(), &report, &from, &got,
-                              err));
-        if (!got) {
-            break;
+        UAP_TRY(uap_desk_take(site->desk, SLICE_S, &report, &from, &got, err));
+        if (got) {
+            take_in(site, &report, from, act, sample, &n_open);
         }
-        take_in(site, &report, from, act, sample, &n_open);
+        const double held_up_s = uap_clock_s() - now_s - 2 * SLICE_S;
+        until_s += fmax(0, held_up_s);
+        now_s = uap_clock_s();
     }
 done:
     return rc;

@@ -133,3 +133,13 @@ void uap_stub_sample(uap_stub *stub, uap_round_kind kind, const uap_order *order
         apply(stub, &stub->fault[i], kind, order, sample, failed);
     }
 }
+
+double uap_stub_slowness(const uap_stub *stub, int32_t device)
+{
+    double times = 1;
+    for (int32_t i = 0; i < stub->n; i++) {
+        const uap_stub_fault *f = &stub->fault[i];
+        times *= f->kind == UAP_STUB_DEVICE && f->a == device ? f->value : 1;
+    }
+    return times;
+}

@@ -41,6 +41,9 @@ UAP_NODISCARD uap_status uap_stub_parse(const char *text, uap_stub *out, uap_err
 void uap_stub_sample(uap_stub *stub, uap_round_kind kind, const uap_order *order,
                      uap_sample *sample, bool *failed);
 
+/* How many times as long a device computes. Local. */
+double uap_stub_slowness(const uap_stub *stub, int32_t device);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,6 +2,7 @@
 #include "profile/survey.h"
 
 #include "common/mem.h"
+#include "profile/classes.h"
 #include "profile/survey_impl.h"
 
 #include <math.h>
@@ -109,7 +110,10 @@ static uap_status measure_devices(uap_survey_run_state *run, double *column,
     UAP_TRY(uap_survey_measure(run, UAP_ROUND_DEVICES, 0, err));
     for (int32_t i = 0; i < run->n; i++) {
         if (!run->sample[i].is_silent) {
-            column[n++] = (double)run->sample[i].seconds;
+            const double seconds = (double)run->sample[i].seconds;
+            double *least = &run->out->device_s[run->order[i].device];
+            column[n++] = seconds;
+            *least = isnan(*least) ? seconds : fmin(*least, seconds);
         }
     }
     *centre = uap_centre_of(column, n);
@@ -171,6 +175,29 @@ done:
     return rc;
 }
 
+void uap_survey_node_speeds(const uap_partition *partition, const double *device_s,
+                            double *scratch, double *node_s)
+{
+    for (int32_t node = 0; node < partition->nodes; node++) {
+        int64_t n = 0;
+        for (int32_t d = partition->first[node]; d < partition->first[node + 1]; d++) {
+            if (isfinite(device_s[d])) {
+                scratch[n++] = device_s[d];
+            }
+        }
+        node_s[node] = uap_lower_median(scratch, n);
+    }
+}
+
+/* Whether whole nodes look faster than others. Where half of them are, none is far from the
+ * median, and yet they are two classes. */
+static bool has_classes(const uap_survey_run_state *run, double *column, double *node_s)
+{
+    const uap_partition *p = run->partition;
+    uap_survey_node_speeds(p, run->out->device_s, column, node_s);
+    return uap_has_gap(node_s, p->nodes, run->limits->device.ratio);
+}
+
 static uap_status survey_devices(uap_survey_run_state *run, uap_err *err)
 {
     const int32_t devices = run->partition->devices;
@@ -179,8 +206,9 @@ static uap_status survey_devices(uap_survey_run_state *run, uap_err *err)
     uap_centre centre;
     int32_t n_open = 0;
     double *column = uap_calloc((size_t)devices, sizeof *column);
+    double *node_s = uap_calloc((size_t)run->partition->nodes, sizeof *node_s);
     slow_device *slow = uap_calloc((size_t)devices, sizeof *slow);
-    if (column == NULL || slow == NULL) {
+    if (column == NULL || node_s == NULL || slow == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory to judge %d devices", (int)devices);
         goto done;
     }
@@ -189,7 +217,9 @@ static uap_status survey_devices(uap_survey_run_state *run, uap_err *err)
     usual->seconds = centre.median;
     note_slow(run, centre, slow, &n_open);
     run->out->suspects += n_open;
-    for (int32_t i = 0; i < run->limits->confirm && n_open > 0; i++) {
+    for (int32_t i = 0;
+         i < run->limits->confirm && (n_open > 0 || has_classes(run, column, node_s));
+         i++) {
         UAP_TRY(check_again(run, slow, column, &n_open, err));
     }
     for (int32_t d = 0; d < devices; d++) {
@@ -199,6 +229,7 @@ static uap_status survey_devices(uap_survey_run_state *run, uap_err *err)
     }
 done:
     uap_free(slow);
+    uap_free(node_s);
     uap_free(column);
     return rc;
 }
@@ -262,13 +293,17 @@ uap_status uap_survey_run(const uap_partition *partition, const uap_survey_plan 
     memset(out, 0, sizeof *out);
     out->bisection_s = (double)NAN;
     out->is_lost = uap_calloc(n, sizeof *out->is_lost);
+    out->device_s = uap_calloc(n, sizeof *out->device_s);
     for (int k = 0; k < UAP_ROUND_KIND_COUNT; k++) {
         out->usual[k].latency_s = out->usual[k].seconds = (double)NAN;
     }
     if (run.order == NULL || run.sample == NULL || run.slot == NULL ||
-        out->is_lost == NULL) {
+        out->is_lost == NULL || out->device_s == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory for a survey of %zu devices", n);
         goto done;
+    }
+    for (size_t d = 0; d < n; d++) {
+        out->device_s[d] = (double)NAN;
     }
     for (int32_t i = 0; i < plan->n; i++) {
         UAP_TRY(run_stage(&run, &plan->stage[i], err));
@@ -288,5 +323,6 @@ void uap_survey_free(uap_survey *survey)
 {
     uap_findings_free(&survey->findings);
     uap_free(survey->is_lost);
+    uap_free(survey->device_s);
     memset(survey, 0, sizeof *survey);
 }

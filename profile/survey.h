@@ -96,7 +96,8 @@ typedef struct uap_survey_usual {
 
 typedef struct uap_survey {
     uap_findings findings;
-    bool *is_lost; /* [devices]: silent */
+    bool *is_lost;    /* [devices]: silent */
+    double *device_s; /* [devices]: the least that its check took; NaN: not known */
     int32_t n_lost;
     uap_survey_usual usual[UAP_ROUND_KIND_COUNT];
     double bisection_s;       /* the longest of its flows; NaN: not measured */
@@ -111,6 +112,11 @@ UAP_NODISCARD uap_status uap_survey_run(const uap_partition *partition,
                                         const uap_survey_limits *limits,
                                         const uap_survey_machine *machine,
                                         uap_survey *out, uap_err *err);
+
+/* How fast each node is, by the lower median of its devices: node_s[nodes], NaN where none is
+ * known. scratch has room for a node's devices. Local. */
+void uap_survey_node_speeds(const uap_partition *partition, const double *device_s,
+                            double *scratch, double *node_s);
 
 void uap_survey_free(uap_survey *survey); /* of zeros is legal */
 

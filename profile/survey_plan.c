@@ -20,8 +20,10 @@ static double round_s(const uap_partition *partition, uap_round_kind kind,
     }
     const double bytes_per_s =
         kind == UAP_ROUND_INSIDE ? costs->inside_Bps : costs->node_Bps;
+    /* Pairs take turns. */
+    const int turns = kind == UAP_ROUND_INSIDE || kind == UAP_ROUND_PAIRS ? 2 : 1;
     return 2 * (costs->round_s + devices * costs->order_s) + costs->connect_s +
-           flow_s(costs, bytes_per_s);
+           turns * flow_s(costs, bytes_per_s);
 }
 
 static uap_stage stage_of(const uap_partition *partition, uap_round_kind kind,

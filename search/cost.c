@@ -77,6 +77,7 @@ static void set_options(uap_cost *cost, const uap_cost_options *options)
     cost->devices =
         options->devices > 0 ? options->devices : uap_cluster_devices(cost->cluster);
     cost->is_paper = options->cost == UAP_COST_PAPER;
+    cost->has_pieces = cost_has_pieces(cost->cluster);
     /* docs/cost-model.md, sections 6 and 7: fp32 master and moments beyond weight and
      * gradient; what the optimizer reads and writes per parameter. */
     cost->optimizer_bytes = (is_adam ? 8 : 4) + (is_mixed ? 4 : 0);

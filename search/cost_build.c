@@ -18,6 +18,19 @@ static double both(const uap_cluster *cluster, double x, double y)
     return fmin(x + y, together);
 }
 
+/* `times` exchanges between the tensor-parallel ranks of a row. */
+static double exchange_s(const cost_row *row, double times, double samples)
+{
+    double latency = 0.0, per_sample = 0.0;
+    for (int i = 0; i < UAP_TP_LINKS && row->tp_link[i] != NULL; i++) {
+        const uap_piece line =
+            uap_link_line(row->tp_link[i], samples * row->tp_bytes_per_sample);
+        latency += line.latency_s;
+        per_sample += row->tp_bytes_per_sample / line.bandwidth_Bps;
+    }
+    return times * latency + samples * (times * per_sample);
+}
+
 static void make_entry(const cost_work *b, const cost_row *row, double samples,
                        const double seconds[2], cost_entry *out)
 {
@@ -30,9 +43,9 @@ static void make_entry(const cost_work *b, const cost_row *row, double samples,
         (row->sync + row->after) / (double)b->configuration->micro_batches;
     const double hide_bwd = row->hide_bwd + (is_paper ? per_step : 0.0);
     const double fwd =
-        both(cluster, row->hide_fwd, forward) + (row->tf + samples * row->tf_per_sample);
+        both(cluster, row->hide_fwd, forward) + exchange_s(row, row->tp_fwd, samples);
     const double bwd =
-        both(cluster, hide_bwd, backward) + (row->tb + samples * row->tb_per_sample);
+        both(cluster, hide_bwd, backward) + exchange_s(row, row->tp_bwd, samples);
     out->origin = row->origin;
     out->state = row->state;
     out->act = cost_bytes(samples * row->act_per_sample);
@@ -230,14 +243,15 @@ static bool fill_pair(const cost_work *b, double bytes, const cost_built *from, 
     cost_stage *here = b->type[from->type[i]], *there = b->type[to->type[j]];
     const int32_t s = from->layout[i], t = to->layout[j];
     const int32_t at = i * to->n_classes + j;
-    const cost_cross *on = cost_boundary_of(b->cost, here, there);
-    const cost_cross *back = cost_boundary_of(b->cost, there, here);
-    if (on == NULL || back == NULL) {
+    const cost_cross *on = cost_boundary_of(b->cost, here, there, bytes);
+    const cost_cross *back = cost_boundary_of(b->cost, there, here, bytes);
+    const cost_move *move = here == there ? cost_moves_of(b->cost, here, bytes) : NULL;
+    if (on == NULL || back == NULL || (here == there && move == NULL)) {
         return false;
     }
     if (here == there) {
-        cost_set_halves(b, cost_move_s(&here->move[s * here->n_layouts + t], bytes),
-                        cost_move_s(&here->move[t * here->n_layouts + s], bytes),
+        cost_set_halves(b, cost_move_s(&move[s * here->n_layouts + t], bytes),
+                        cost_move_s(&move[t * here->n_layouts + s], bytes),
                         &edge->r_fwd[at], &edge->r_bwd[at]);
     }
     cost_set_halves(b, cost_cross_s(&on[s * there->n_layouts + t], bytes),

@@ -48,8 +48,9 @@ typedef struct cost_row {
     double work, work_per_sample; /* bytes */
     double hide_fwd, hide_bwd;    /* xf, xb, s */
     double sync, after, once;     /* xg, xa, optimizer + tie, s */
-    double tf, tf_per_sample;     /* tensor-parallel traffic, s */
-    double tb, tb_per_sample;
+    double tp_fwd, tp_bwd;        /* tensor-parallel exchanges, each over these links */
+    const uap_link *tp_link[UAP_TP_LINKS];
+    double tp_bytes_per_sample;
 } cost_row;
 
 typedef struct cost_rows {
@@ -64,7 +65,8 @@ typedef struct cost_layout {
     bool sp;
 } cost_layout;
 
-/* Seconds to move a tensor of X bytes: fixed + X * per_byte, 0 for X = 0. */
+/* Seconds to move a tensor of X bytes: fixed + X * per_byte, 0 for X = 0. Where links have
+ * pieces it holds for the X that it was made for. */
 typedef struct cost_move {
     double fixed, per_byte;
 } cost_move;
@@ -77,10 +79,18 @@ typedef struct cost_cross {
 
 typedef struct cost_stage cost_stage;
 
-/* The boundary from one stage type to another. */
+/* Moves within a stage, for tensors of one size. */
+typedef struct cost_moves {
+    struct cost_moves *next;
+    double bytes;    /* 0: of any size */
+    cost_move *move; /* [layouts][layouts] */
+} cost_moves;
+
+/* The boundary from one stage type to another, for tensors of one size. */
 typedef struct cost_boundary {
     struct cost_boundary *next;
     const cost_stage *to;
+    double bytes;      /* 0: of any size */
     cost_cross *cross; /* [layouts of the one][layouts of the other] */
 } cost_boundary;
 
@@ -96,8 +106,8 @@ struct cost_stage {
     int32_t n_layouts;
     cost_layout *layout;     /* ascending (tp, sp) */
     cost_rows *rows;         /* [n_kinds] */
-    cost_move *move;         /* [n_layouts][n_layouts] */
-    cost_boundary *boundary; /* those asked for so far */
+    cost_moves *moves;       /* those asked for so far */
+    cost_boundary *boundary; /* likewise */
 };
 
 /* Neighbouring layers of these kinds share an edge. */
@@ -146,6 +156,7 @@ struct uap_cost {
     int64_t devices;                          /* N, of all groups */
     int32_t optimizer_bytes, optimizer_moves; /* o, m */
     bool is_paper;
+    bool has_pieces; /* some link's time is no line: moves differ from size to size */
 
     int32_t n_kinds, n_edges;
     cost_kind *kind;
@@ -206,22 +217,29 @@ UAP_NODISCARD uap_status cost_list_types(uap_cost *cost, int64_t *most, uap_err 
 /* Fills a stage whose scope is set. Errors: NO_MEMORY, TOO_LARGE. */
 UAP_NODISCARD uap_status cost_stage_fill(uap_cost *cost, cost_stage *stage, uap_err *err);
 
-/* Splits a stage's strategies into layouts and fills move (cost_layout.c). */
+/* Splits a stage's strategies into layouts (cost_layout.c). */
 UAP_NODISCARD uap_status cost_layouts_fill(uap_cost *cost, cost_stage *stage,
                                            uap_err *err);
 
-/* From even slices to a layout. */
-cost_move cost_gather(const cost_stage *stage, cost_layout layout);
+/* Whether any link of the cluster has pieces. */
+bool cost_has_pieces(const uap_cluster *cluster);
+
+/* From even slices of a tensor to a layout. */
+cost_move cost_gather(const cost_stage *stage, cost_layout layout, double bytes);
+
+/* What moving a tensor within the stage takes, [layouts][layouts], made when asked for first.
+ * The stage must be filled. NULL: no memory. */
+const cost_move *cost_moves_of(uap_cost *cost, cost_stage *stage, double bytes);
 
 /* What goes from a stage to the next one, [layouts of from][layouts of to], made when asked
  * for first. Both must be filled. NULL: no memory. */
-const cost_cross *cost_boundary_of(uap_cost *cost, cost_stage *from,
-                                   const cost_stage *to);
+const cost_cross *cost_boundary_of(uap_cost *cost, cost_stage *from, const cost_stage *to,
+                                   double bytes);
 
 /* `times` x a tensor's bytes in even parts from the devices of one stage to those of another,
  * which is also what comes back. */
 cost_move cost_send(uap_cost *cost, const cost_stage *from, const cost_stage *to,
-                    double times);
+                    double times, double bytes);
 
 /* Seconds for X bytes. */
 static inline double cost_move_s(const cost_move *move, double bytes)

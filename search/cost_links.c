@@ -67,6 +67,7 @@ static void fill(uap_link_cache *cache, const uap_dim_scope *scope, link_entry *
     }
     if (cache->cost->is_paper) {
         entry->link.latency_s = 0.0;
+        entry->link.n_pieces = 0;
     }
 }
 

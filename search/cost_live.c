@@ -8,12 +8,13 @@ static uap_status fill_live_reads(const cost_work *b, double bytes,
                                   const cost_built *from, const cost_built *to,
                                   int64_t *out[2], uap_err *err)
 {
-    const cost_stage *stage = b->type[0];
+    cost_stage *stage = b->type[0];
+    const cost_move *move = cost_moves_of(b->cost, stage, bytes);
     const size_t columns = (size_t)to->table->n;
     const size_t pairs = (size_t)from->table->n * columns;
     out[0] = cost_alloc_i64(b, pairs);
     out[1] = cost_alloc_i64(b, pairs);
-    if (out[0] == NULL || out[1] == NULL) {
+    if (out[0] == NULL || out[1] == NULL || move == NULL) {
         return cost_no_memory(err);
     }
     for (int32_t k = 0; k < from->table->n; k++) {
@@ -21,8 +22,8 @@ static uap_status fill_live_reads(const cost_work *b, double bytes,
             const int32_t s = from->layout[from->class_of[k]];
             const int32_t t = to->layout[to->class_of[m]];
             const size_t at = (size_t)k * columns + (size_t)m;
-            cost_set_halves(b, cost_move_s(&stage->move[s * stage->n_layouts + t], bytes),
-                            cost_move_s(&stage->move[t * stage->n_layouts + s], bytes),
+            cost_set_halves(b, cost_move_s(&move[s * stage->n_layouts + t], bytes),
+                            cost_move_s(&move[t * stage->n_layouts + s], bytes),
                             &out[0][at], &out[1][at]);
         }
     }
@@ -82,7 +83,7 @@ static uap_status fill_live(const cost_work *b, const uap_model_live *tensor,
         .x_bwd = numbers + rows,
         .bytes = numbers + 2 * rows,
     };
-    const cost_cross *boundary = cost_boundary_of(b->cost, stage, stage);
+    const cost_cross *boundary = cost_boundary_of(b->cost, stage, stage, bytes);
     if (live->consumer == NULL || live->r_fwd == NULL || live->r_bwd == NULL ||
         boundary == NULL) {
         return cost_no_memory(err);
@@ -125,7 +126,7 @@ static void fold_rows(const cost_work *b, int32_t k, double bytes, bool is_produ
     for (int32_t i = 0; i < table->n; i++) {
         const cost_stage *stage = b->type[built->type[built->class_of[i]]];
         const cost_move move =
-            cost_gather(stage, stage->layout[built->layout[built->class_of[i]]]);
+            cost_gather(stage, stage->layout[built->layout[built->class_of[i]]], bytes);
         const double seconds = cost_move_s(&move, bytes);
         int64_t fwd = 0, bwd = 0;
         cost_set_halves(b, is_producer ? 0.0 : seconds, is_producer ? seconds : 0.0, &fwd,
@@ -142,8 +143,8 @@ static void fold_edge(const cost_work *b, const cost_edge *kinds, double bytes,
     const cost_built *from = &b->built[kinds->from], *to = &b->built[kinds->to];
     for (int32_t i = 0; i < from->n_classes; i++) {
         for (int32_t j = 0; j < to->n_classes; j++) {
-            const cost_move send =
-                cost_send(b->cost, b->type[from->type[i]], b->type[to->type[j]], 1.0);
+            const cost_move send = cost_send(b->cost, b->type[from->type[i]],
+                                             b->type[to->type[j]], 1.0, bytes);
             const double seconds = cost_move_s(&send, bytes);
             const int32_t at = i * to->n_classes + j;
             int64_t fwd = 0, bwd = 0;

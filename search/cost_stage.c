@@ -56,10 +56,10 @@ static cost_row make_row(const uap_cost *cost, const cost_stage *stage,
         .hide_bwd = parts.hide_bwd_s,
         .sync = parts.sync_s,
         .after = parts.after_s,
-        .tf = forward_ops * parts.tp_latency_s,
-        .tf_per_sample = forward_ops * parts.tp_per_sample_s,
-        .tb = backward_ops * parts.tp_latency_s,
-        .tb_per_sample = backward_ops * parts.tp_per_sample_s,
+        .tp_fwd = forward_ops,
+        .tp_bwd = backward_ops,
+        .tp_link = {parts.tp_link[0], parts.tp_link[1]},
+        .tp_bytes_per_sample = parts.tp_bytes_per_sample,
     };
     if (!cost->is_paper) {
         row.work = parts.work_bytes;
@@ -73,15 +73,15 @@ static cost_row make_row(const uap_cost *cost, const cost_stage *stage,
 }
 
 /* Whether a is at least as good as b in everything, for every micro-batch: every number of a
- * table grows, or stays, with every number here (docs/cost-model.md, 1.2). */
+ * table grows, or stays, with every number here (docs/cost-model.md, 1.2). The links of their
+ * exchanges are the same, as both are of one layer and one layout. */
 static bool row_covers(const cost_row *a, const cost_row *b)
 {
     return a->recompute == b->recompute && a->state <= b->state &&
            a->act_per_sample <= b->act_per_sample && a->work <= b->work &&
            a->work_per_sample <= b->work_per_sample && a->hide_fwd <= b->hide_fwd &&
            a->hide_bwd <= b->hide_bwd && a->sync <= b->sync && a->after <= b->after &&
-           a->once <= b->once && a->tf <= b->tf && a->tf_per_sample <= b->tf_per_sample &&
-           a->tb <= b->tb && a->tb_per_sample <= b->tb_per_sample;
+           a->once <= b->once && a->tp_fwd <= b->tp_fwd && a->tp_bwd <= b->tp_bwd;
 }
 
 /* Adds a row to a block of n unless one there covers it; what it covers goes. Returns the

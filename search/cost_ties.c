@@ -18,11 +18,12 @@ static double tie_seconds(const uap_cost *cost, const cost_stage *stage, int32_t
         return away > 0 ? uap_scope_collective_s(scope, UAP_ALL_REDUCE, 2, away, bytes)
                         : 0.0;
     }
-    uap_link link = uap_cluster_between_link(
+    const uap_link link = uap_cluster_between_link(
         cost->joined, stage->group, partner,
         uap_min_i64(scope->stage_devices, uap_cluster_node_size(scope->cluster)));
-    link.latency_s *= 2.0; /* a reduce-scatter and an all-gather */
-    return uap_link_s(&link, bytes);
+    const uap_piece line = uap_link_line(&link, bytes);
+    /* A reduce-scatter and an all-gather. */
+    return bytes > 0.0 ? 2.0 * line.latency_s + bytes / line.bandwidth_Bps : 0.0;
 }
 
 /* Bytes of the tie's shared parameters on a device. */

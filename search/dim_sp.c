@@ -29,13 +29,9 @@ static void cost(const uap_dim_scope *scope, const uap_layer *layer,
     if (!strategy->sp || !(layer->tp_elems > 0.0)) {
         return;
     }
-    const uap_link *gather = uap_scope_link(scope, UAP_ALL_GATHER, strategy->tp, 1);
-    const double bytes = layer->tp_elems * (double)scope->elem_bytes;
-    parts->tp_latency_s = gather->latency_s;
-    parts->tp_per_sample_s = bytes / gather->bandwidth_Bps;
-    const uap_link *scatter = uap_scope_link(scope, UAP_REDUCE_SCATTER, strategy->tp, 1);
-    parts->tp_latency_s += scatter->latency_s;
-    parts->tp_per_sample_s += bytes / scatter->bandwidth_Bps;
+    parts->tp_link[0] = uap_scope_link(scope, UAP_ALL_GATHER, strategy->tp, 1);
+    parts->tp_link[1] = uap_scope_link(scope, UAP_REDUCE_SCATTER, strategy->tp, 1);
+    parts->tp_bytes_per_sample = layer->tp_elems * (double)scope->elem_bytes;
 }
 
 const uap_dimension uap_dim_sp = {

@@ -49,10 +49,8 @@ static void cost(const uap_dim_scope *scope, const uap_layer *layer,
     parts->owned = local + (scope->is_pipelined ? tied : 0);
     parts->work_per_sample += logit_bytes(layer, tp);
     if (tp > 1 && layer->tp_elems > 0.0) {
-        const uap_link *link = uap_scope_link(scope, UAP_ALL_REDUCE, tp, 1);
-        parts->tp_latency_s = link->latency_s;
-        parts->tp_per_sample_s =
-            layer->tp_elems * (double)scope->elem_bytes / link->bandwidth_Bps;
+        parts->tp_link[0] = uap_scope_link(scope, UAP_ALL_REDUCE, tp, 1);
+        parts->tp_bytes_per_sample = layer->tp_elems * (double)scope->elem_bytes;
     }
 }
 

@@ -143,8 +143,9 @@ double uap_bucketed_s(const uap_dim_scope *scope, uap_collective_kind kind,
     }
     const uap_link *link =
         uap_scope_link(scope, kind, strategy->dp, (int64_t)strategy->tp * strategy->fsdp);
-    const double buckets = ceil(bytes / uap_bucket_bytes(scope, strategy->dp));
-    return fmax(1.0, buckets) * link->latency_s + bytes / link->bandwidth_Bps;
+    const double buckets = fmax(1.0, ceil(bytes / uap_bucket_bytes(scope, strategy->dp)));
+    const uap_piece line = uap_link_line(link, bytes / buckets);
+    return buckets * line.latency_s + bytes / line.bandwidth_Bps;
 }
 
 int64_t uap_layer_local_tied(const uap_layer *layer, int32_t tp)

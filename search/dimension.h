@@ -35,17 +35,22 @@ typedef struct uap_dim_scope {
     uint32_t space; /* uap_space bits */
 } uap_dim_scope;
 
+/* An exchange between tensor-parallel ranks is one collective, or two. */
+#define UAP_TP_LINKS 2
+
 /* A layer's cost under one strategy, as far as it does not depend on the micro-batch: what
  * it adds per sample stands apart. Dimensions fill it in the order of the table. Letters as
  * in docs/cost-model.md; seconds, bytes, parameters. */
 typedef struct uap_cost_parts {
-    int64_t used, owned;                  /* U, O: parameters of a TP rank */
-    int64_t shard, gradients, moments;    /* Ow, Og, Oo: parameters of a device */
-    double tp_latency_s, tp_per_sample_s; /* t1 = latency + n * per_sample */
-    double gather_s;                      /* ag */
-    double hide_fwd_s, hide_bwd_s;        /* xf, xb */
-    double sync_s, after_s;               /* xg, xa */
-    double work_bytes, work_per_sample;   /* W = work + n * per_sample */
+    int64_t used, owned;               /* U, O: parameters of a TP rank */
+    int64_t shard, gradients, moments; /* Ow, Og, Oo: parameters of a device */
+    /* t1 = time over each link (NULL: none) of n * bytes */
+    const uap_link *tp_link[UAP_TP_LINKS];
+    double tp_bytes_per_sample;
+    double gather_s;                    /* ag */
+    double hide_fwd_s, hide_bwd_s;      /* xf, xb */
+    double sync_s, after_s;             /* xg, xa */
+    double work_bytes, work_per_sample; /* W = work + n * per_sample */
 } uap_cost_parts;
 
 typedef struct uap_dimension {
@@ -89,7 +94,8 @@ void uap_strategy_parts(const uap_dim_scope *scope, const uap_layer *layer,
 
 /* ---- What cost functions share -------------------------------------------------------- */
 
-/* The link of a group, cached; with the paper's cost model its latency is 0. */
+/* The link of a group, cached; with the paper's cost model its latency is 0, and it has no
+ * pieces. */
 const uap_link *uap_scope_link(const uap_dim_scope *scope, uap_collective_kind kind,
                                int32_t size, int64_t stride);
 

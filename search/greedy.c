@@ -7,6 +7,7 @@
 
 #define PRICES 14 /* of memory, from nothing to everything, each 4 times the last */
 #define ROUNDS 40 /* of local search; each tries every single change */
+#define FITS   6  /* times that strategies are chosen anew for the best plan's cuts */
 
 typedef struct greedy {
     const uap_instance *in;
@@ -59,11 +60,9 @@ static void try_price(greedy *g, double price)
     keep_if_better(g);
 }
 
-/* Changes the best plan so far while that helps. */
-static void improve(greedy *g)
+/* Changes the plan at hand while that helps. */
+static void settle(greedy *g)
 {
-    uap_choice_copy(uap_greedy_change_plan(g->change), &g->good, g->in->pp,
-                    g->in->n_layers);
     uap_greedy_change_begin(g->change);
     for (int round = 0; round < ROUNDS; round++) {
         const bool cut = uap_greedy_change_cuts(g->change);
@@ -72,6 +71,32 @@ static void improve(greedy *g)
         }
     }
     keep_if_better(g);
+}
+
+static void copy_good(greedy *g)
+{
+    uap_choice_copy(uap_greedy_change_plan(g->change), &g->good, g->in->pp,
+                    g->in->n_layers);
+}
+
+/* Changes the best plan so far while that helps. */
+static void improve(greedy *g)
+{
+    copy_good(g);
+    settle(g);
+}
+
+/* Chooses strategies anew for the best plan's cuts, so that its stages just fit, and changes
+ * that while it helps; again from what comes of it. */
+static void fit(greedy *g)
+{
+    uap_score before = {INT64_MAX, INT64_MAX};
+    for (int n = 0; n < FITS && uap_score_is_better(g->good_score, before); n++) {
+        before = g->good_score;
+        copy_good(g);
+        uap_greedy_path_fit(g->path, uap_greedy_change_plan(g->change));
+        settle(g);
+    }
 }
 
 static void search(greedy *g)
@@ -89,6 +114,7 @@ static void search(greedy *g)
     }
     if (g->good_score.over < INT64_MAX) {
         improve(g);
+        fit(g);
     }
 }
 

@@ -58,7 +58,11 @@ static bool put_lists(const layer_job *job, int32_t unit, uap_bytes *out)
     if (job->phase == UAP_LABELS_ENTER) {
         return put_list(&run->in[unit], out);
     }
-    bool ok = put_list(&run->next_blocks[unit], out);
+    const uap_label_least *least = &run->next_least[unit];
+    const uint64_t n = least->n;
+    bool ok = put_list(&run->next_blocks[unit], out) &&
+              uap_bytes_put(out, &n, sizeof n) &&
+              uap_bytes_put(out, least->at, least->n * sizeof *least->at);
     for (int32_t i = b->first[unit]; i < b->first[unit + 1]; i++) {
         ok = ok && put_list(&run->next_rows[b->order[i]], out);
     }
@@ -76,6 +80,17 @@ static const char *get_list(uap_label_run *run, const char *result, uap_label_li
     return uap_bytes_get(result, list->at, (size_t)n * sizeof *list->at);
 }
 
+static const char *get_least(uap_label_run *run, const char *result,
+                             uap_label_least *least)
+{
+    uint64_t n = 0;
+    result = uap_bytes_get(result, &n, sizeof n);
+    least->n = (size_t)n;
+    return uap_label_least_reserve(run, least)
+               ? uap_bytes_get(result, least->at, least->n * sizeof *least->at)
+               : NULL;
+}
+
 static bool get_lists(const layer_job *job, int32_t unit, const char *result)
 {
     uap_label_run *run = job->run;
@@ -84,6 +99,7 @@ static bool get_lists(const layer_job *job, int32_t unit, const char *result)
         return get_list(run, result, &run->in[unit]) != NULL;
     }
     result = get_list(run, result, &run->next_blocks[unit]);
+    result = result == NULL ? NULL : get_least(run, result, &run->next_least[unit]);
     for (int32_t i = b->first[unit]; result != NULL && i < b->first[unit + 1]; i++) {
         result = get_list(run, result, &run->next_rows[b->order[i]]);
     }

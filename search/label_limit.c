@@ -67,7 +67,10 @@ static bool start_bands(uap_label_run *run, bool is_sharp)
     if (run->bands == NULL) {
         run->bands = uap_calloc(MOST_BANDS, sizeof *run->bands);
         run->likely = uap_calloc(MOST_BANDS, sizeof *run->likely);
-        run->no_memory = run->bands == NULL || run->likely == NULL;
+        run->room_of_link =
+            uap_calloc((size_t)MOST_BANDS * UAP_MAX_TESTS, sizeof *run->room_of_link);
+        run->no_memory =
+            run->bands == NULL || run->likely == NULL || run->room_of_link == NULL;
     }
     for (int32_t j = 0; j < MOST_BANDS && !run->no_memory; j++) {
         run->likely[j] = run->n_tests - 1;
@@ -159,12 +162,17 @@ bool uap_limits_excess(uap_label_run *run, double *excess)
     return ok;
 }
 
+const double *uap_limits_of(const uap_label_run *run, int32_t band, int32_t slot)
+{
+    return run->limit + (size_t)band * band_size(run) +
+           (size_t)slot * (size_t)run->n_tests;
+}
+
 static bool within_limits(const uap_label_run *run, int32_t at, int32_t slot,
                           const uap_label *label)
 {
     const uap_run_band *band = &run->bands[at];
-    const double *limit =
-        run->limit + (size_t)at * band_size(run) + (size_t)slot * (size_t)run->n_tests;
+    const double *limit = uap_limits_of(run, at, slot);
     const double p = (double)label->p;
     const double f = (double)label->f;
     const double g = (double)label->g;
@@ -199,9 +207,7 @@ double uap_limits_most(const uap_label_run *run, int32_t slot)
 {
     double most = -HUGE_VAL;
     for (int32_t j = 0; j < run->n_bands; j++) {
-        const size_t at =
-            (size_t)j * band_size(run) + (size_t)slot * (size_t)run->n_tests;
-        most = uap_max_f64(most, run->limit[at]);
+        most = uap_max_f64(most, uap_limits_of(run, j, slot)[0]);
     }
     return most;
 }

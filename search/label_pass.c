@@ -1,6 +1,6 @@
 /* Labels through one layer of a run: rows added, links followed, lists merged. What a layer
  * makes falls into units that do not know of each other: what arrives in each in-class of a layer
- * unlike the one before, and what passes through each block. */
+ * unlike the one before (label_enter.c), and what passes through each block. */
 #include "search/label_run.h"
 
 #include "common/clock.h"
@@ -25,8 +25,7 @@ static bool is_too_long(uap_label_run *run, int64_t work)
     return uap_cpu_s() - run->start_s >= run->patience_s;
 }
 
-/* False when the run must stop, or has become too much for rough limits or for one rank. */
-static bool count_work(uap_label_run *run, int64_t work)
+bool uap_label_count(uap_label_run *run, int64_t work)
 {
     run->done += work;
     run->is_too_rough = run->is_rough && run->done > run->s->rough_work;
@@ -43,7 +42,7 @@ bool uap_label_merge_into(uap_label_run *run, const uap_label_list *from,
     const size_t both = list->n + from->n;
     const size_t pairs = uap_run_is_plane(run) ? 0 : list->n * from->n / UAP_LABEL_BLOCK;
     const int64_t work = (int64_t)(both + pairs);
-    if (!count_work(run, work)) {
+    if (!uap_label_count(run, work)) {
         return false;
     }
     if (!uap_labels_merge(list, from, &run->rule, &run->shadow, &run->merged)) {
@@ -110,7 +109,7 @@ static bool pass_row(uap_label_run *run, int32_t l, int32_t k, const uap_label_l
         }
     }
     run->s->labels += (int64_t)(run->shifted.n + run->leaving.n);
-    if (!count_work(run, (int64_t)from->n)) {
+    if (!uap_label_count(run, (int64_t)from->n)) {
         return false;
     }
     if (run->saved != NULL &&
@@ -145,63 +144,12 @@ static bool continue_block(uap_label_run *run, int32_t l, int32_t e)
     return true;
 }
 
-/* What the link in front of layer l makes of the labels of a block, into run->shifted; only what
- * can still reach an end from in-class x. is_inside: layer l goes on from that block. */
-static bool follow_link(uap_label_run *run, int32_t l, int32_t x, bool is_inside,
-                        int32_t e)
-{
-    const uap_label_list *from = &run->blocks[e];
-    const uap_label step =
-        uap_label_run_link(run, l - 1, uap_run_blocks(run, l - 1)->out[e], x);
-    const int32_t slot = uap_entry_slot(run, l, x);
-    if (!uap_label_run_reserve(run, &run->shifted, from->n)) {
-        return false;
-    }
-    /* Labels of one functional alone stand in the order of their times. */
-    const bool in_order = run->only >= 0 && !is_inside;
-    const double most = in_order ? uap_limits_most(run, slot) : HUGE_VAL;
-    size_t n = 0;
-    for (size_t i = 0; i < from->n; i++) {
-        uap_label next = from->at[i];
-        next.p += step.p;
-        next.f += step.f;
-        if ((double)next.p > most) {
-            break;
-        }
-        if (is_inside || uap_limits_admit(run, slot, &next)) {
-            run->shifted.at[n++] = next;
-        }
-    }
-    run->shifted.n = n;
-    return true;
-}
-
-/* Merges the labels that leave layer l - 1 into in-class x of layer l. Those of a block that
- * goes on with rows of its own are not among them: they have gone already. */
-static bool enter(uap_label_run *run, int32_t l, int32_t x, int32_t into,
-                  uap_label_list *to)
-{
-    const uap_blocks *b = uap_run_blocks(run, l - 1);
-    to->n = 0;
-    for (int32_t e = 0; e < b->n; e++) {
-        const uap_label_list *from = &run->blocks[e];
-        if (from->n == 0 || (e == into && b->is_free[e])) {
-            continue;
-        }
-        if (!count_work(run, (int64_t)from->n) || !follow_link(run, l, x, into >= 0, e) ||
-            !uap_label_merge_into(run, &run->shifted, to)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Block e of layer l inside a run of equal layers: it goes on, or is changed into. */
 static bool pass_block(uap_label_run *run, int32_t l, int32_t e)
 {
     const uap_blocks *b = uap_run_blocks(run, l);
     if ((b->is_free[e] && !continue_block(run, l, e)) ||
-        !enter(run, l, b->in[e], e, &run->carry)) {
+        !uap_label_enter(run, l, b->in[e], e, &run->carry)) {
         return false;
     }
     for (int32_t i = b->first[e]; i < b->first[e + 1]; i++) {
@@ -242,9 +190,10 @@ bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
                          int32_t unit)
 {
     if (phase == UAP_LABELS_ENTER) {
-        return enter(run, l, unit, -1, &run->in[unit]);
+        return uap_label_enter(run, l, unit, -1, &run->in[unit]);
     }
-    return continues(run, l) ? pass_block(run, l, unit) : pass_anew(run, l, unit);
+    return (continues(run, l) ? pass_block(run, l, unit) : pass_anew(run, l, unit)) &&
+           uap_label_find_least(run, l, &run->next_blocks[unit], &run->next_least[unit]);
 }
 
 static bool pass_units(uap_label_run *run, int32_t l, uap_label_phase phase)
@@ -288,6 +237,9 @@ bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any)
     }
     swap_lists(&run->rows, &run->next_rows);
     swap_lists(&run->blocks, &run->next_blocks);
+    uap_label_least *least = run->least;
+    run->least = run->next_least;
+    run->next_least = least;
     *any = false;
     for (int32_t k = 0; k < n; k++) {
         *any = *any || run->rows[k].n > 0;

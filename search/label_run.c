@@ -51,10 +51,13 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
     run->blocks = uap_calloc(rows, sizeof *run->blocks);
     run->next_blocks = uap_calloc(rows, sizeof *run->next_blocks);
     run->in = uap_calloc(width, sizeof *run->in);
+    run->least = uap_calloc(rows, sizeof *run->least);
+    run->next_least = uap_calloc(rows, sizeof *run->next_least);
     return run->slot != NULL && run->sweep != NULL && run->places != NULL &&
            run->work != NULL && run->room != NULL && run->most != NULL &&
            run->rows != NULL && run->next_rows != NULL && run->blocks != NULL &&
-           run->next_blocks != NULL && run->in != NULL;
+           run->next_blocks != NULL && run->in != NULL && run->least != NULL &&
+           run->next_least != NULL;
 }
 
 static void free_lists(uap_label_list *list, int32_t n)
@@ -75,6 +78,9 @@ void uap_label_run_free(uap_label_run *run)
     for (int32_t f = 0; f < UAP_MAX_FUNCTIONALS; f++) {
         free_lists(run->completion[f], run->n_slots);
     }
+    for (int32_t i = 0; i < UAP_LABEL_TOWER; i++) {
+        uap_labels_free(&run->tower[i]);
+    }
     uap_label_shadow_free(&run->shadow);
     uap_labels_free(&run->carry);
     uap_labels_free(&run->shifted);
@@ -84,6 +90,15 @@ void uap_label_run_free(uap_label_run *run)
     uap_free(run->bands);
     uap_free(run->likely);
     uap_free(run->limit);
+    for (int32_t i = 0; run->least != NULL && i < run->n_rows; i++) {
+        uap_free(run->least[i].at);
+    }
+    for (int32_t i = 0; run->next_least != NULL && i < run->n_rows; i++) {
+        uap_free(run->next_least[i].at);
+    }
+    uap_free(run->least);
+    uap_free(run->next_least);
+    uap_free(run->room_of_link);
     uap_free(run->sweep);
     uap_free(run->places);
     uap_free(run->work);

@@ -30,6 +30,15 @@ typedef struct uap_raised {
  * the block (into another one, over a link, or by ending the stage). Each layer therefore has
  * a slot for every row, whose labels go on, one for every block, whose labels leave, and one for
  * every in-class, whose labels arrive from a layer unlike it. */
+#define UAP_LABEL_TOWER 24
+
+/* Of a list's labels, some dozen at a time, the least that each test comes to among them. */
+typedef struct uap_label_least {
+    double *at; /* [dozens][bands][tests] */
+    size_t n;   /* 0: not made */
+    size_t capacity;
+} uap_label_least;
+
 typedef struct uap_label_run {
     uap_segments *s;
     uap_group *group;
@@ -70,6 +79,9 @@ typedef struct uap_label_run {
     uap_label_list *blocks, *next_blocks; /* [n_rows] labels that leave */
     uap_label_list *in;                   /* [width] in front of a layer */
     uap_label_list carry, shifted, merged, leaving;
+    uap_label_list tower[UAP_LABEL_TOWER]; /* lists to be merged, by falling length */
+    uap_label_least *least, *next_least;   /* [n_rows] of blocks and next_blocks */
+    double *room_of_link;  /* [bands][tests] what a link leaves to each test */
     uap_bytes *raised;     /* uap_raised found by a run of one functional */
     uap_label_list *saved; /* [slots] labels by their last row, kept for paths, or NULL */
     /* What can still follow a label, by functional, [slots] lists each: p = -budget left,
@@ -134,6 +146,21 @@ bool uap_label_run_labels(uap_label_run *run);
  * memory, or when the run must stop. */
 bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any);
 
+/* Counts labels looked at. False when the run must stop, or has become too much for rough
+ * limits or for one rank. */
+bool uap_label_count(uap_label_run *run, int64_t work);
+
+/* Makes *least of what leaves layer l, where that pays, and room for least->n of them. False when
+ * out of memory. */
+bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *list,
+                          uap_label_least *least);
+bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least);
+
+/* What arrives in in-class x of layer l > 0, into *to. into: the block of layer l that goes on
+ * inside a run of equal layers, or -1. False as above. */
+bool uap_label_enter(uap_label_run *run, int32_t l, int32_t x, int32_t into,
+                     uap_label_list *to);
+
 /* Merges `from` into the list; room for n labels. False as above. */
 bool uap_label_merge_into(uap_label_run *run, const uap_label_list *from,
                           uap_label_list *list);
@@ -179,6 +206,9 @@ bool uap_limits_prepare(uap_label_run *run);
  * not): the Lagrangian bound with sharp prices, over bands split until the weakest is a
  * single workspace. False when out of memory. */
 bool uap_limits_excess(uap_label_run *run, double *excess);
+
+/* The most that each test of a band may be in a slot. */
+const double *uap_limits_of(const uap_label_run *run, int32_t band, int32_t slot);
 
 /* Whether the label can reach a wanted end within its budget from this slot. Never false
  * for one that can. */

@@ -501,7 +501,7 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
 
 /* A label looked at costs some ten steps. */
 #define STEPS_OF_A_LABEL    10
-#define STEPS_BETWEEN_POLLS 1000000
+#define STEPS_BETWEEN_POLLS 200000
 
 bool uap_segments_breathe(uap_segments *segments, int64_t steps)
 {

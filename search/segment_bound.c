@@ -7,20 +7,13 @@
 #include "search/segment_price.h"
 
 #include "common/numbers.h"
+#include "common/wide.h"
 
 #include <float.h>
 #include <math.h>
 
 /* Rounding errors of a few hundred additions in double stay far below this share. */
 #define RELATIVE_MARGIN 1e-11
-
-/* The same code for machines with wider registers, chosen when the program starts: additions
- * and comparisons give the same bits at any width. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_WIDE_REGISTERS __attribute__((target_clones("avx2", "default")))
-#else
-#define FOR_WIDE_REGISTERS
-#endif
 
 /* One multiplier, one measure, one band, one start class: costs of reaching every cell,
  * folded into best ([cells] of this x). */
@@ -115,7 +108,7 @@ static inline folded fold_length(double *restrict bound, double *restrict out,
 
 /* Cuts n_len down to the first length at which every class is late: no longer segment is
  * within the target. False when no bound rose. */
-FOR_WIDE_REGISTERS
+UAP_FOR_WIDE_REGISTERS
 static bool sweep_bounds(bound_sweep *b, const uap_priced *priced)
 {
     const uap_group *group = b->group;

@@ -29,7 +29,7 @@ says out "all-to-all of 1024 ranks, stride 8  (skipped: no time)"
 says out "all-reduce of 1024 ranks, stride 8"
 
 # A profile, with progress in plain lines, that the planner takes.
-run_ranks 2 0 profile -m tiny.json --quick --budget $((6 * ${UAP_TIME_SCALE:-1})) --micro-batches 1,2 \
+run_ranks 2 0 profile -m tiny.json --quick --budget $((60 * ${UAP_TIME_SCALE:-1})) --micro-batches 1,2 \
     -o cluster.json
 says err "profile: 1/"
 says err "2 x "

@@ -62,6 +62,32 @@ static inline void set_up(fixture *f, const pair *p, const char *configs)
     assert_ok(uap_cost_new(f->model, f->cluster, &f->options.cost, &f->cost, &err), &err);
 }
 
+/* Lines of three protocols, with switches where the messages of these plans are. */
+static inline uap_pieces bent(double latency_s, double bandwidth_Bps, int32_t i)
+{
+    return (uap_pieces){
+        .n = 3,
+        .piece = {{0, latency_s / 2, bandwidth_Bps / 3},
+                  {(double)(1 << 20) * (1 + i % 5), latency_s, bandwidth_Bps / 2},
+                  {(double)(1 << 24) * (1 + i % 3), 20 * latency_s, bandwidth_Bps}}};
+}
+
+/* Gives every link pieces, and costs anew. */
+static inline void bend_links(fixture *f)
+{
+    uap_err err = {0};
+    for (int32_t i = 0; i < f->cluster->n_collectives; i++) {
+        uap_collective *link = &f->cluster->collective[i];
+        link->pieces = bent(link->latency_s, link->bandwidth_Bps, i);
+    }
+    for (int32_t i = 0; i < f->cluster->n_p2p; i++) {
+        uap_p2p *link = &f->cluster->p2p[i];
+        link->pieces = bent(link->latency_s, link->bandwidth_Bps, i);
+    }
+    uap_cost_free(f->cost);
+    assert_ok(uap_cost_new(f->model, f->cluster, &f->options.cost, &f->cost, &err), &err);
+}
+
 static inline void tear_down(fixture *f)
 {
     uap_cost_free(f->cost);

@@ -99,7 +99,7 @@ static const char *const full_text =
     "  \"layers\": [{\"type\": \"block\", \"shape\": \"t1\", \"tp\": 2, \"micro_batch\": "
     "4, "
     "\"precision\": \"bf16\", \"forward_s\": 0.25, \"backward_s\": 0.5, \"mad_s\": "
-    "0.01}]},\n"
+    "0.01, \"count\": 60, \"spent_s\": 2}]},\n"
     "  {\"name\": \"small\", \"memory_bytes\": 500, \"peak_flops\": {}, \"efficiency\": "
     "1, "
     "\"memory_bandwidth_Bps\": 0}],\n"
@@ -108,7 +108,8 @@ static const char *const full_text =
     "{\"nodes\": 1, \"devices_per_node\": 2, \"device_class\": \"small\"}],\n"
     " \"collectives\": [{\"kind\": \"all-gather\", \"size\": 2, \"stride\": 1, \"span\": "
     "\"node\", \"latency_s\": 1e-5, \"bandwidth_Bps\": 1e9, \"points\": [[8, 1e-5], [16, "
-    "2e-5]]}],\n"
+    "2e-5, 1e-7, 30]],\n"
+    "  \"pieces\": [[0, 1e-5, 1e9], [4096, 2e-5, 3e9]], \"spent_s\": 1.5}],\n"
     " \"p2p\": [{\"span\": \"cluster\", \"pairs\": 3, \"latency_s\": 1e-4, "
     "\"bandwidth_Bps\": "
     "1e8}],\n"
@@ -131,6 +132,18 @@ static void check_full(const uap_cluster *cluster)
     assert_close(cluster->device_class[0].peak_flops[UAP_BF16], 5, 0, 0);
     assert_i64(cluster->collective[0].n_points, 2);
     assert_close(cluster->collective[0].point[1].seconds, 2e-5, 1e-15, 0);
+    assert_i64(cluster->collective[0].point[0].count, 0);
+    assert_i64(cluster->collective[0].point[1].count, 30);
+    assert_close(cluster->collective[0].point[1].mad_s, 1e-7, 1e-15, 0);
+    assert_close(cluster->collective[0].spent_s, 1.5, 0, 0);
+    assert_i64(time->count, 60);
+    assert_close(time->spent_s, 2, 0, 0);
+    const uap_pieces *pieces = &cluster->collective[0].pieces;
+    assert_i64(pieces->n, 2);
+    assert_close(pieces->piece[1].from_bytes, 4096, 0, 0);
+    assert_close(pieces->piece[1].latency_s, 2e-5, 0, 0);
+    assert_close(pieces->piece[1].bandwidth_Bps, 3e9, 0, 0);
+    assert_i64(cluster->p2p[0].pieces.n, 0);
     assert_i64(cluster->p2p[0].pairs, 3);
     assert_close(cluster->communication_slowdown, 1.2, 1e-15, 0);
 }
@@ -215,6 +228,49 @@ static void test_an_exact_entry_answers_and_contended_wins(void **state)
     assert_false(assumed);
     assert_close(uap_cluster_collective_s(&l.cluster, UAP_ALL_GATHER, 1, 1, 40, &assumed),
                  0, 0, 0);
+}
+
+/* Two lines: which one holds goes by the size, and the first one below its own start too. */
+static void test_pieces_answer_by_size(void **state)
+{
+    (void)state;
+    links l;
+    links_init(&l);
+    for (int i = 0; i < 4; i++) {
+        l.collective[i].pieces =
+            (uap_pieces){.n = 2, .piece = {{0, 1, 10}, {100, 7, 50}}};
+    }
+    const uap_link link =
+        uap_cluster_group_link(&l.cluster, UAP_ALL_GATHER, 2, 1, UAP_SPAN_NODE);
+    assert_close(uap_link_s(&link, 99), 1 + 99.0 / 10, 1e-15, 0);
+    assert_close(uap_link_s(&link, 100), 7 + 100.0 / 50, 1e-15, 0);
+    assert_close(uap_link_s(&link, 1e6), 7 + 1e6 / 50, 1e-15, 0);
+    assert_close(uap_link_s(&link, 0), 0, 0, 0);
+    assert_close(uap_link_line(&link, 5).bandwidth_Bps, 10, 0, 0);
+}
+
+/* Between sizes 4 and 16, of which only one has pieces: each of its ranges is interpolated with
+ * the other's one line, by the rules of lines. */
+static void test_pieces_are_interpolated(void **state)
+{
+    (void)state;
+    links l;
+    links_init(&l);
+    for (int i = 0; i < 4; i++) {
+        if (l.collective[i].size == 16) {
+            l.collective[i].pieces =
+                (uap_pieces){.n = 2, .piece = {{0, 2, 8}, {1000, 4, 4}}};
+        }
+    }
+    const uap_link plain_ends =
+        uap_cluster_group_link(&l.cluster, UAP_ALL_GATHER, 8, 4, UAP_SPAN_CLUSTER);
+    assert_i64(plain_ends.n_pieces, 2);
+    /* From 1000 on the other end is the line that it has in the test above. */
+    assert_close(uap_link_line(&plain_ends, 1000).latency_s, 3, 1e-12, 0);
+    assert_close(uap_link_line(&plain_ends, 1000).bandwidth_Bps, 4.875 / 0.875, 1e-12, 0);
+    /* Before: latency (2 + 2) / 2, bus (8 x 3/4 + 8 x 15/16) / 2 = 6.75. */
+    assert_close(uap_link_line(&plain_ends, 999).latency_s, 2, 1e-12, 0);
+    assert_close(uap_link_line(&plain_ends, 999).bandwidth_Bps, 6.75 / 0.875, 1e-12, 0);
 }
 
 /* 8 ranks, stride 4: x = log 2 / log 4 = 1/2. Bus bandwidth 8 x 3/4 = 6 at 4 ranks and
@@ -317,6 +373,13 @@ static const bad_file bad_files[] = {
     {"\"size\": 2", "\"size\": 1", "size"},
     {"\"bandwidth_Bps\": 1e9", "\"bandwidth_Bps\": 0", "bandwidth_Bps"},
     {"[8, 1e-5]", "[8]", "[bytes, seconds]"},
+    {"1e-7, 30]", "1e-7]", "[bytes, seconds]"},
+    {"1e-7, 30]", "1e-7, 0]", "integer from 1"},
+    {"[[0, 1e-5, 1e9]", "[[1, 1e-5, 1e9]", "expected 0"},
+    {"[4096, 2e-5, 3e9]", "[0, 2e-5, 3e9]", "ascend"},
+    {"[4096, 2e-5, 3e9]", "[4096, 2e-5]", "[from_bytes"},
+    {"[4096, 2e-5, 3e9]", "[4096, 2e-5, 0]", "pieces[1][2]"},
+    {"[[0, 1e-5, 1e9], [4096, 2e-5, 3e9]]", "[]", "pieces"},
     {"\"pairs\": 3", "\"pairs\": 0", "pairs"},
     {"\"compute_slowdown\": 1.1", "\"compute_slowdown\": 0.9", "compute_slowdown"},
     {"{\"when\": \"2026\", \"ranks\": [1, true, null]}", "7", "provenance"},
@@ -374,6 +437,8 @@ int main(void)
         cmocka_unit_test(test_the_papers_environments),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_an_exact_entry_answers_and_contended_wins),
+        cmocka_unit_test(test_pieces_answer_by_size),
+        cmocka_unit_test(test_pieces_are_interpolated),
         cmocka_unit_test(test_sizes_are_interpolated_by_bus_bandwidth),
         cmocka_unit_test(test_other_kinds_stand_in),
         cmocka_unit_test(test_spans),

@@ -26,7 +26,10 @@ static uap_point *make_points(void)
     uap_point *point = uap_calloc(N_POINTS, sizeof *point);
     assert_non_null(point);
     for (int i = 0; i < N_POINTS; i++) {
-        point[i] = (uap_point){1024.0 * (1 << (2 * i)), 1e-5 * (1 << i) / 3};
+        point[i] = (uap_point){.bytes = 1024.0 * (1 << (2 * i)),
+                               .seconds = 1e-5 * (1 << i) / 3,
+                               .mad_s = 1e-7 / 3,
+                               .count = 50};
     }
     return point;
 }

@@ -3,6 +3,11 @@
 
 #include "profile/fit.h"
 
+#define POINT(b, s)                                                                      \
+    {                                                                                    \
+        .bytes = (b), .seconds = (s)                                                     \
+    }
+
 static void test_median_and_spread(void **state)
 {
     double odd[] = {5, 1, 100}, even[] = {4, 1, 3, 2}, spread[] = {1, 2, 3, 4, 100};
@@ -13,29 +18,35 @@ static void test_median_and_spread(void **state)
     assert_true(isnan(uap_median(odd, 0)));
 }
 
+static double largest(uap_line line, const uap_point *point, int32_t n)
+{
+    const uap_pieces none = {0};
+    return uap_fit_residuals(line, &none, point, n).largest;
+}
+
 static void test_exact_line(void **state)
 {
     uap_point point[6];
     (void)state;
     for (int i = 0; i < 6; i++) {
         const double bytes = 1024 * pow(8, i);
-        point[i] = (uap_point){bytes, 20e-6 + bytes / 12.5e9};
+        point[i] = (uap_point)POINT(bytes, 20e-6 + bytes / 12.5e9);
     }
     const uap_line line = uap_fit_line(point, 6);
     assert_close(line.latency_s, 20e-6, 1e-9, 0);
     assert_close(line.bandwidth_Bps, 12.5e9, 1e-9, 0);
-    assert_close(uap_fit_error(line, point, 6), 0, 0, 1e-9);
+    assert_close(largest(line, point, 6), 0, 0, 1e-9);
 }
 
 /* A time 10 % off at 1 GB must not spoil the latency, as it does with absolute errors. */
 static void test_weights_are_relative(void **state)
 {
-    const uap_point point[] = {
-        {1e3, 10e-6 + 1e-6}, {1e4, 10e-6 + 10e-6}, {1e9, 1.1 * (10e-6 + 1)}};
+    const uap_point point[] = {POINT(1e3, 10e-6 + 1e-6), POINT(1e4, 10e-6 + 10e-6),
+                               POINT(1e9, 1.1 * (10e-6 + 1))};
     (void)state;
     const uap_line line = uap_fit_line(point, 3);
     assert_close(line.latency_s, 10e-6, 0.1, 0);
-    assert_true(uap_fit_error(line, point, 3) < 0.1);
+    assert_true(largest(line, point, 3) < 0.1);
 }
 
 static double error_sum(double latency, double per_byte, const uap_point *point, int n)
@@ -50,8 +61,8 @@ static double error_sum(double latency, double per_byte, const uap_point *point,
 
 static void test_no_better_line_nearby(void **state)
 {
-    const uap_point point[] = {{100, 3e-6}, {1e3, 4e-6}, {1e4, 9e-6},
-                               {1e5, 7e-5}, {1e6, 9e-4}, {1e7, 8e-3}};
+    const uap_point point[] = {POINT(100, 3e-6), POINT(1e3, 4e-6), POINT(1e4, 9e-6),
+                               POINT(1e5, 7e-5), POINT(1e6, 9e-4), POINT(1e7, 8e-3)};
     (void)state;
     const uap_line line = uap_fit_line(point, 6);
     const double best = error_sum(line.latency_s, 1 / line.bandwidth_Bps, point, 6);
@@ -67,7 +78,7 @@ static void test_no_better_line_nearby(void **state)
 
 static void test_latency_is_never_negative(void **state)
 {
-    const uap_point point[] = {{1e3, 1e-7}, {1e6, 3e-4}, {1e7, 3.5e-3}};
+    const uap_point point[] = {POINT(1e3, 1e-7), POINT(1e6, 3e-4), POINT(1e7, 3.5e-3)};
     (void)state;
     const uap_line line = uap_fit_line(point, 3);
     assert_close(line.latency_s, 0, 0, 0);
@@ -76,11 +87,12 @@ static void test_latency_is_never_negative(void **state)
 
 static void test_odd_sweeps(void **state)
 {
-    const uap_point falling[] = {{1e3, 1e-3}, {1e6, 1e-4}};
-    const uap_point one[] = {{1e6, 1e-3}};
-    const uap_point same[] = {{1e6, 1e-3}, {1e6, 1.1e-3}};
-    const uap_point useless[] = {{0, 1}, {1, 0}, {(double)NAN, 1}, {1, HUGE_VAL}};
-    const uap_point mixed[] = {{1e6, 1e-3}, {0, 1}, {1, 0}};
+    const uap_point falling[] = {POINT(1e3, 1e-3), POINT(1e6, 1e-4)};
+    const uap_point one[] = {POINT(1e6, 1e-3)};
+    const uap_point same[] = {POINT(1e6, 1e-3), POINT(1e6, 1.1e-3)};
+    const uap_point useless[] = {POINT(0, 1), POINT(1, 0), POINT((double)NAN, 1),
+                                 POINT(1, HUGE_VAL)};
+    const uap_point mixed[] = {POINT(1e6, 1e-3), POINT(0, 1), POINT(1, 0)};
     (void)state;
     assert_close(uap_fit_line(falling, 2).bandwidth_Bps, 1e10, 1e-9, 0);
     assert_close(uap_fit_line(one, 1).bandwidth_Bps, 1e9, 1e-9, 0);
@@ -88,6 +100,128 @@ static void test_odd_sweeps(void **state)
     assert_close(uap_fit_line(useless, 4).bandwidth_Bps, 0, 0, 0);
     assert_close(uap_fit_line(mixed, 3).bandwidth_Bps, 1e9, 1e-9, 0);
     assert_close(uap_fit_line(NULL, 0).bandwidth_Bps, 0, 0, 0);
+}
+
+/* Times of two protocols, the second from `at` bytes on. */
+static double two_protocols(double bytes, double at)
+{
+    return bytes < at ? 1e-6 + bytes / 4e9 : 6e-6 + bytes / 10e9;
+}
+
+/* Sizes 1 KiB x factor^i. */
+static int32_t sweep_of(uap_point *point, int32_t n, double factor, double at)
+{
+    for (int32_t i = 0; i < n; i++) {
+        const double bytes = 1024 * pow(factor, i);
+        point[i] = (uap_point)POINT(bytes, two_protocols(bytes, at));
+    }
+    return n;
+}
+
+/* A number in -1 to 1 that differs from point to point. */
+static double wobble(int32_t i)
+{
+    return sin(12.9898 * (i + 1) * (i + 1));
+}
+
+static void test_one_line_has_no_pieces(void **state)
+{
+    uap_point point[19];
+    uap_pieces pieces;
+    (void)state;
+    const int32_t n = sweep_of(point, 19, 2, 1);
+    for (int32_t i = 0; i < n; i++) {
+        point[i].seconds *= 1 + 0.02 * wobble(i); /* noise is not a protocol */
+    }
+    const uap_line line = uap_fit_pieces(point, n, &pieces);
+    assert_i64(pieces.n, 0);
+    assert_close(line.latency_s, 6e-6, 0.03, 0);
+    assert_close(line.bandwidth_Bps, 10e9, 0.03, 0);
+}
+
+/* Wherever the switch lies it is found between the two sizes around it, and both lines come
+ * out, with noise too. */
+static void test_switch_is_found(void **state)
+{
+    (void)state;
+    for (int32_t k = 3; k <= 14; k++) {
+        const double at = 1024 * pow(2, k) * 0.9; /* points 0 to k - 1 lie before it */
+        for (int32_t noisy = 0; noisy < 2; noisy++) {
+            uap_point point[18];
+            uap_pieces pieces;
+            const int32_t n = sweep_of(point, 18, 2, at);
+            for (int32_t i = 0; i < n; i++) {
+                point[i].seconds *= 1 + 0.01 * noisy * wobble(i);
+            }
+            const uap_line line = uap_fit_pieces(point, n, &pieces);
+            assert_i64(pieces.n, 2);
+            assert_close(pieces.piece[0].from_bytes, 0, 0, 0);
+            assert_close(pieces.piece[1].from_bytes, 1024 * pow(2, k - 0.5), 1e-9, 0);
+            assert_close(pieces.piece[0].latency_s, 1e-6, noisy ? 0.1 : 1e-9, 0);
+            assert_close(pieces.piece[1].bandwidth_Bps, 10e9, noisy ? 0.02 : 1e-9, 0);
+            const uap_residuals left = uap_fit_residuals(line, &pieces, point, n);
+            assert_true(left.largest < 0.02 && left.median <= left.largest);
+            const uap_pieces none = {0};
+            assert_true(uap_fit_residuals(line, &none, point, n).largest > 0.1);
+        }
+    }
+}
+
+static void test_two_switches_are_found(void **state)
+{
+    uap_point point[16];
+    uap_pieces pieces;
+    (void)state;
+    for (int32_t i = 0; i < 16; i++) {
+        const double bytes = 1024 * pow(2, i);
+        const double seconds = i < 5    ? 1e-6 + bytes / 2e9
+                               : i < 10 ? 20e-6 + bytes / 5e9
+                                        : 200e-6 + bytes / 20e9;
+        point[i] = (uap_point)POINT(bytes, seconds);
+    }
+    (void)uap_fit_pieces(point, 16, &pieces);
+    assert_i64(pieces.n, 3);
+    assert_close(pieces.piece[1].from_bytes, 1024 * pow(2, 4.5), 1e-9, 0);
+    assert_close(pieces.piece[2].from_bytes, 1024 * pow(2, 9.5), 1e-9, 0);
+    assert_close(pieces.piece[2].latency_s, 200e-6, 1e-9, 0);
+    assert_close(pieces.piece[2].bandwidth_Bps, 20e9, 1e-9, 0);
+}
+
+/* One point that a busy machine held up neither bends the line nor makes a piece. */
+static void test_odd_point_is_ignored(void **state)
+{
+    (void)state;
+    for (int32_t odd = 0; odd < 15; odd++) {
+        uap_point point[15];
+        uap_pieces pieces;
+        const int32_t n = sweep_of(point, 15, 2, 1);
+        point[odd].seconds *= 4;
+        const uap_line line = uap_fit_pieces(point, n, &pieces);
+        assert_i64(pieces.n, 0);
+        assert_close(line.latency_s, 6e-6, 1e-6, 0);
+        assert_close(line.bandwidth_Bps, 10e9, 1e-6, 0);
+    }
+}
+
+/* A plateau, too few points, useless ones: still a line that is one. */
+static void test_pieces_of_odd_sweeps(void **state)
+{
+    uap_point flat[6];
+    const uap_point useless[] = {POINT(0, 1), POINT(1, 0), POINT((double)NAN, 1)};
+    const uap_point two[] = {POINT(1e3, 2e-6), POINT(1e6, 101e-6)};
+    uap_pieces pieces;
+    (void)state;
+    for (int32_t i = 0; i < 6; i++) {
+        flat[i] = (uap_point)POINT(1024 * pow(2, i), 5e-6);
+    }
+    const uap_line line = uap_fit_pieces(flat, 6, &pieces);
+    assert_i64(pieces.n, 0);
+    assert_close(line.latency_s, 5e-6, 1e-9, 0);
+    assert_true(line.bandwidth_Bps > 1e9 && isfinite(line.bandwidth_Bps));
+    assert_close(uap_fit_pieces(useless, 3, &pieces).bandwidth_Bps, 0, 0, 0);
+    assert_i64(pieces.n, 0);
+    assert_close(uap_fit_pieces(two, 2, &pieces).bandwidth_Bps, 999e3 / 99e-6, 1e-9, 0);
+    assert_close(uap_fit_residuals(line, &pieces, useless, 3).largest, 0, 0, 0);
 }
 
 int main(void)
@@ -99,6 +233,11 @@ int main(void)
         cmocka_unit_test(test_no_better_line_nearby),
         cmocka_unit_test(test_latency_is_never_negative),
         cmocka_unit_test(test_odd_sweeps),
+        cmocka_unit_test(test_one_line_has_no_pieces),
+        cmocka_unit_test(test_switch_is_found),
+        cmocka_unit_test(test_two_switches_are_found),
+        cmocka_unit_test(test_odd_point_is_ignored),
+        cmocka_unit_test(test_pieces_of_odd_sweeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,43 @@ static void measured_times_are_interpolated_alike(void **state)
     }
 }
 
+/* Links in pieces: the tables and the check choose the same line for every message. */
+static void links_in_pieces_cost_alike(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_PAIRS; i++) {
+        fixture f;
+        set_up(&f, &pairs[i], configs);
+        bend_links(&f);
+        for (int j = 0; j < PLANS_EACH; j++) {
+            uap_plan *plan = random_plan(&f);
+            assert_i64(differences(&f, plan, false), 0);
+            uap_plan_free(plan);
+        }
+        tear_down(&f);
+    }
+}
+
+/* The same plans (the same random numbers) on bent links take another time. */
+static void pieces_change_the_plan_s_time(void **state)
+{
+    fixture f, bent_one;
+    (void)state;
+    set_up(&f, &pairs[0], configs);
+    set_up(&bent_one, &pairs[0], configs);
+    bend_links(&bent_one);
+    int32_t changed = 0;
+    for (int j = 0; j < PLANS_EACH; j++) {
+        uap_plan *plain = random_plan(&f), *other = random_plan(&bent_one);
+        changed += plain->tpi_s < other->tpi_s || plain->tpi_s > other->tpi_s;
+        uap_plan_free(plain);
+        uap_plan_free(other);
+    }
+    assert_true(changed > PLANS_EACH / 2);
+    tear_down(&f);
+    tear_down(&bent_one);
+}
+
 /* Changes field number `which`; false: there are no more. */
 static bool tamper(uap_plan *plan, int which)
 {
@@ -303,6 +340,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_check_agrees_with_the_cost_tables),
+        cmocka_unit_test(links_in_pieces_cost_alike),
+        cmocka_unit_test(pieces_change_the_plan_s_time),
         cmocka_unit_test(measured_times_are_interpolated_alike),
         cmocka_unit_test(a_change_in_one_field_is_caught),
         cmocka_unit_test(a_cut_that_moves_is_caught),

@@ -150,6 +150,23 @@ static uap_plan *random_pipeline(fixture *f)
     }
 }
 
+/* Links in pieces: the tables and the check choose the same line for every message. */
+static void links_in_pieces_cost_alike(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_PAIRS; i++) {
+        fixture f;
+        set_up(&f, &pairs[i], configs);
+        bend_links(&f);
+        for (int j = 0; j < PLANS_EACH; j++) {
+            uap_plan *plan = random_plan(&f);
+            assert_agrees(&f, plan);
+            uap_plan_free(plan);
+        }
+        tear_down(&f);
+    }
+}
+
 /* Changes field number `which`; false: there are no more. */
 static bool tamper(const fixture *f, uap_plan *plan, int which)
 {
@@ -284,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_check_agrees_with_the_cost_tables),
+        cmocka_unit_test(links_in_pieces_cost_alike),
         cmocka_unit_test(what_was_changed_is_found),
         cmocka_unit_test(a_plan_by_hand_is_filled_in),
         cmocka_unit_test(devices_may_lie_apart),

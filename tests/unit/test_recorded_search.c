@@ -49,6 +49,7 @@ static void test_the_plan_is_the_engines(void **state)
 static void test_every_task_is_written_down(void **state)
 {
     (void)state;
+    uap_err err = {0};
     uap_recorded_search search;
     double sum_ns = 0;
     record_medium(&search);
@@ -56,9 +57,16 @@ static void test_every_task_is_written_down(void **state)
     assert_true(search.meetings >= 2 * search.n_jobs);
     assert_true(search.alone_ns > 0);
     for (int32_t i = 0; i < search.n_jobs; i++) {
-        const uap_recorded_tree *tree = &search.job[i].tree;
-        assert_true(tree->n >= 2);
-        sum_ns += tree->total_ns;
+        const uap_recorded_job *job = &search.job[i];
+        assert_true(job->n >= 2);
+        for (int size = 1; size <= 5; size += 2) {
+            uap_recorded_tree tree;
+            assert_ok(uap_recorded_job_tree(job, size, &tree, &err), &err);
+            assert_int_equal(tree.first_child[1], size < job->n ? size : job->n);
+            assert_true(tree.n >= job->n);
+            sum_ns += tree.total_ns / 3;
+            uap_recorded_tree_free(&tree);
+        }
     }
     assert_close(sum_ns, search.shared_ns, 1e-9, 1);
     assert_true(search.longest_ns <= search.shared_ns);

@@ -1,0 +1,319 @@
+/* One operation over a sweep of sizes: warm-up, trains behind barriers, medians, and the lines
+ * through them. Who takes part is links.c's business. */
+#include "common/mem.h"
+#include "mpi/transfer.h"
+#include "profile/clock.h"
+#include "profile/fit.h"
+#include "profile/links_impl.h"
+#include "profile/samples.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Operations shorter than this are timed in trains, so that the clock's own time and the odd
+ * long one do not matter. */
+#define TRAIN_S   200e-6
+#define TRAIN_MAX 32
+
+/* Trains between looks at the clock: on a busy machine barriers take far longer than what is
+ * timed, and a point ends early (with its least number of iterations) after so many times
+ * its time. */
+#define BLOCK       4
+#define LATE_FACTOR 3.0
+
+/* Warm-up ends when two trains one after the other agree this well. */
+#define STEADY_RATIO 1.05
+#define WARM_UP_MAX  8
+
+/* A sweep may end where the line through so many points foretold the next ones this well. */
+#define HOLDS_POINTS 3
+#define HOLDS_TIMES  2
+#define HOLDS_ERROR  0.03
+
+int32_t uap_sweep_points(const uap_sweep *sweep)
+{
+    int32_t n = 0;
+    /* The half allows for rounding in the repeated product. */
+    for (double bytes = sweep->min_bytes; bytes <= sweep->max_bytes * 1.5;
+         bytes *= sweep->factor) {
+        n++;
+    }
+    return n;
+}
+
+static uap_status run_collective(const uap_links *links, const uap_operation *op,
+                                 uap_err *err)
+{
+    const size_t bytes = op->n * sizeof(float);
+    switch (op->kind) {
+    case UAP_ALL_REDUCE:
+        return uap_transfer_all_reduce(op->group, links->send, links->recv, op->n, err);
+    case UAP_ALL_GATHER:
+        return uap_transfer_all_gather(op->group, links->send, links->recv, bytes, err);
+    case UAP_REDUCE_SCATTER:
+        return uap_transfer_reduce_scatter(op->group, links->send, links->recv, op->n,
+                                           err);
+    case UAP_ALL_TO_ALL:
+        return uap_transfer_all_to_all(op->group, links->send, links->recv, bytes, err);
+    case UAP_COLLECTIVE_COUNT:
+        break;
+    }
+    return UAP_FAIL(err, INTERNAL, "collective of kind %d", (int)op->kind);
+}
+
+/* There and back: the first sends and then receives, its peer the other way round. */
+static uap_status run_round_trip(const uap_links *links, const uap_operation *op,
+                                 uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    const size_t bytes = op->n * sizeof(float);
+    const int to[2] = {op->goes_first ? op->peer : UAP_COMM_NOBODY,
+                       op->goes_first ? UAP_COMM_NOBODY : op->peer};
+    for (int i = 0; i < 2; i++) {
+        const int from = to[i] == UAP_COMM_NOBODY ? op->peer : UAP_COMM_NOBODY;
+        UAP_TRY(uap_transfer_exchange(links->comm, links->send, to[i], links->recv, from,
+                                      bytes, err));
+    }
+done:
+    return rc;
+}
+
+/* `count` operations; seconds per operation. Round trips follow one another behind a barrier, as
+ * each waits for the one before. Of collectives each has its barrier, so that a rank that is
+ * early in one does not run ahead into the next. */
+static uap_status run_train(const uap_links *links, const uap_operation *op,
+                            int32_t count, double *seconds, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    double spent = 0;
+    *seconds = 0;
+    UAP_TRY(uap_comm_barrier(links->comm, err));
+    if (op->is_p2p) {
+        const double start = uap_clock_s();
+        for (int32_t i = 0; i < count && op->peer != UAP_COMM_NOBODY; i++) {
+            UAP_TRY(run_round_trip(links, op, err));
+        }
+        spent = uap_clock_s() - start;
+    }
+    for (int32_t i = 0; i < count && !op->is_p2p; i++) {
+        const double start = uap_clock_s();
+        if (op->group != NULL) {
+            UAP_TRY(run_collective(links, op, err));
+            spent += uap_clock_s() - start;
+        }
+        UAP_TRY(uap_comm_barrier(links->comm, err));
+    }
+    *seconds = spent / count;
+done:
+    return rc;
+}
+
+/* Operations until their time is steady: connections open, buffers get their pages, clocks
+ * rise. Says how long one takes; equal on all ranks. */
+static uap_status warm_up(const uap_links *links, const uap_operation *op, double *rough,
+                          uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    double before = HUGE_VAL, spent = 0;
+    *rough = HUGE_VAL;
+    for (int32_t i = 0; i < WARM_UP_MAX; i++) {
+        double seconds = 0;
+        UAP_TRY(run_train(links, op, 1, &seconds, err));
+        UAP_TRY(uap_comm_allreduce_f64(links->comm, &seconds, 1, UAP_COMM_MAX, err));
+        /* A train that a busy machine held up says nothing: the quickest counts. */
+        *rough = fmin(*rough, seconds);
+        spent += seconds;
+        const bool is_steady =
+            before <= seconds * STEADY_RATIO && seconds <= before * STEADY_RATIO;
+        before = seconds;
+        if (i > 0 && (is_steady || spent > links->sweep.point_s)) {
+            break;
+        }
+    }
+done:
+    return rc;
+}
+
+static int32_t clamp(double value, int32_t least, int32_t most)
+{
+    return value < least ? least : value > most ? most : (int32_t)value;
+}
+
+/* Up to `most` trains: each[i] is the slowest rank's seconds per operation. Returns how many
+ * there were in *done. Equal on all ranks. */
+static uap_status run_trains(const uap_links *links, const uap_operation *op,
+                             int32_t count, int32_t most, double *each, int32_t *done,
+                             uap_err *err)
+{
+    const uap_sweep *sweep = &links->sweep;
+    const double start = uap_clock_s();
+    uap_status rc = UAP_OK;
+    bool is_late = false;
+    for (*done = 0; *done < most && !(is_late && *done >= sweep->min_iterations);) {
+        double block[BLOCK + 1] = {0};
+        const int32_t n = most - *done < BLOCK ? most - *done : BLOCK;
+        for (int32_t i = 0; i < n; i++) {
+            UAP_TRY(run_train(links, op, count, &block[i], err));
+        }
+        block[BLOCK] = uap_clock_s() - start;
+        UAP_TRY(uap_comm_allreduce_f64(links->comm, block, BLOCK + 1, UAP_COMM_MAX, err));
+        memcpy(each + *done, block, (size_t)n * sizeof *each);
+        *done += n;
+        is_late = block[BLOCK] > LATE_FACTOR * sweep->point_s;
+    }
+done:
+    return rc;
+}
+
+/* Median and spread over iterations of the slowest rank's seconds per operation; equal on
+ * all ranks. */
+static uap_status measure_point(const uap_links *links, const uap_operation *op,
+                                uap_point *out, uap_err *err)
+{
+    const uap_sweep *sweep = &links->sweep;
+    uap_status rc = UAP_OK;
+    double rough = 0;
+    double *each = NULL;
+    UAP_TRY(warm_up(links, op, &rough, err));
+    const int32_t count = clamp(rough > 0 ? TRAIN_S / rough : 1, 1, TRAIN_MAX);
+    const int32_t iterations = clamp(rough > 0 ? sweep->point_s / (rough * count) : 1,
+                                     sweep->min_iterations, sweep->max_iterations);
+    each = uap_calloc((size_t)iterations, sizeof *each);
+    rc = uap_comm_agree(links->comm,
+                        each != NULL ? UAP_OK
+                                     : UAP_FAIL(err, NO_MEMORY, "no memory for %d times",
+                                                (int)iterations),
+                        err);
+    if (rc != UAP_OK) {
+        goto done;
+    }
+    int32_t n = 0;
+    UAP_TRY(run_trains(links, op, count, iterations, each, &n, err));
+    if (uap_comm_rank(links->comm) == 0) {
+        uap_samples_add(sweep->samples, out->bytes, each, n);
+    }
+    const double share = op->is_p2p ? 0.5 : 1; /* of a round trip */
+    const double median = uap_median(each, n);
+    out->seconds = median * share;
+    out->mad_s = uap_mad(each, n, median) * share;
+    out->count = n;
+done:
+    uap_free(each);
+    return rc;
+}
+
+/* Whether the last points lay where the line through those before them went, so that larger
+ * sizes would say nothing new. */
+static bool holds(const uap_sweep *sweep, const uap_point *point, int32_t n)
+{
+    if (!(sweep->settle_bytes > 0) || n < HOLDS_POINTS + HOLDS_TIMES ||
+        point[n - 1].bytes < sweep->settle_bytes) {
+        return false;
+    }
+    for (int32_t i = n - HOLDS_TIMES; i < n; i++) {
+        const uap_line line = uap_fit_line(&point[i - HOLDS_POINTS], HOLDS_POINTS);
+        const double foretold = line.latency_s + point[i].bytes / line.bandwidth_Bps;
+        if (fabs(foretold / point[i].seconds - 1) > HOLDS_ERROR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Where two pieces differ by less at their switch it does not matter where it is. */
+#define SWITCH_RATIO 1.1
+
+static double line_s(const uap_piece *line, double bytes)
+{
+    return line->latency_s + bytes / line->bandwidth_Bps;
+}
+
+/* Measures one more size, of about so many bytes, and keeps the points in order. */
+static uap_status add_point(const uap_links *links, uap_operation *op, size_t parts,
+                            double bytes, uap_swept *swept, uap_point *added,
+                            uap_err *err)
+{
+    const size_t block = (size_t)(bytes / sizeof(float)) / parts;
+    int32_t at = swept->n_points;
+    op->n = block < 1 ? 1 : block;
+    *added = (uap_point){.bytes = (double)(op->n * parts * sizeof(float))};
+    const uap_status rc = measure_point(links, op, added, err);
+    for (; at > 0 && swept->point[at - 1].bytes > added->bytes; at--) {
+        swept->point[at] = swept->point[at - 1];
+    }
+    swept->point[at] = *added;
+    swept->n_points++;
+    return rc;
+}
+
+/* Halves the gap around the switch to piece k: a time belongs to the piece that it is nearer
+ * to, in ratio. */
+static uap_status close_in(const uap_links *links, uap_operation *op, size_t parts,
+                           int32_t k, uap_swept *swept, uap_err *err)
+{
+    const uap_piece *below = &swept->pieces.piece[k - 1];
+    uap_piece *above = &swept->pieces.piece[k];
+    uap_status rc = UAP_OK;
+    double low = 0, high = HUGE_VAL;
+    for (int32_t i = 0; i < swept->n_points; i++) {
+        const double bytes = swept->point[i].bytes;
+        low = bytes < above->from_bytes ? bytes : low;
+        high = bytes > above->from_bytes && bytes < high ? bytes : high;
+    }
+    const double step =
+        fabs(log(line_s(above, above->from_bytes) / line_s(below, above->from_bytes)));
+    for (int32_t i = 0; i < links->sweep.switch_steps && step > log(SWITCH_RATIO); i++) {
+        uap_point added;
+        UAP_TRY(add_point(links, op, parts, sqrt(low * high), swept, &added, err));
+        if (added.bytes <= low || added.bytes >= high) {
+            break; /* no size between them */
+        }
+        const double from_below = fabs(log(added.seconds / line_s(below, added.bytes)));
+        const double from_above = fabs(log(added.seconds / line_s(above, added.bytes)));
+        *(from_below < from_above ? &low : &high) = added.bytes;
+    }
+    above->from_bytes = sqrt(low * high);
+done:
+    return rc;
+}
+
+uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t parts,
+                           uap_swept *out, uap_err *err)
+{
+    const int32_t n = uap_sweep_points(&links->sweep);
+    const double start = uap_clock_s();
+    uap_status rc = UAP_OK;
+    const size_t room = (size_t)n + (size_t)(UAP_PIECES_MAX * links->sweep.switch_steps);
+    uap_point *point = uap_calloc(room, sizeof *point);
+    double bytes = links->sweep.min_bytes;
+    int32_t measured = 0;
+    memset(out, 0, sizeof *out);
+    rc = uap_comm_agree(links->comm,
+                        point != NULL
+                            ? UAP_OK
+                            : UAP_FAIL(err, NO_MEMORY, "no memory for %d points", (int)n),
+                        err);
+    while (rc == UAP_OK && measured < n && !holds(&links->sweep, point, measured)) {
+        const size_t block = (size_t)(bytes / sizeof(float)) / parts;
+        op.n = block < 1 ? 1 : block;
+        point[measured].bytes = (double)(op.n * parts * sizeof(float));
+        rc = measure_point(links, &op, &point[measured], err);
+        measured++;
+        bytes *= links->sweep.factor;
+    }
+    if (rc == UAP_OK) {
+        out->line = uap_fit_pieces(point, measured, &out->pieces);
+    }
+    out->point = point;
+    out->n_points = measured;
+    for (int32_t k = 1; k < out->pieces.n && rc == UAP_OK; k++) {
+        rc = close_in(links, &op, parts, k, out, err);
+    }
+    if (rc != UAP_OK) {
+        uap_free(point);
+        memset(out, 0, sizeof *out);
+        return rc;
+    }
+    out->spent_s = uap_clock_s() - start;
+    return UAP_OK;
+}
