@@ -75,7 +75,7 @@ static uap_status suffix_stage(uap_mix_cuts *run, int32_t i, uap_err *err)
                 const int64_t labels =
                     run->reach.head.list[head].count > 0 ? labels_of_start(run, &s) : 0;
                 if (labels > 0) {
-                    job.task[job.n++] = (uap_mix_task){i, s.t, s.a, s.x, labels};
+                    job.task[job.n++] = (uap_mix_task){i, s.t, s.a, s.x, labels, 0};
                 }
             }
         }
@@ -150,7 +150,7 @@ static uap_status cross_stage(uap_mix_cuts *run, int32_t i, uap_err *err)
         }
         for (int32_t y = 0; y < uap_mix_n_out(mix, a - 1) && labels > 0; y++) {
             if (run->wanted[(a - 1) * mix->width + y]) {
-                job.task[job.n++] = (uap_mix_task){i, 0, a, y, labels};
+                job.task[job.n++] = (uap_mix_task){i, 0, a, y, labels, 0};
             }
         }
     }
@@ -238,12 +238,15 @@ static uap_status trace_plan(uap_mix_cuts *run, uap_choice *choice, uap_err *err
     for (int32_t i = 0; i < mix->pp; i++) {
         const uap_mix_label *label = &run->pool.at[index];
         uap_segments *segments = mix->segments[label->type];
+        const uap_group *group = uap_mix_group(run->o, label->type, i, a);
+        const uap_segment_set *set = uap_group_set(
+            group, label->in, uap_cell(group, 0, label->layer - a + 1, label->out));
         const uap_segment_ref ref = {.class_index = segments->class_of[i],
                                      .a = a,
                                      .b = label->layer,
                                      .x = label->in,
                                      .y = label->out,
-                                     .point = segments->point[label->point]};
+                                     .point = segments->point[set->first + label->point]};
         const uap_status rc =
             uap_segments_path(segments, &ref, choice->strategy + a, err);
         if (rc != UAP_OK) {

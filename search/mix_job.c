@@ -18,7 +18,9 @@ static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
     const size_t at = out->n;
     int64_t spent = 0;
     mix->unspent = 0; /* whoever does the task */
+    int64_t n = 0;
     const bool ok = uap_bytes_put(out, &spent, sizeof spent) &&
+                    uap_bytes_put(out, &n, sizeof n) &&
                     job->make(job->self, &job->task[task], out);
     *stop = mix->stopped;
     if (!ok && !*stop) {
@@ -26,20 +28,37 @@ static uap_status run_task(void *self, int32_t task, uap_bytes *out, bool *stop,
     }
     if (ok) {
         spent = effort - mix->effort;
+        n = (int64_t)(out->n - at - sizeof spent - sizeof n);
         memcpy(out->at + at, &spent, sizeof spent);
+        memcpy(out->at + at + sizeof spent, &n, sizeof n);
     }
     return UAP_OK;
 }
 
+/* Results are kept until all are there: lists name each other's labels by their places, which
+ * are alike for all members of a crew where they take them in one order. */
 static uap_status apply_task(void *self, int32_t task, const char *result, uap_err *err)
 {
     uap_mix_job *job = self;
     int64_t spent = 0;
+    int64_t n = 0;
     result = uap_bytes_get(result, &spent, sizeof spent);
+    result = uap_bytes_get(result, &n, sizeof n);
     job->spent += spent;
-    return job->take(job->self, &job->task[task], result)
+    job->task[task].at = job->kept.n;
+    return uap_bytes_put(&job->kept, result, (size_t)n)
                ? UAP_OK
                : UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+}
+
+static uap_status take_all(uap_mix_job *job, uap_err *err)
+{
+    for (int32_t k = 0; k < job->n; k++) {
+        if (!job->take(job->self, &job->task[k], job->kept.at + job->task[k].at)) {
+            return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+        }
+    }
+    return UAP_OK;
 }
 
 static int by_length(const void *a, const void *b)
@@ -77,7 +96,11 @@ uap_status uap_mix_job_do(uap_mix_job *job, uap_err *err)
     mix->unspent = 0;
     mix->effort = effort - job->spent;
     mix->stopped = mix->stopped || stopped || mix->effort < 0;
+    if (!mix->stopped) {
+        UAP_TRY(take_all(job, err));
+    }
 done:
+    uap_bytes_free(&job->kept);
     mix->is_shared = false;
     return rc;
 }

@@ -12,6 +12,7 @@
 typedef struct uap_mix_task {
     int32_t i, t, layer, id;
     int64_t labels; /* to be looked at */
+    size_t at;      /* its list among those kept: the job's own */
 } uap_mix_task;
 
 typedef struct uap_mix_job {
@@ -20,11 +21,12 @@ typedef struct uap_mix_job {
     /* Makes a list and appends it to `out`. False: no memory, or, where mix->stopped is set, the
      * run must end. */
     bool (*make)(void *self, const uap_mix_task *task, uap_bytes *out);
-    /* Takes the list in, once for each task, in any order. False: no memory. */
+    /* Takes the list in, once for each task, in the order of tasks. False: no memory. */
     bool (*take)(void *self, const uap_mix_task *task, const char *list);
     uap_mix_task *task; /* [n] the caller's; put in order */
     int32_t n;
-    int64_t spent; /* effort of what was done; 0 at first */
+    int64_t spent;  /* effort of what was done; 0 at first */
+    uap_bytes kept; /* lists that were not taken in yet; empty at first */
 } uap_mix_job;
 
 /* Does the tasks, the longest first. Where mix->stopped is set afterwards, lists are missing.

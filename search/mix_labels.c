@@ -208,7 +208,7 @@ static bool labels_of_end(uap_mix_cuts *run, const uap_mix_start *s,
             const uap_mix_label *from = &run->cross.at[tail->first + k];
             uap_mix_label n = *from;
             n.v = uap_tail_extend(&run->rule, s->i, q, lag, &from->v);
-            n.point = (int32_t)(set->first + j);
+            n.point = j;
             n.type = s->t;
             n.layer = b;
             n.out = y;

@@ -240,7 +240,7 @@ static uap_status end_stages(reach_run *run, int32_t i, uap_err *err)
             for (s.y = 0; s.y < n_out; s.y++) {
                 const int64_t labels = labels_of_end(run, &s);
                 if (labels > 0) {
-                    job.task[job.n++] = (uap_mix_task){i, s.t, s.b, s.y, labels};
+                    job.task[job.n++] = (uap_mix_task){i, s.t, s.b, s.y, labels, 0};
                 }
             }
         }
@@ -308,7 +308,7 @@ static uap_status cross_stage(reach_run *run, int32_t i, uap_err *err)
         }
         for (int32_t x = 0; x < uap_mix_n_in(mix, a) && labels > 0; x++) {
             if (o->head[uap_mix_at(o, i + 1, a, x)].count > 0) {
-                job.task[job.n++] = (uap_mix_task){i, 0, a, x, labels};
+                job.task[job.n++] = (uap_mix_task){i, 0, a, x, labels, 0};
             }
         }
     }

@@ -11,7 +11,7 @@ typedef struct uap_mix_label {
     uap_tail v;
     uap_devices left;
     int32_t next;  /* label of the next stage's start, -1 behind the last stage */
-    int32_t point; /* segment point of this stage, and its */
+    int32_t point; /* of this stage, in its segment's set, and its */
     int32_t type;
     int32_t layer; /* last layer, */
     int32_t out;   /* out-class and */
