@@ -26,6 +26,7 @@
 #define MIXED_EFFORT  100000000 /* with unlike stages, where little is known beforehand */
 #define EFFORT_FACTOR 1.5
 #define FEW_LABELS    12 /* of a list, for a first plan of unlike stages */
+#define MANY_LABELS   4000000
 
 /* Whether the search must stop, or the node need not be searched any further, which a plan
  * found elsewhere in the meantime may bring about. */
@@ -63,11 +64,13 @@ static uap_status make_segments(uap_chain_search *s, int64_t target, uap_err *er
     uap_status rc = UAP_OK;
     end_segments(s);
     s->reach = target;
+    s->has_ends = s->weighs_ends;
     const uap_segment_needs needs = {
         .split = s->pipeline.split,
         .grad = s->pipeline.grad,
         .scalar = s->pipeline.scalar,
         .round_trips = s->pipeline.round_trips,
+        .weighs_ends = s->weighs_ends,
         .kappa = s->pipeline.kappa,
         .target = target,
         .rough_work = s->e->limits == NULL ? 0 : s->e->limits->rough_work,
@@ -151,7 +154,7 @@ static uap_status relax_within(uap_chain_search *s, int64_t target, cuts *outer,
     int64_t bound = INT64_MAX;
     const double before = uap_cpu_s();
     *outer = (cuts){NULL, NULL};
-    if (!s->has_segments || target > s->reach) {
+    if (!s->has_segments || target > s->reach || s->weighs_ends != s->has_ends) {
         UAP_TRY(make_segments(s, target, err));
         if (!s->has_segments) {
             goto done;
@@ -195,6 +198,13 @@ static bool was_given_up(uap_chain_search *s)
         s->e->gave_up = true;
     }
     return given_up;
+}
+
+/* Whether the last search of unlike stages took so many labels that measures of late gradient
+ * work, which cost as much as the others, leave out more than they take. */
+static bool has_many(const uap_chain_search *s)
+{
+    return s->node->effort - s->mix->effort > MANY_LABELS;
 }
 
 /* Raises the bounds of segments, within the node's effort. */
@@ -433,7 +443,9 @@ uap_status uap_chain_search_grow(uap_chain_search *s, int64_t most, bool *found,
         }
         const int64_t end = uap_min_i64(most, uap_exact_cutoff(s->e, node->config));
         UAP_TRY(search_within(s, above(node->bound, node->step, end), found, err));
-        if (was_given_up(s)) {
+        const bool given_up = was_given_up(s);
+        s->weighs_ends = s->weighs_ends || (s->mix != NULL && (given_up || has_many(s)));
+        if (given_up) {
             node->step *= SHORTER;
             node->effort = (int64_t)((double)node->effort * EFFORT_FACTOR);
         } else {
@@ -452,6 +464,7 @@ uap_status uap_chain_search_at(uap_chain_search *s, int64_t target, bool *found,
     bool is_tightened = false;
     s->most = target;
     s->node->effort = INT64_MAX;
+    s->weighs_ends = s->mix != NULL;
     *found = false;
     if (s->in->pp == 1) {
         UAP_TRY(relax_within(s, target, &outer, err));

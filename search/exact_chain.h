@@ -20,6 +20,8 @@ typedef struct uap_chain_search {
     uap_segments *segments; /* of the chain */
     bool has_segments;      /* either's are made */
     bool has_prices;        /* and the mix's prices of devices set for them */
+    bool weighs_ends;       /* segments are to have measures of late gradient work, and */
+    bool has_ends;          /* have them */
     int64_t most;           /* the node's bound need not rise above it */
     int64_t reach;          /* the segments are bounded for targets up to this */
     uap_choice choice;      /* the plan found, of the chain */

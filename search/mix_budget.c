@@ -7,13 +7,25 @@
 #include <math.h>
 
 typedef struct cell_slack {
-    double time, sum, alone, round;
+    double time, sum, alone, round, end, end_alone;
 } cell_slack;
 
+/* A cell with the lists in front of and behind it. */
+typedef struct wanted_cell {
+    const uap_stage_terms *terms;
+    double toll;
+    const uap_list *head, *tail;
+    uap_group *group;
+    int32_t start; /* layer */
+    int32_t cell;
+} wanted_cell;
+
 /* Widens the slack by what a prefix h and a suffix t leave to a stage. */
-static void pair_slack(const uap_mix_outer *o, const uap_stage_terms *terms, double toll,
+static void pair_slack(const uap_mix_outer *o, const wanted_cell *w,
                        const uap_mix_point *h, const uap_mix_point *t, cell_slack *slack)
 {
+    const uap_stage_terms *terms = w->terms;
+    const double toll = w->toll;
     const double room = o->priced - h->s - t->s - toll;
     const double other = uap_max_f64(h->m, t->m);
     double p = uap_min_f64(room - other, room / (1 + terms->kappa));
@@ -31,22 +43,20 @@ static void pair_slack(const uap_mix_outer *o, const uap_stage_terms *terms, dou
     const double round = uap_min_f64(o->target - h->t - rounds * t->t,
                                      o->priced - h->s - toll - rounds * t->t);
     slack->round = uap_max_f64(slack->round, round);
+    /* No plan ends before the stage has its gradients done: what is before it counts with its
+     * forward work, what is behind in full. */
+    const double before = o->is_simple ? h->t : o->fwd_before[w->start];
+    const double end =
+        uap_min_f64(o->target - before - t->t, o->priced - before - t->s - toll);
+    slack->end = uap_max_f64(slack->end, end - t->m);
+    slack->end_alone = uap_max_f64(slack->end_alone, end);
 }
-
-/* A cell with the lists in front of and behind it. */
-typedef struct wanted_cell {
-    const uap_stage_terms *terms;
-    double toll;
-    const uap_list *head, *tail;
-    uap_group *group;
-    int32_t cell;
-} wanted_cell;
 
 /* What the lists on both sides leave to a cell, by functional; false: less than it needs. */
 static bool leave_to_cell(const uap_mix_outer *o, const wanted_cell *w, double *of)
 {
     const uap_group *group = w->group;
-    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
+    cell_slack slack = {-HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL};
     const double least = uap_max_f64(group->bound[0][w->cell], 0) + w->toll;
     for (int32_t j = 0; j < w->head->count; j++) {
         const uap_mix_point *h = &o->pool[w->head->first + j];
@@ -55,14 +65,17 @@ static bool leave_to_cell(const uap_mix_outer *o, const wanted_cell *w, double *
             if (h->s + t->s + least > o->priced) {
                 break; /* sums only grow along the list */
             }
-            pair_slack(o, w->terms, w->toll, h, t, &slack);
+            pair_slack(o, w, h, t, &slack);
         }
     }
     of[0] = slack.time;
     for (int32_t f = 1; f < group->n_functionals; f++) {
-        of[f] = f == group->sum     ? slack.sum
-                : f == group->alone ? slack.alone
-                                    : slack.round;
+        of[f] = f == group->sum         ? slack.sum
+                : f == group->alone     ? slack.alone
+                : f == group->round     ? slack.round
+                : f == group->end       ? slack.end
+                : f == group->end_alone ? slack.end_alone
+                                        : HUGE_VAL;
     }
     for (int32_t f = 0; f < group->n_functionals; f++) {
         if (of[f] < group->bound[f][w->cell]) {
@@ -89,7 +102,8 @@ static bool budget_of_start(uap_mix_outer *o, int32_t i, int32_t a, int32_t t)
     const uap_mix *mix = o->mix;
     wanted_cell w = {.terms = uap_mix_terms(o, t, i),
                      .toll = uap_mix_toll(mix, t),
-                     .group = uap_mix_group(o, t, i, a)};
+                     .group = uap_mix_group(o, t, i, a),
+                     .start = a};
     int32_t first;
     int32_t last;
     bool ok = true;

@@ -26,9 +26,11 @@ struct uap_mix_outer {
     uap_stage_terms *terms; /* [n_types][pp] */
     uap_list *head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
     uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, Y), transfer in */
-    uap_list *suffix; /* [L][width] scratch: from (a, X) of one stage on */
-    double *before;   /* [pp][L][width] least S of head */
-    double *ended;    /* [pp][L][width] least S up to the end of stage i at (b, Y) */
+    uap_list *suffix;   /* [L][width] scratch: from (a, X) of one stage on */
+    double *before;     /* [pp][L][width] least S of head */
+    double *ended;      /* [pp][L][width] least S up to the end of stage i at (b, Y) */
+    bool is_simple;     /* E waits for no backward work */
+    double *fwd_before; /* [L] least forward time of the layers before */
     uap_mix_point *pool;
     int64_t n_pool, pool_capacity;
 };

@@ -455,6 +455,11 @@ static void set_terms(uap_mix_outer *o)
             *terms = uap_stage_terms_of(pipeline, i);
         }
     }
+    const uap_chain_extremes *least = &mix->chain[0]->least;
+    o->is_simple = mix->in->objective == UAP_OBJECTIVE_SIMPLE;
+    for (int32_t u = 0; u + 1 < mix->n_layers; u++) {
+        o->fwd_before[u + 1] = o->fwd_before[u] + (double)least->min_fwd[u];
+    }
 }
 
 static bool alloc_outer(uap_mix_outer *o)
@@ -466,9 +471,10 @@ static bool alloc_outer(uap_mix_outer *o)
     o->suffix = uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *o->suffix);
     o->before = uap_calloc(all, sizeof *o->before);
     o->ended = uap_calloc(all, sizeof *o->ended);
+    o->fwd_before = uap_calloc((size_t)mix->n_layers, sizeof *o->fwd_before);
     o->terms = uap_calloc((size_t)mix->n_types * (size_t)mix->pp, sizeof *o->terms);
     return o->head != NULL && o->tail != NULL && o->suffix != NULL && o->before != NULL &&
-           o->ended != NULL && o->terms != NULL;
+           o->ended != NULL && o->terms != NULL && o->fwd_before != NULL;
 }
 
 void uap_mix_outer_free(uap_mix_outer *outer)
@@ -480,6 +486,7 @@ void uap_mix_outer_free(uap_mix_outer *outer)
         uap_free(outer->before);
         uap_free(outer->ended);
         uap_free(outer->terms);
+        uap_free(outer->fwd_before);
         uap_free(outer->pool);
         uap_free(outer);
     }

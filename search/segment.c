@@ -461,6 +461,7 @@ uap_status uap_segments_begin(const uap_chain *chain, const uap_segment_needs *n
     s->effort = INT64_MAX;
     s->rough_work = needs->rough_work == 0 ? ROUGH_WORK : needs->rough_work;
     s->is_round_trip = needs->round_trips;
+    s->weighs_ends = needs->weighs_ends;
     s->halves_in_order = halves_in_order(chain);
     if (!begin(s, needs)) {
         uap_segments_free(s);

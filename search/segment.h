@@ -130,6 +130,7 @@ typedef struct uap_group {
         no_forward; /* nor can g of any stage behind, which waits for this stage's forward */
     int32_t sum, alone,
         round; /* which bounds the share of S, the span, the rounds; -1: none */
+    int32_t end, end_alone; /* behind stage 0: the time and the span with g; -1: none */
     double
         *bound[UAP_MAX_FUNCTIONALS]; /* [n_in][cells] lower bounds, HUGE_VAL: none fits */
     uap_group_row *row;              /* [n_in] */
@@ -156,6 +157,7 @@ typedef struct uap_segments {
     uap_arena *arena;
     bool halves_in_order; /* no forward time is above its backward time */
     bool is_round_trip;   /* 1f1b: V is the maximum that labels of stage 0 know */
+    bool weighs_ends;     /* see uap_segment_needs */
     int32_t n_classes, n_groups;
     uap_stage_class *cls; /* [n_classes] */
     int32_t *class_of;    /* [pp] */
@@ -211,6 +213,7 @@ typedef struct uap_segment_needs {
     const bool *split, *grad; /* [pp] */
     bool scalar;
     bool round_trips;    /* 1f1b: a stage waits for what it has in flight */
+    bool weighs_ends;    /* measures with g behind stage 0 too */
     const double *kappa; /* [pp] the same for all stages, to limit lengths */
     int64_t target;
     int64_t rough_work; /* see uap_limits */

@@ -15,7 +15,7 @@ static bool shares_group(const uap_segments *s, const uap_stage_class *cls, int3
            chain->run_end[a] - b + 1 >= cls->n_max;
 }
 
-static void choose_measures(const uap_stage_class *cls, bool round_trips,
+static void choose_measures(const uap_segments *s, const uap_stage_class *cls,
                             uap_group *group)
 {
     const bool tail = group->start == 0 && cls->grad && !cls->scalar;
@@ -23,6 +23,7 @@ static void choose_measures(const uap_stage_class *cls, bool round_trips,
     group->measure[group->n_functionals++] = UAP_MEASURE_TIME;
     group->sum = 0;
     group->alone = group->round = -1;
+    group->end = group->end_alone = -1;
     if (tail) {
         group->sum = group->n_functionals;
         group->measure[group->n_functionals++] = UAP_MEASURE_TIME_GRAD;
@@ -32,9 +33,15 @@ static void choose_measures(const uap_stage_class *cls, bool round_trips,
         group->measure[group->n_functionals++] =
             tail ? UAP_MEASURE_SPAN_GRAD : UAP_MEASURE_SPAN;
     }
-    if (tail && round_trips) {
+    if (tail && s->is_round_trip) {
         group->round = group->n_functionals;
         group->measure[group->n_functionals++] = UAP_MEASURE_ROUND_GRAD;
+    }
+    if (!tail && cls->grad && !cls->scalar && s->weighs_ends) {
+        group->end = group->n_functionals;
+        group->measure[group->n_functionals++] = UAP_MEASURE_TIME_GRAD;
+        group->end_alone = group->n_functionals;
+        group->measure[group->n_functionals++] = UAP_MEASURE_SPAN_GRAD;
     }
 }
 
@@ -64,7 +71,7 @@ static bool make_group(uap_segments *s, int32_t class_index, int32_t start)
         group->cells += uap_kind_of(chain, start + l)->n_out;
     }
     group->offset[group->n_len] = group->cells;
-    choose_measures(cls, s->is_round_trip, group);
+    choose_measures(s, cls, group);
     const size_t n = (size_t)group->n_in * (size_t)group->cells;
     for (int32_t f = 0; f < group->n_functionals; f++) {
         group->bound[f] = uap_arena_take(s->arena, n, sizeof(double));

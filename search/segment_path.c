@@ -109,12 +109,14 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
             at[i] = -HUGE_VAL;
         }
         /* What dominates the point in all that counts may have more p, where p alone does
-         * not count: in the time of stage 0, which g follows. */
+         * not count: in the time of stage 0, which g follows; and more g where that does not. */
         const uap_weights *w = &cls->weights[group->measure[f]];
         const double value =
             (double)(w->p * ref->point.p + w->f * ref->point.f + w->g * ref->point.g);
         const double most = group->row[ref->x].budget[f][cell];
-        const bool counts = group->start > 0 || group->measure[f] != UAP_MEASURE_TIME;
+        const bool counts =
+            w->g > 0 ? !group->no_grad
+                     : group->start > 0 || group->measure[f] != UAP_MEASURE_TIME;
         at[cell] = counts ? value : uap_max_f64(value, most);
         of[f] = at;
     }
