@@ -78,6 +78,13 @@ static bool start_bands(uap_label_run *run, bool is_sharp)
     return !run->no_memory;
 }
 
+size_t uap_limits_most_numbers(const uap_label_run *run)
+{
+    const size_t numbers = (size_t)run->slot[run->group->n_len] *
+                           (size_t)uap_band_tests(run, true) * MOST_BANDS;
+    return numbers < MOST_NUMBERS ? numbers : MOST_NUMBERS;
+}
+
 /* Splits ranges of workspaces in halves as long as they have a chance to hold a label, into
  * `quota` bands at most. A stack of ranges, nearest first. */
 static bool make_sharp_bands(uap_label_run *run)

@@ -105,6 +105,7 @@ void uap_label_run_free(uap_label_run *run)
     uap_free(run->room);
     uap_free(run->most);
     uap_free(run->reach);
+    uap_free(run->set);
 }
 
 static uap_dominance choose_terms(const uap_label_run *run)
@@ -177,6 +178,7 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
     run->x = x;
     run->is_too_long = false;
     run->undated = 0;
+    run->looked = 0;
     run->start_s = run->is_patient ? 0 : uap_cpu_s();
     run->rule = choose_terms(run);
     for (int32_t f = 0; f < group->n_functionals; f++) {
