@@ -47,7 +47,7 @@ bool uap_label_merge_into(uap_label_run *run, const uap_label_list *from,
         return false;
     }
     if (!uap_labels_merge(list, from, &run->rule, &run->shadow, &run->merged)) {
-        run->no_memory = true;
+        run->no_memory = !run->s->stopped;
         return false;
     }
     const uap_label_list swap = *list;

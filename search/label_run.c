@@ -19,6 +19,11 @@ static int32_t count_slots(const uap_segments *s, const uap_group *group)
     return slots;
 }
 
+static bool breathe(void *self, int64_t steps)
+{
+    return uap_segments_breathe(self, steps);
+}
+
 bool uap_label_run_init(uap_label_run *run, uap_segments *s)
 {
     int32_t n_slots = 1;
@@ -39,6 +44,7 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
                            .n_rows = n_rows,
                            .n_slots = n_slots,
                            .is_patient = true,
+                           .shadow = {.breathe = breathe, .self = s},
                            .only = -1};
     run->slot = uap_calloc((size_t)n_len + 1, sizeof *run->slot);
     run->sweep = uap_calloc((rows + width) * tests, sizeof *run->sweep);
