@@ -65,13 +65,47 @@ bool uap_label_are_worth_sharing(uap_label_run *const *runs, int32_t n,
 
 /* ---- Results ---- */
 
+/* A label's numbers, of which most lists lack some: those are not sent. */
+#define COLUMNS 5
+
+static int64_t *column(uap_label *label, int32_t c)
+{
+    int64_t *const of[COLUMNS] = {&label->p, &label->f, &label->g, &label->m, &label->w};
+    return of[c];
+}
+
+/* What comes before a list. */
+typedef struct list_head {
+    uint64_t n;
+    bool has[COLUMNS];
+} list_head;
+
 static bool put_list(uap_label_list *list, uap_bytes *out)
 {
-    const uint64_t n = list->n;
-    const bool ok = uap_bytes_put(out, &n, sizeof n) &&
-                    uap_bytes_put(out, list->at, (size_t)n * sizeof *list->at);
+    list_head head = {.n = list->n};
+    size_t columns = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        const uap_label *label = &list->at[i];
+        head.has[0] |= label->p != 0;
+        head.has[1] |= label->f != 0;
+        head.has[2] |= label->g != 0;
+        head.has[3] |= label->m != 0;
+        head.has[4] |= label->w != 0;
+    }
+    for (int32_t c = 0; c < COLUMNS; c++) {
+        columns += head.has[c];
+    }
+    char *at = uap_bytes_put(out, &head, sizeof head)
+                   ? uap_bytes_add(out, columns * list->n * sizeof(int64_t))
+                   : NULL;
+    for (int32_t c = 0; at != NULL && c < COLUMNS; c++) {
+        for (size_t i = 0; head.has[c] && i < list->n; i++) {
+            memcpy(at, column(&list->at[i], c), sizeof(int64_t));
+            at += sizeof(int64_t);
+        }
+    }
     list->n = 0; /* it comes back when all lists are applied */
-    return ok;
+    return at != NULL;
 }
 
 static bool put_lists(uap_label_run *run, uap_label_phase phase, int32_t unit,
@@ -94,13 +128,21 @@ static bool put_lists(uap_label_run *run, uap_label_phase phase, int32_t unit,
 
 static const char *get_list(uap_label_run *run, const char *result, uap_label_list *list)
 {
-    uint64_t n = 0;
-    result = uap_bytes_get(result, &n, sizeof n);
-    if (!uap_label_run_reserve(run, list, (size_t)n)) {
+    list_head head;
+    result = uap_bytes_get(result, &head, sizeof head);
+    if (!uap_label_run_reserve(run, list, (size_t)head.n)) {
         return NULL;
     }
-    list->n = (size_t)n;
-    return uap_bytes_get(result, list->at, (size_t)n * sizeof *list->at);
+    list->n = (size_t)head.n;
+    for (size_t i = 0; i < list->n; i++) {
+        list->at[i] = (uap_label){0};
+    }
+    for (int32_t c = 0; c < COLUMNS; c++) {
+        for (size_t i = 0; head.has[c] && i < list->n; i++) {
+            result = uap_bytes_get(result, column(&list->at[i], c), sizeof(int64_t));
+        }
+    }
+    return result;
 }
 
 static const char *get_least(uap_label_run *run, const char *result,

@@ -69,8 +69,10 @@ static bool start_bands(uap_label_run *run, bool is_sharp)
         run->likely = uap_calloc(MOST_BANDS, sizeof *run->likely);
         run->room_of_link =
             uap_calloc((size_t)MOST_BANDS * UAP_MAX_TESTS, sizeof *run->room_of_link);
-        run->no_memory =
-            run->bands == NULL || run->likely == NULL || run->room_of_link == NULL;
+        run->least_of =
+            uap_calloc((size_t)MOST_BANDS * UAP_MAX_TESTS, sizeof *run->least_of);
+        run->no_memory = run->bands == NULL || run->likely == NULL ||
+                         run->room_of_link == NULL || run->least_of == NULL;
     }
     for (int32_t j = 0; j < MOST_BANDS && !run->no_memory; j++) {
         run->likely[j] = run->n_tests - 1;

@@ -105,6 +105,7 @@ void uap_label_run_free(uap_label_run *run)
     uap_free(run->least);
     uap_free(run->next_least);
     uap_free(run->room_of_link);
+    uap_free(run->least_of);
     uap_free(run->sweep);
     uap_free(run->places);
     uap_free(run->work);
