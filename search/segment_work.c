@@ -15,6 +15,9 @@ enum { FULL_LABELS = -1, EXCESS = -2 };
  * given for it. */
 #define KNOWN_BY 2
 
+/* Where each rank has fewer tasks than this, one that takes long has less to stand beside. */
+#define MANY_TASKS 16
+
 /* One run: a start class, and the functional it is of. */
 typedef struct label_task {
     int32_t group, x, only;
@@ -403,7 +406,9 @@ static void set_long_apart(label_job *job, uap_crew_job *all)
         all_s += expected_s(&job->task[i]);
     }
     const double share_s = crew->members > 0 ? all_s / (2 * crew->members) : 0;
-    job->run.patience_s = uap_max_f64(crew->long_task_s, share_s);
+    const double tasks_each = (double)job->n / uap_max_i32(crew->members, 1);
+    job->run.patience_s =
+        uap_max_f64(crew->long_task_s * uap_min_f64(tasks_each / MANY_TASKS, 1), share_s);
     const double known_s = KNOWN_BY * uap_max_f64(job->run.patience_s, 0);
     int32_t n = 0;
     while (n < job->n && job->task[n].looked > 0 && job->task[n].only != EXCESS &&
