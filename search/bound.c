@@ -9,6 +9,7 @@
 #include "search/bound.h"
 
 #include "common/numbers.h"
+#include "common/wide.h"
 #include "search/objective.h"
 
 #include <math.h>
@@ -57,8 +58,39 @@ typedef struct dual {
     int16_t *from_row;     /* [pp][L][width] row of the layer */
     int16_t *from_class;   /* [pp][L][width in] out-class of the layer before */
     uint8_t *crossed;      /* [pp][L][width in] the layer opens its stage */
-    double *in;            /* [width] */
+    double *in, *came;     /* [width] and where it comes from, two for each class */
+    double *link; /* times of all links, in a stage and across, [n_out][n_in] each */
+    const double **within, **across; /* [n_links] into link */
 } dual;
+
+/* Times of a link's entries as the programs add them. */
+static bool price_links(dual *d)
+{
+    const uap_chain *chain = d->chain;
+    size_t n = 0;
+    for (int32_t i = 0; i < chain->n_links; i++) {
+        n += (size_t)chain->link[i].n_out * (size_t)chain->link[i].n_in;
+    }
+    d->link = uap_calloc(2 * n, sizeof *d->link);
+    d->within = uap_calloc((size_t)chain->n_links, sizeof *d->within);
+    d->across = uap_calloc((size_t)chain->n_links, sizeof *d->across);
+    if (d->link == NULL || d->within == NULL || d->across == NULL) {
+        return false;
+    }
+    double *to = d->link;
+    for (int32_t i = 0; i < chain->n_links; i++) {
+        const uap_chain_link *link = &chain->link[i];
+        const int32_t entries = link->n_out * link->n_in;
+        d->within[i] = to;
+        d->across[i] = to + entries;
+        for (int32_t e = 0; e < entries; e++) {
+            to[e] = (double)(link->r_fwd[e] + link->r_bwd[e]);
+            to[entries + e] = (double)(link->x_fwd[e] + link->x_bwd[e]);
+        }
+        to += 2 * (size_t)entries;
+    }
+    return true;
+}
 
 static bool dual_init(dual *d, const uap_pipeline *pipeline)
 {
@@ -75,9 +107,11 @@ static bool dual_init(dual *d, const uap_pipeline *pipeline)
     d->from_class = uap_calloc(n, sizeof *d->from_class);
     d->crossed = uap_calloc(n, sizeof *d->crossed);
     d->in = uap_calloc((size_t)d->width, sizeof *d->in);
-    return d->weight != NULL && d->price != NULL && d->time != NULL &&
+    d->came = uap_calloc((size_t)d->width, sizeof *d->came);
+    return price_links(d) && d->weight != NULL && d->price != NULL && d->time != NULL &&
            d->memory != NULL && d->cost != NULL && d->from_row != NULL &&
-           d->from_class != NULL && d->crossed != NULL && d->in != NULL;
+           d->from_class != NULL && d->crossed != NULL && d->in != NULL &&
+           d->came != NULL;
 }
 
 static void dual_free(dual *d)
@@ -91,6 +125,10 @@ static void dual_free(dual *d)
     uap_free(d->from_class);
     uap_free(d->crossed);
     uap_free(d->in);
+    uap_free(d->came);
+    uap_free(d->link);
+    uap_free((void *)d->within);
+    uap_free((void *)d->across);
 }
 
 static size_t at(const dual *d, int32_t i, int32_t u)
@@ -111,11 +149,26 @@ static double row_memory(const dual *d, const uap_kind *kind, int32_t i, int32_t
            (double)d->chain->instance->inflight[i] * (double)kind->act[k];
 }
 
+/* in = min(in, base + scale * cost + start), and where the lower came from; all of one type,
+ * so that it compiles to vector code. */
+UAP_FOR_WIDE_REGISTERS
+static void relax(double *restrict in, double *restrict came, const double *restrict cost,
+                  double base, double scale, double start, double from, int32_t n)
+{
+    for (int32_t x = 0; x < n; x++) {
+        const double v = base + scale * cost[x] + start;
+        came[x] = v < in[x] ? from : came[x];
+        in[x] = v < in[x] ? v : in[x];
+    }
+}
+
 /* Costs in front of layer u in stage i, by in-class, into d->in with their origins. */
 static void enter_layer(dual *d, int32_t i, int32_t u)
 {
     const uap_chain *chain = d->chain;
     const uap_chain_link *link = uap_link_of(chain, u - 1);
+    const double *within = d->within[chain->link_of[u - 1]];
+    const double *across = d->across[chain->link_of[u - 1]];
     const double weight = d->weight[i];
     const double scale = d->pipeline->scalar ? (double)chain->c : weight;
     const double start =
@@ -125,27 +178,22 @@ static void enter_layer(dual *d, int32_t i, int32_t u)
     const size_t to = at(d, i, u);
     for (int32_t x = 0; x < link->n_in; x++) {
         d->in[x] = HUGE_VAL;
-        for (int32_t y = 0; y < link->n_out; y++) {
-            const int32_t e = y * link->n_in + x;
-            if (stay != NULL) {
-                const double v =
-                    stay[y] + scale * (double)(link->r_fwd[e] + link->r_bwd[e]);
-                if (v < d->in[x]) {
-                    d->in[x] = v;
-                    d->from_class[to + (size_t)x] = (int16_t)y;
-                    d->crossed[to + (size_t)x] = 0;
-                }
-            }
-            if (open != NULL) {
-                const double v =
-                    open[y] + (double)(link->x_fwd[e] + link->x_bwd[e]) + start;
-                if (v < d->in[x]) {
-                    d->in[x] = v;
-                    d->from_class[to + (size_t)x] = (int16_t)y;
-                    d->crossed[to + (size_t)x] = 1;
-                }
-            }
+        d->came[x] = 0;
+    }
+    for (int32_t y = 0; y < link->n_out; y++) {
+        const size_t row = (size_t)y * (size_t)link->n_in;
+        if (stay != NULL && stay[y] < HUGE_VAL) {
+            relax(d->in, d->came, within + row, stay[y], scale, 0, 2.0 * y, link->n_in);
         }
+        if (open != NULL && open[y] < HUGE_VAL) {
+            relax(d->in, d->came, across + row, open[y], 1, start, 2.0 * y + 1,
+                  link->n_in);
+        }
+    }
+    for (int32_t x = 0; x < link->n_in; x++) {
+        const int32_t came = (int32_t)d->came[x];
+        d->from_class[to + (size_t)x] = (int16_t)(came / 2);
+        d->crossed[to + (size_t)x] = (uint8_t)(came % 2);
     }
 }
 

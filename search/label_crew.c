@@ -27,17 +27,11 @@ int64_t uap_label_steps(bool alone, int64_t looked)
     return looked * (alone ? STEPS_IN_A_PLANE : STEPS_IN_SPACE);
 }
 
-/* As many as in the layer before. */
-static int64_t steps_of(const uap_label_run *run, uap_label_phase phase)
-{
-    return uap_label_steps(uap_run_is_plane(run), run->last_done[phase]);
-}
-
 bool uap_label_is_worth_sharing(const uap_label_run *run, int32_t l,
                                 uap_label_phase phase)
 {
     return run->crew != NULL && uap_label_units(run, l, phase) > 1 &&
-           steps_of(run, phase) >= run->crew->least_work;
+           run->last_steps[phase] >= run->crew->least_work;
 }
 
 /* ---- Results ---- */
@@ -157,7 +151,7 @@ bool uap_label_share(uap_label_run *run, int32_t l, uap_label_phase phase)
     layer_job job = {.run = run, .l = l, .phase = phase};
     const uap_crew_job all = {.self = &job,
                               .n = uap_label_units(run, l, phase),
-                              .work = steps_of(run, phase),
+                              .work = run->last_steps[phase],
                               .effort = effort,
                               .at_end = true,
                               .run = run_unit,

@@ -72,6 +72,15 @@ bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *l
     return true;
 }
 
+int64_t uap_label_least_steps(const uap_label_least *least, int32_t n_blocks)
+{
+    int64_t steps = 0;
+    for (int32_t e = 0; e < n_blocks; e++) {
+        steps += (int64_t)least[e].n * DOZEN;
+    }
+    return steps;
+}
+
 bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least)
 {
     if (least->n > least->capacity) {

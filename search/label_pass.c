@@ -178,12 +178,33 @@ static bool continues(const uap_label_run *run, int32_t l)
     return l > 0 && uap_run_goes_on(run, l - 1);
 }
 
+/* Whether labels come over a link between unlike layers. */
+static bool arrives(const uap_label_run *run, int32_t l)
+{
+    return l > 0 && !continues(run, l);
+}
+
 int32_t uap_label_units(const uap_label_run *run, int32_t l, uap_label_phase phase)
 {
+    const uap_blocks *b = uap_run_blocks(run, l);
     if (phase == UAP_LABELS_PASS) {
-        return uap_run_blocks(run, l)->n;
+        return b->n;
     }
-    return l == 0 || continues(run, l) ? 0 : uap_run_kind(run, l)->n_in;
+    return arrives(run, l) && !b->is_paired ? uap_run_kind(run, l)->n_in : 0;
+}
+
+/* All of block e of layer l. */
+static bool pass(uap_label_run *run, int32_t l, int32_t e)
+{
+    const uap_blocks *b = uap_run_blocks(run, l);
+    if (continues(run, l)) {
+        return pass_block(run, l, e);
+    }
+    if (arrives(run, l) && b->is_paired &&
+        !uap_label_enter(run, l, b->in[e], -1, &run->in[b->in[e]])) {
+        return false;
+    }
+    return pass_anew(run, l, e);
 }
 
 bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
@@ -192,7 +213,7 @@ bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
     if (phase == UAP_LABELS_ENTER) {
         return uap_label_enter(run, l, unit, -1, &run->in[unit]);
     }
-    return (continues(run, l) ? pass_block(run, l, unit) : pass_anew(run, l, unit)) &&
+    return pass(run, l, unit) &&
            uap_label_find_least(run, l, &run->next_blocks[unit], &run->next_least[unit]);
 }
 
@@ -211,7 +232,10 @@ static bool pass_units(uap_label_run *run, int32_t l, uap_label_phase phase)
             }
         }
     }
-    run->last_done[phase] = run->done - done;
+    run->last_steps[phase] = uap_label_steps(uap_run_is_plane(run), run->done - done);
+    if (phase == UAP_LABELS_PASS) {
+        run->last_steps[phase] += uap_label_least_steps(run->next_least, n);
+    }
     return true;
 }
 

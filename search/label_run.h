@@ -63,8 +63,8 @@ typedef struct uap_label_run {
     bool is_ordered;                /* blocks go on in one order */
     bool is_rough; /* few bands and prices; given up when labels become many */
     bool is_too_rough;
-    int64_t done;         /* labels looked at in this walk, */
-    int64_t last_done[2]; /* and in each phase of its last layer */
+    int64_t done;          /* labels looked at in this walk */
+    int64_t last_steps[2]; /* that each phase of its last layer took, about */
     bool is_patient;      /* else the run is given up when it is too long for one rank, */
     bool is_too_long;     /* which this tells */
     int64_t undated;      /* labels looked at since the clock was read */
@@ -167,7 +167,8 @@ bool uap_label_merge_into(uap_label_run *run, const uap_label_list *from,
 bool uap_label_run_reserve(uap_label_run *run, uap_label_list *list, size_t n);
 
 /* A layer's work in two phases: labels arrive in the in-classes of a layer unlike the one
- * before, and pass through blocks. */
+ * before, and pass through blocks. Where each block has an in-class of its own, what arrives
+ * there goes on through it at once: there is no first phase. */
 typedef enum uap_label_phase { UAP_LABELS_ENTER, UAP_LABELS_PASS } uap_label_phase;
 
 /* The units of a phase, in-classes or blocks, which do not know of each other: how many, and
@@ -176,8 +177,10 @@ int32_t uap_label_units(const uap_label_run *run, int32_t l, uap_label_phase pha
 bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
                          int32_t unit);
 
-/* About how many steps it takes to look at labels: of one functional alone, or full ones. */
+/* About how many steps it takes to look at labels: of one functional alone, or full ones; and
+ * to find the least of the lists that leave n_blocks blocks. */
 int64_t uap_label_steps(bool alone, int64_t looked);
+int64_t uap_label_least_steps(const uap_label_least *least, int32_t n_blocks);
 
 /* A phase as a job of the crew whose members all walk this run: whether that pays, and the
  * labels of all units, on all of them. */

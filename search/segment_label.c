@@ -126,7 +126,7 @@ static bool walk(uap_label_run *run)
     const uap_chain *chain = run->s->chain;
     const int32_t n_in = uap_kind_of(chain, group->start)->n_in;
     run->done = 0;
-    memset(run->last_done, 0, sizeof run->last_done);
+    memset(run->last_steps, 0, sizeof run->last_steps);
     for (int32_t i = 0; i < n_in; i++) {
         run->in[i].n = 0;
     }
