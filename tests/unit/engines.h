@@ -101,8 +101,36 @@ typedef struct agreement {
     int instances, infeasible, live, unproven;
 } agreement;
 
-/* Both engines on `count` instances from `first_seed` on; CBC may be cut off, then its plan
- * may only be worse. */
+/* Both engines on one instance; CBC may be cut off, then its plan may only be worse. */
+static inline void assert_engines_agree_on(const uap_instance *in, uint64_t seed,
+                                           double cbc_limit_s, agreement *seen)
+{
+    const answer exact = solve_exactly(in, seed);
+    const answer cbc = solve_with(uap_cbc_solve, in, cbc_limit_s, seed);
+    const bool proven =
+        cbc.outcome == UAP_OUTCOME_OPTIMAL || cbc.outcome == UAP_OUTCOME_INFEASIBLE;
+    const bool lower = (double)exact.value < (double)cbc.value * (1.0 - AGREE_TOLERANCE);
+    if (exact.value > cbc.value || (proven && lower)) {
+        fail_msg("seed %" PRIu64 " (L %d, pp %d, c %d, objective %d, %s): exact %" PRId64
+                 ", CBC %" PRId64 "%s",
+                 seed, in->n_layers, in->pp, in->micro_batches, (int)in->objective,
+                 uap_schedule_name(in->schedule), exact.value, cbc.value,
+                 proven ? "" : " when cut off");
+    }
+    seen->instances++;
+    seen->infeasible += exact.outcome == UAP_OUTCOME_INFEASIBLE;
+    seen->live += in->n_live > 0;
+    seen->unproven += !proven;
+}
+
+static inline void print_agreement(const agreement *seen, double cbc_limit_s)
+{
+    printf("%d instances: %d infeasible, %d with a live tensor, %d not proven by CBC in "
+           "%.0f s\n",
+           seen->instances, seen->infeasible, seen->live, seen->unproven, cbc_limit_s);
+}
+
+/* Both engines on `count` instances from `first_seed` on. */
 static inline agreement assert_engines_agree(uint64_t first_seed, int count,
                                              const uap_generate_range *range,
                                              double cbc_limit_s)
@@ -111,29 +139,10 @@ static inline agreement assert_engines_agree(uint64_t first_seed, int count,
     for (int i = 0; i < count; i++) {
         const uint64_t seed = first_seed + (uint64_t)i;
         uap_instance *in = random_instance(seed, range);
-        const answer exact = solve_exactly(in, seed);
-        const answer cbc = solve_with(uap_cbc_solve, in, cbc_limit_s, seed);
-        const bool proven =
-            cbc.outcome == UAP_OUTCOME_OPTIMAL || cbc.outcome == UAP_OUTCOME_INFEASIBLE;
-        const bool lower =
-            (double)exact.value < (double)cbc.value * (1.0 - AGREE_TOLERANCE);
-        if (exact.value > cbc.value || (proven && lower)) {
-            fail_msg("seed %" PRIu64
-                     " (L %d, pp %d, c %d, objective %d, %s): exact %" PRId64
-                     ", CBC %" PRId64 "%s",
-                     seed, in->n_layers, in->pp, in->micro_batches, (int)in->objective,
-                     uap_schedule_name(in->schedule), exact.value, cbc.value,
-                     proven ? "" : " when cut off");
-        }
-        seen.instances++;
-        seen.infeasible += exact.outcome == UAP_OUTCOME_INFEASIBLE;
-        seen.live += in->n_live > 0;
-        seen.unproven += !proven;
+        assert_engines_agree_on(in, seed, cbc_limit_s, &seen);
         uap_instance_free(in);
     }
-    printf("%d instances: %d infeasible, %d with a live tensor, %d not proven by CBC in "
-           "%.0f s\n",
-           seen.instances, seen.infeasible, seen.live, seen.unproven, cbc_limit_s);
+    print_agreement(&seen, cbc_limit_s);
     return seen;
 }
 
