@@ -3,7 +3,9 @@
  * cannot be split; then its devices are counted. */
 #include "search/mix_window.h"
 
+#include "common/mem.h"
 #include "common/numbers.h"
+#include "search/mix_job.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 #define MOST_WINDOWS 192
 #define PRICE_ROUNDS 12
 #define COUNT_EFFORT 50000
+#define COUNT_BATCH  4     /* windows whose devices are counted side by side */
+#define COUNT_LABELS 75000 /* that a count looks at, about */
 
 /* ---- One window ------------------------------------------------------------------------ */
 
@@ -215,13 +219,26 @@ typedef struct windows {
     window *at;    /* [MOST_WINDOWS] */
     double *price; /* [MOST_WINDOWS][n_groups] */
     int32_t n;
+    uap_mix_task task[COUNT_BATCH]; /* of the job at hand; i: the window */
 } windows;
 
-static int32_t lowest(const windows *all)
+/* Whether a window is too narrow to be split, so that its devices are to be counted. */
+static bool is_pending(const uap_mix_window *w, const windows *all, int32_t k)
 {
-    int32_t best = 0;
-    for (int32_t i = 1; i < all->n; i++) {
-        best = all->at[i].bound < all->at[best].bound ? i : best;
+    const window *win = &all->at[k];
+    return !win->is_counted &&
+           (all->n >= MOST_WINDOWS || win->most - win->lo <= NARROW * w->target);
+}
+
+/* The lowest window of all, or of those that are not pending; -1: none. */
+static int32_t lowest(const uap_mix_window *w, const windows *all, bool of_all)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < all->n; i++) {
+        if ((of_all || !is_pending(w, all, i)) &&
+            (best < 0 || all->at[i].bound < all->at[best].bound)) {
+            best = i;
+        }
     }
     return best;
 }
@@ -244,24 +261,83 @@ static void split(uap_mix_window *w, windows *all, int32_t k)
     raise_bound(w, &all->at[k], all->price + (size_t)k * groups);
 }
 
-/* Counts devices in window k. False: no memory. */
-static bool count_devices(uap_mix_window *w, windows *all, int32_t k)
+/* ---- Counting, as a job of a crew ---- */
+
+/* The search at hand, for its tasks. */
+typedef struct window_search {
+    uap_mix_window *w;
+    windows *all;
+} window_search;
+
+/* Counts devices in a window: the result is its bound. */
+static bool make_count(void *self, const uap_mix_task *task, uap_bytes *out)
 {
+    const window_search *search = self;
+    uap_mix_window *w = search->w;
     uap_mix *mix = w->mix;
-    window *win = &all->at[k];
+    const window *win = &search->all->at[task->i];
     const size_t groups = (size_t)mix->n_groups;
     bool no_memory = false;
     double least = 0;
+    double bound = win->bound;
     w->lo = win->lo;
     w->hi = win->hi;
-    memcpy(mix->price, all->price + (size_t)k * groups, groups * sizeof(double));
+    memcpy(mix->price, search->all->price + (size_t)task->i * groups,
+           groups * sizeof(double));
     reach_heads(w, w->head, true);
     reach_heads(w, w->free_head, false);
     if (uap_mix_window_count(w, COUNT_EFFORT, &least, &no_memory)) {
-        win->bound = uap_max_f64(win->bound, least * (1 - MARGIN) - 1);
+        bound = uap_max_f64(bound, least * (1 - MARGIN) - 1);
     }
+    return !no_memory && uap_bytes_put(out, &bound, sizeof bound);
+}
+
+static bool take_count(void *self, const uap_mix_task *task, const char *from)
+{
+    const window_search *search = self;
+    window *win = &search->all->at[task->i];
+    (void)uap_bytes_get(from, &win->bound, sizeof win->bound);
     win->is_counted = true;
-    return !no_memory;
+    return true;
+}
+
+/* Puts the lowest pending windows within the target into the job's tasks. */
+static int32_t list_pending(const uap_mix_window *w, windows *all)
+{
+    int32_t n = 0;
+    for (int32_t k = 0; k < all->n; k++) {
+        if (!is_pending(w, all, k) || all->at[k].bound > w->target) {
+            continue;
+        }
+        int32_t j = n < COUNT_BATCH ? n++ : COUNT_BATCH;
+        while (j > 0 && all->at[k].bound < all->at[all->task[j - 1].i].bound) {
+            j--;
+            if (j + 1 < COUNT_BATCH) {
+                all->task[j + 1] = all->task[j];
+            }
+        }
+        if (j < COUNT_BATCH) {
+            all->task[j] = (uap_mix_task){.i = k, .id = k, .labels = COUNT_LABELS};
+        }
+    }
+    return n;
+}
+
+static uap_status count_pending(uap_mix_window *w, windows *all, int32_t n, uap_err *err)
+{
+    uap_mix *mix = w->mix;
+    window_search search = {w, all};
+    uap_mix_job job = {.mix = mix,
+                       .self = &search,
+                       .make = make_count,
+                       .take = take_count,
+                       .task = all->task,
+                       .n = n};
+    const int64_t effort = mix->effort;
+    mix->effort = INT64_MAX; /* each has its own */
+    const uap_status rc = uap_mix_job_do(&job, err);
+    mix->effort = effort;
+    return rc;
 }
 
 /* Whether the search must stop; asked between windows. In a crew all must end alike. */
@@ -277,31 +353,34 @@ static bool must_stop(const uap_mix_window *w)
     return mix->stopped;
 }
 
-/* *bound: of all windows, as far as they were looked at. False: no memory. */
-static bool search_windows(uap_mix_window *w, windows *all, double *bound)
+/* *bound: of all windows, as far as they were looked at. Pending windows wait until there are
+ * some to be counted side by side. Errors: NO_MEMORY, those of the crew. */
+static uap_status search_windows(uap_mix_window *w, windows *all, double *bound,
+                                 uap_err *err)
 {
+    uap_status rc = UAP_OK;
     all->at[0] = (window){.hi = HUGE_VAL};
     all->n = 1;
     memcpy(all->price, w->mix->price, (size_t)w->mix->n_groups * sizeof *all->price);
     raise_bound(w, &all->at[0], all->price);
     for (;;) {
-        const int32_t k = lowest(all);
-        const window *win = &all->at[k];
-        const double narrow = NARROW * w->target;
+        const window *win = &all->at[lowest(w, all, true)];
         *bound = win->bound;
-        if (win->bound > w->target || must_stop(w)) {
-            return true;
+        if (win->bound > w->target || win->is_counted || must_stop(w)) {
+            break;
         }
-        if (all->n < MOST_WINDOWS && !win->is_counted && win->most - win->lo > narrow) {
+        const int32_t n = list_pending(w, all);
+        const int32_t k = lowest(w, all, false);
+        const bool splits =
+            k >= 0 && all->at[k].bound <= w->target && !all->at[k].is_counted;
+        if (splits && n < COUNT_BATCH) {
             split(w, all, k);
-        } else if (!win->is_counted) {
-            if (!count_devices(w, all, k)) {
-                return false;
-            }
         } else {
-            return true;
+            UAP_TRY(count_pending(w, all, n, err));
         }
     }
+done:
+    return rc;
 }
 
 /* ---- What plans may have --------------------------------------------------------------- */
@@ -374,23 +453,25 @@ uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t 
                    .price = uap_calloc(MOST_WINDOWS * groups, sizeof *all.price)};
     double *kept = uap_calloc(groups, sizeof *kept);
     double least = 0;
-    bool ok = uap_mix_window_open(&w, mix, (double)target * (1 + MARGIN) + 1) &&
-              all.at != NULL && all.price != NULL && kept != NULL;
-    if (ok) {
-        memcpy(kept, mix->price, groups * sizeof *kept);
-        ok = search_windows(&w, &all, &least);
+    uap_status rc = UAP_OK;
+    const bool ok = uap_mix_window_open(&w, mix, (double)target * (1 + MARGIN) + 1) &&
+                    all.at != NULL && all.price != NULL && kept != NULL;
+    if (!ok) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+        goto done;
     }
-    if (ok && fix && !mix->stopped) {
-        ok = find_live(&w, &all);
+    memcpy(kept, mix->price, groups * sizeof *kept);
+    UAP_TRY(search_windows(&w, &all, &least, err));
+    if (fix && !mix->stopped && !find_live(&w, &all)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+        goto done;
     }
-    if (ok) {
-        *bound =
-            least > (double)target ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
-        memcpy(mix->price, kept, groups * sizeof *kept);
-    }
+    *bound = least > (double)target ? target + 1 : (int64_t)floor(uap_max_f64(0, least));
+    memcpy(mix->price, kept, groups * sizeof *kept);
+done:
     uap_mix_window_close(&w);
     uap_free(all.at);
     uap_free(all.price);
     uap_free(kept);
-    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+    return rc;
 }
