@@ -54,7 +54,9 @@ void uap_export_print(uap_exporter *x, const char *fmt, ...)
     }
 }
 
-static void add_line(uap_export *out, const char *subject, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void add_line(uap_export *out,
+                                                           const char *subject,
+                                                           const char *fmt, va_list args)
 {
     out->n_refusals++;
     if (out->n_lines < UAP_EXPORT_MAX_LINES) {

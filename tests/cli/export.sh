@@ -20,7 +20,7 @@ golden() {
             }
             run 0 export "$golden/$plan.json" --to "$target" --quiet
             cmp -s "$golden/$plan.$target" out || complain "$command_line: another output"
-            [ ! -s err ] || complain "$command_line: not quiet"
+            ! grep -q note: err || complain "$command_line: not quiet"
             ;;
         *)
             run 2 export "$golden/$plan.json" --to "$target" -o "$plan.$target"
