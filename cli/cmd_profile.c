@@ -98,7 +98,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {0, "survey-only", UAP_OPT_FLAG, &r->survey_only, NULL,
          .help = "only survey, and print what was found; no profile"},
         {0, "deadline", UAP_OPT_REAL, &r->deadline_s, "S",
-         "a rank that takes S seconds to answer in the survey is left out (10)",
+         "a rank that takes S seconds to answer in the survey, or three times as much "
+         "behind it, is left out (10)",
          .min = 0.01, .max = 3600},
         {0, "fail-on-outlier", UAP_OPT_FLAG, &r->fail_on_outlier, NULL,
          .help = "exit with 1 where the survey finds something slow or silent"},
@@ -205,6 +206,8 @@ static const char *fate(uap_item_state state)
         return "  (skipped: no time)";
     case UAP_ITEM_NO_MEMORY:
         return "  (skipped: no memory)";
+    case UAP_ITEM_NO_ANSWER:
+        return "  (skipped: no answer)";
     case UAP_ITEM_WAITING:
     case UAP_ITEM_DONE:
         break;
@@ -293,7 +296,8 @@ static void report(const uap_profile *profile, const uap_cluster *cluster)
     }
     if (skipped > 0) {
         UAP_LOG(WARNING, GLOBAL,
-                "profile: %d measurements skipped for want of time or memory (--budget; "
+                "profile: %d measurements skipped for want of time, memory or an answer "
+                "(--budget; "
                 "the profile lists them)",
                 (int)skipped);
     }
@@ -305,22 +309,27 @@ static void report(const uap_profile *profile, const uap_cluster *cluster)
 /* Lines of a survey that is full of findings help nobody. */
 #define FINDINGS_SHOWN 20
 
-static void report_findings(const uap_profile *profile)
+/* Those from `first` on; returns how many there are. */
+static int32_t report_findings(const uap_profile *profile, int32_t first)
 {
     const int32_t n = uap_profile_n_findings(profile);
-    for (int32_t i = 0; i < n && i < FINDINGS_SHOWN; i++) {
+    if (n == first) {
+        return n;
+    }
+    for (int32_t i = first; i < n && i - first < FINDINGS_SHOWN; i++) {
         char text[320];
         uap_profile_finding_text(profile, i, text, sizeof text);
         UAP_LOG(WARNING, GLOBAL, "profile: %s", text);
     }
-    if (n > FINDINGS_SHOWN) {
+    if (n - first > FINDINGS_SHOWN) {
         UAP_LOG(WARNING, GLOBAL, "profile: and %d more (the profile lists them)",
-                (int)(n - FINDINGS_SHOWN));
+                (int)(n - first - FINDINGS_SHOWN));
     }
     if (uap_profile_drain(profile)[0] != '\0') {
         UAP_LOG(WARNING, GLOBAL, "profile: nodes to drain: %s",
                 uap_profile_drain(profile));
     }
+    return n;
 }
 
 /* A survey by itself, as a result. */
@@ -348,10 +357,11 @@ static uap_status measure(const uap_cli *cli, const request *r, uap_profile *pro
     uap_status rc = UAP_OK;
     uap_cluster *cluster = NULL;
     const bool shows = cli->rank == 0 && !r->quiet;
-    if (cli->rank == 0) {
-        report_findings(profile);
-    }
+    const int32_t n_told = cli->rank == 0 ? report_findings(profile, 0) : 0;
     UAP_TRY(uap_profile_run(profile, shows ? show_progress : NULL, &shown, err));
+    if (cli->rank == 0) {
+        (void)report_findings(profile, n_told);
+    }
     UAP_TRY(uap_profile_cluster(profile, command, &cluster, err));
     if (cli->rank == 0) {
         rc = uap_cluster_save(cluster, r->output, err);
@@ -411,10 +421,11 @@ static void end_without_missing(const uap_cli *cli, uap_profile *profile, int st
 {
     uap_err err = {0};
     int missing = 0;
+    bool is_stuck = false;
     if (cli->rank != 0 || profile == NULL) {
         return;
     }
-    if (uap_profile_missing(profile, LAST_WAIT_S, &missing, &err) != UAP_OK) {
+    if (uap_profile_missing(profile, LAST_WAIT_S, &missing, &is_stuck, &err) != UAP_OK) {
         (void)uap_cli_fail(cli, &err);
     }
     if (missing > 0) {
@@ -423,6 +434,11 @@ static void end_without_missing(const uap_cli *cli, uap_profile *profile, int st
                       "is ended without %s\n",
                       missing, missing == 1 ? "" : "s", missing == 1 ? "s" : "",
                       missing == 1 ? "it" : "them");
+    } else if (is_stuck) {
+        (void)fprintf(stderr, "uniap: measurements that were given up never end; the job "
+                              "is ended with them\n");
+    }
+    if (missing > 0 || is_stuck) {
         (void)fflush(NULL);
         uap_comm_abort(cli->comm, status);
     }

@@ -115,6 +115,9 @@ int main(int argc, char **argv)
     uap_comm *comm = NULL;
     uap_cli cli = {.rank = 0, .size = 1};
     ignore_signals();
+    if (argc > 1 && strcmp(argv[1], "profile") == 0) {
+        uap_comm_ask_for_threads(); /* its measurements are watched */
+    }
     if (uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {
         return uap_cli_fail(&cli, &err);
     }

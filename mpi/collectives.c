@@ -1,5 +1,5 @@
 /* The collective operations of comm.h: barrier, broadcast, reductions, gather, agreement. */
-#include "mpi/comm_impl.h"
+#include "mpi/patient.h"
 
 #include "common/mem.h"
 
@@ -23,8 +23,7 @@ uap_status uap_comm_bcast(const uap_comm *comm, void *bytes, size_t n, int root,
     for (size_t done_bytes = 0; done_bytes < n && rc == UAP_OK;) {
         const size_t left = n - done_bytes;
         const size_t piece = left < PIECE_BYTES ? left : PIECE_BYTES;
-        rc = UAP_MPI(err,
-                     MPI_Bcast(at + done_bytes, (int)piece, MPI_BYTE, root, comm->comm));
+        rc = uap_patient_bcast(comm, at + done_bytes, (int)piece, root, err);
         done_bytes += piece;
     }
     return rc;
@@ -51,14 +50,8 @@ uap_status uap_comm_allreduce_f64(const uap_comm *comm, double *value, size_t n,
     uap_status rc = UAP_OK;
     int count = 0;
     UAP_TRY(uap_mpi_count(n, &count, err));
-    if (comm->rank == 0) {
-        UAP_TRY(UAP_MPI(err, MPI_Reduce(MPI_IN_PLACE, value, count, MPI_DOUBLE,
-                                        mpi_op(op), 0, comm->comm)));
-    } else {
-        UAP_TRY(UAP_MPI(
-            err, MPI_Reduce(value, NULL, count, MPI_DOUBLE, mpi_op(op), 0, comm->comm)));
-    }
-    UAP_TRY(UAP_MPI(err, MPI_Bcast(value, count, MPI_DOUBLE, 0, comm->comm)));
+    UAP_TRY(uap_patient_reduce(comm, value, count, MPI_DOUBLE, mpi_op(op), err));
+    rc = uap_comm_bcast(comm, value, n * sizeof *value, 0, err);
 done:
     return rc;
 }
@@ -70,8 +63,7 @@ uap_status uap_comm_allreduce_i64(const uap_comm *comm, int64_t *value, size_t n
     uap_status rc = UAP_OK;
     int count = 0;
     UAP_TRY(uap_mpi_count(n, &count, err));
-    UAP_TRY(UAP_MPI(err, MPI_Allreduce(MPI_IN_PLACE, value, count, MPI_INT64_T,
-                                       mpi_op(op), comm->comm)));
+    UAP_TRY(uap_patient_allreduce(comm, value, count, MPI_INT64_T, mpi_op(op), err));
 done:
     return rc;
 }
@@ -108,8 +100,12 @@ uap_status uap_comm_gather(const uap_comm *comm, const void *bytes, size_t n, ch
         local = UAP_FAIL(err, NO_MEMORY, "no memory to gather from %d ranks", comm->size);
     }
     UAP_TRY(uap_comm_agree(comm, local, err));
-    UAP_TRY(UAP_MPI(
-        err, MPI_Gather(&own, 1, MPI_INT64_T, n_of, 1, MPI_INT64_T, 0, comm->comm)));
+    for (size_t r = 0; r < size; r++) {
+        tables[r] = (int)sizeof own;
+        tables[size + r] = (int)(r * sizeof own);
+    }
+    UAP_TRY(uap_patient_gather(comm, &own, (int)sizeof own, (char *)n_of, tables,
+                               tables + size, err));
     if (comm->rank == 0) {
         local = layout(n_of, comm->size, start, tables, err);
         if (local == UAP_OK && (data = uap_calloc(start[size] + 1, 1)) == NULL) {
@@ -118,8 +114,7 @@ uap_status uap_comm_gather(const uap_comm *comm, const void *bytes, size_t n, ch
         }
     }
     UAP_TRY(uap_comm_agree(comm, local, err));
-    UAP_TRY(UAP_MPI(err, MPI_Gatherv(bytes, (int)n, MPI_BYTE, data, tables, tables + size,
-                                     MPI_BYTE, 0, comm->comm)));
+    UAP_TRY(uap_patient_gather(comm, bytes, (int)n, data, tables, tables + size, err));
     if (comm->rank == 0) {
         *all = data;
         *offset = start;
@@ -137,14 +132,13 @@ done:
 uap_status uap_comm_agree(const uap_comm *comm, uap_status local, uap_err *err)
 {
     /* The lowest rank that failed speaks for all; `size` says that none did. */
-    int own = local == UAP_OK ? comm->size : comm->rank;
-    int first = own;
+    int first = local == UAP_OK ? comm->size : comm->rank;
     struct {
         int code;
         char text[sizeof((uap_err *)0)->msg];
     } said = {.code = (int)local, .text = ""};
     uap_status rc = UAP_OK;
-    UAP_TRY(UAP_MPI(err, MPI_Allreduce(&own, &first, 1, MPI_INT, MPI_MIN, comm->comm)));
+    UAP_TRY(uap_patient_allreduce(comm, &first, 1, MPI_INT, MPI_MIN, err));
     if (first == comm->size) {
         return UAP_OK;
     }
@@ -153,8 +147,7 @@ uap_status uap_comm_agree(const uap_comm *comm, uap_status local, uap_err *err)
             err != NULL && err->code != UAP_OK ? err->msg : uap_status_text(local);
         (void)snprintf(said.text, sizeof said.text, "%s", text);
     }
-    UAP_TRY(
-        UAP_MPI(err, MPI_Bcast(&said, (int)sizeof said, MPI_BYTE, first, comm->comm)));
+    UAP_TRY(uap_patient_bcast(comm, &said, (int)sizeof said, first, err));
     uap_err_clear(err);
     rc = (uap_status)said.code;
     if (first == 0) {

@@ -1,5 +1,5 @@
 /* Communicators: start and end of MPI, splits, nodes, and the checked call. */
-#include "mpi/comm_impl.h"
+#include "mpi/patient.h"
 
 #include "common/mem.h"
 
@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+int uap_mpi_leave(int code)
+{
+    uap_guard_leave();
+    return code;
+}
+
+int uap_mpi_leave_look(int code)
+{
+    uap_guard_leave_look();
+    return code;
+}
 
 uap_status uap_mpi_check(int code, const char *call, const char *file, int line,
                          uap_err *err)
@@ -118,8 +130,9 @@ static uap_status number_of_node(MPI_Comm all, int *number, uap_err *err)
     MPI_Comm node = MPI_COMM_NULL;
     int rank = 0, node_rank = 0, count[2] = {0, 0};
     UAP_TRY(UAP_MPI(err, MPI_Comm_rank(all, &rank)));
-    if (uap_comm_made_up_node_size() > 0) {
-        *number = rank / uap_comm_made_up_node_size();
+    const int made_up = uap_comm_made_up_node_size();
+    if (made_up > 0) {
+        *number = rank / made_up;
         return UAP_OK;
     }
     UAP_TRY(UAP_MPI(
@@ -164,6 +177,13 @@ static void free_kept(void)
     }
 }
 
+static bool wants_threads;
+
+void uap_comm_ask_for_threads(void)
+{
+    wants_threads = true;
+}
+
 uap_status uap_comm_init(int *argc, char ***argv, uap_comm **out, uap_err *err)
 {
     static char name[] = "uniap";
@@ -172,8 +192,9 @@ uap_status uap_comm_init(int *argc, char ***argv, uap_comm **out, uap_err *err)
     int granted = 0, node = 0;
     bool started = false;
     const bool slow_fence = started_by_srun();
+    const int level = wants_threads ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED;
     *out = NULL;
-    UAP_TRY(UAP_MPI(err, MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &granted)));
+    UAP_TRY(UAP_MPI(err, MPI_Init_thread(argc, argv, level, &granted)));
     started = true;
     if (slow_fence) {
         wait_for_late_ranks();
@@ -211,6 +232,9 @@ uap_status uap_comm_split(const uap_comm *comm, int color, int key, uap_comm **o
     uap_status rc = UAP_OK;
     MPI_Comm part = MPI_COMM_NULL;
     *out = NULL;
+    if (uap_guard_is_on()) {
+        UAP_TRY(uap_patient_barrier(comm, err)); /* a split cannot be given up */
+    }
     UAP_TRY(UAP_MPI(
         err, MPI_Comm_split(comm->comm, color < 0 ? MPI_UNDEFINED : color, key, &part)));
     if (part != MPI_COMM_NULL) {

@@ -24,6 +24,10 @@ typedef enum uap_comm_op { UAP_COMM_MAX, UAP_COMM_MIN, UAP_COMM_SUM } uap_comm_o
 UAP_NODISCARD uap_status uap_comm_init(int *argc, char ***argv, uap_comm **out,
                                        uap_err *err);
 
+/* Before uap_comm_init: threads of this process will call MPI side by side (mpi/guard.h), where
+ * the library can do that; each message then takes a little longer. Local. */
+void uap_comm_ask_for_threads(void);
+
 /* Frees the communicator of uap_comm_init and ends MPI; NULL does nothing. Collective. */
 UAP_NODISCARD uap_status uap_comm_finalize(uap_comm *comm, uap_err *err);
 

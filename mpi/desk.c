@@ -133,6 +133,12 @@ uap_status uap_desk_take(uap_desk *desk, double wait_s, void *report, int *from,
     }
 }
 
+uap_status uap_desk_look(uap_desk *desk, void *order, bool *got, uap_err *err)
+{
+    int ignored = 0;
+    return look(desk, 0, TAG_ORDER, order, desk->order_bytes, &ignored, got, err);
+}
+
 uap_status uap_desk_wait(uap_desk *desk, void *order, uap_err *err)
 {
     bool got = false, has_order = false;

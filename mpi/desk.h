@@ -31,6 +31,10 @@ UAP_NODISCARD uap_status uap_desk_take(uap_desk *desk, double wait_s, void *repo
  * last counts. Errors: MPI. Local. */
 UAP_NODISCARD uap_status uap_desk_wait(uap_desk *desk, void *order, uap_err *err);
 
+/* On another rank: an order that has come, or *got = false. Errors: MPI. Local. */
+UAP_NODISCARD uap_status uap_desk_look(uap_desk *desk, void *order, bool *got,
+                                       uap_err *err);
+
 /* On another rank: sends a copy of the report to rank 0 and returns at once. Errors: MPI. */
 UAP_NODISCARD uap_status uap_desk_report(uap_desk *desk, const void *report,
                                          uap_err *err);

@@ -107,7 +107,7 @@ uap_status uap_transfer_test(uap_transfer *transfer, bool *finished, uap_err *er
 {
     int flag = 0;
     const uap_status rc =
-        UAP_MPI(err, MPI_Test(&transfer->request, &flag, MPI_STATUS_IGNORE));
+        UAP_MPI_LOOK(err, MPI_Test(&transfer->request, &flag, MPI_STATUS_IGNORE));
     *finished = flag != 0;
     return rc;
 }

@@ -138,7 +138,13 @@ void uap_finding_text(const uap_finding *finding, const uap_partition *partition
     }
     const int used = snprintf(text, n, "%s %s%s%s%s", uap_finding_name(finding->kind),
                               place, peer[0] != '\0' ? " to " : "", peer, ways);
-    if (finding->kind == UAP_FINDING_SILENT || used < 0 || (size_t)used >= n) {
+    if (used < 0 || (size_t)used >= n) {
+        return;
+    }
+    if (finding->kind == UAP_FINDING_SILENT) {
+        const char *why = finding->answers ? " behind the survey: its work did not end"
+                                           : " behind the survey";
+        (void)snprintf(text + used, n - (size_t)used, "%s", finding->is_later ? why : "");
         return;
     }
     (void)snprintf(text + used, n - (size_t)used,

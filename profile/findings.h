@@ -36,6 +36,8 @@ typedef struct uap_finding {
     uap_round_kind where; /* the rounds in which it showed */
     int32_t device, peer; /* NODE: its first device; peer of pairs, else UAP_NOBODY */
     bool sends, receives; /* LINK: the ends that are slow */
+    bool is_later;        /* SILENT: behind the survey */
+    bool answers;         /* SILENT: it is there, but its work does not end */
     double value_s;       /* the best it could do when found; infinite: no answer */
     double median_s;      /* of its like */
     double score;         /* spreads above the median; infinite like value_s */

@@ -2,6 +2,7 @@
 #include "profile/layers.h"
 
 #include "common/mem.h"
+#include "mpi/guard.h"
 #include "profile/clock.h"
 #include "profile/fit.h"
 #include "profile/samples.h"
@@ -43,6 +44,7 @@ static uap_status run_once(uap_work *work, double *time, uap_err *err)
 {
     uap_status rc = UAP_OK;
     UAP_TRY(uap_work_run(work, UAP_FORWARD, NULL, NULL, &time[0], err));
+    uap_guard_beat();
     UAP_TRY(uap_work_run(work, UAP_BACKWARD, NULL, NULL, &time[1], err));
 done:
     return rc;

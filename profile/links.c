@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 #include "common/numbers.h"
+#include "mpi/guard.h"
 #include "mpi/transfer.h"
 #include "profile/device_backend.h"
 #include "profile/links_impl.h"
@@ -12,6 +13,9 @@
 
 #define SHAPES_MANY  32
 #define DIVISORS_MAX 1344
+
+/* Buffers are filled faster than that also where ranks share cores. */
+#define FILL_BPS 10e6
 
 /* Large pages, where the system gives them. */
 #define PAGE_BYTES ((size_t)2 << 20)
@@ -54,6 +58,7 @@ uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep, uap_links
     uap_links *links = uap_calloc(1, sizeof *links);
     *out = NULL;
     if (links != NULL) {
+        uap_guard_allow(sweep->max_bytes / FILL_BPS);
         links->comm = comm;
         links->sweep = *sweep;
         /* Blocks are rounded up to whole floats per rank of a group. */

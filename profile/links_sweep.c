@@ -1,6 +1,7 @@
 /* One operation over a sweep of sizes: warm-up, trains behind barriers, medians, and the lines
  * through them. Who takes part is links.c's business. */
 #include "common/mem.h"
+#include "mpi/guard.h"
 #include "mpi/transfer.h"
 #include "profile/clock.h"
 #include "profile/fit.h"
@@ -14,6 +15,10 @@
  * long one do not matter. */
 #define TRAIN_S   200e-6
 #define TRAIN_MAX 32
+
+/* The next size is a few times as large: so many times an operation's time a hung one is given
+ * beyond the patience that there is (mpi/guard.h). */
+#define ALLOWED_TIMES 20.0
 
 /* Trains between looks at the clock: on a busy machine barriers take far longer than what is
  * timed, and a point ends early (with its least number of iterations) after so many times
@@ -87,6 +92,7 @@ static uap_status run_train(const uap_links *links, const uap_operation *op,
     uap_status rc = UAP_OK;
     double spent = 0;
     *seconds = 0;
+    uap_guard_enter();
     UAP_TRY(uap_comm_barrier(links->comm, err));
     if (op->is_p2p) {
         const double start = uap_clock_s();
@@ -103,8 +109,9 @@ static uap_status run_train(const uap_links *links, const uap_operation *op,
         }
         UAP_TRY(uap_comm_barrier(links->comm, err));
     }
-    *seconds = spent / count;
 done:
+    uap_guard_leave();
+    *seconds = spent / count;
     return rc;
 }
 
@@ -122,6 +129,7 @@ static uap_status warm_up(const uap_links *links, const uap_operation *op, doubl
         UAP_TRY(uap_comm_allreduce_f64(links->comm, &seconds, 1, UAP_COMM_MAX, err));
         /* A train that a busy machine held up says nothing: the quickest counts. */
         *rough = fmin(*rough, seconds);
+        uap_guard_allow(ALLOWED_TIMES * *rough);
         spent += seconds;
         const bool is_steady =
             before <= seconds * STEADY_RATIO && seconds <= before * STEADY_RATIO;
@@ -157,8 +165,9 @@ static uap_status run_trains(const uap_links *links, const uap_operation *op,
         }
         block[BLOCK] = uap_clock_s() - start;
         UAP_TRY(uap_comm_allreduce_f64(links->comm, block, BLOCK + 1, UAP_COMM_MAX, err));
-        memcpy(each + *done, block, (size_t)n * sizeof *each);
-        *done += n;
+        for (int32_t i = 0; i < n; i++) {
+            each[(*done)++] = block[i];
+        }
         is_late = block[BLOCK] > LATE_FACTOR * sweep->point_s;
     }
 done:

@@ -5,11 +5,14 @@
 #include "profile/fit.h"
 #include "profile/links_impl.h"
 
+#include <math.h>
+
 /* A piece of compute between two looks at the communication, and the bytes of a gradient
  * bucket (PyTorch's DistributedDataParallel: 25 MiB by default) where buffers allow. */
 #define PIECE_S      0.25e-3
 #define PIECES       64
 #define BUCKET_BYTES ((size_t)25 << 20)
+#define SLOWDOWN_MAX 1e3
 
 /* The all-reduce under way, as the poll function sees it. */
 typedef struct in_flight {
@@ -129,10 +132,12 @@ done:
     return rc;
 }
 
-/* Together by alone, not below 1. */
+/* Together by alone, not below 1. A rank that lost its core in one of them says nothing of
+ * overlap, and files hold no larger one. */
 static double slowdown(double together, double alone)
 {
-    return alone > 0 && together > alone ? together / alone : 1;
+    const double ratio = alone > 0 && together > alone ? together / alone : 1;
+    return fmin(ratio, SLOWDOWN_MAX);
 }
 
 /* One repetition: both ratios, of the slowest rank. */

@@ -2,6 +2,7 @@
 #include "profile/profile.h"
 
 #include "common/mem.h"
+#include "mpi/guard.h"
 #include "profile/clock.h"
 #include "profile/device_backend.h"
 #include "profile/fit.h"
@@ -10,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* How many ranks and nodes, and how many ranks the emptiest and the fullest node have: of
  * those who stay, or of the machine that is only listed. Equal on all ranks. */
@@ -206,22 +208,40 @@ static void choose_precision(uap_profile *profile)
     }
 }
 
-static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *err)
+/* Groups of like nodes, and what a group knows of itself. */
+static uap_status form_groups(uap_profile *profile, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_profile_survey_prepare(profile, comm, err));
-    UAP_TRY(open_devices(profile, err));
-    if (!profile->options.list_only && uap_comm_size(profile->members) > 1) {
-        UAP_TRY(uap_profile_survey_run(profile, err));
-    }
-    if (profile->members == NULL) {
-        return UAP_OK; /* left out */
-    }
     UAP_TRY(uap_profile_groups_form(profile, err));
     UAP_TRY(agree_on_memory(profile, err));
     count_on_nodes(profile);
     choose_precision(profile);
-    UAP_TRY(uap_profile_reuse_prepare(profile, err));
+    rc = uap_profile_reuse_prepare(profile, err);
+done:
+    return rc;
+}
+
+/* What was of groups and lists that are no more; calls that were given up may use it. */
+static void forget(uap_profile *profile)
+{
+    profile->comm = NULL;
+    profile->links = NULL;
+    memset(&profile->groups, 0, sizeof profile->groups);
+    memset(&profile->reuse, 0, sizeof profile->reuse);
+    profile->item = NULL;
+    profile->n_items = profile->capacity = 0;
+    profile->least_on_node = profile->most_on_node = 0;
+}
+
+/* Behind the survey, up to the list. */
+static uap_status look_around(uap_profile *profile, void *context, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    (void)context;
+    if (profile->is_cut_off) {
+        forget(profile);
+    }
+    UAP_TRY(form_groups(profile, err));
     UAP_TRY(uap_first_look_take(profile->comm, profile->device, &profile->info,
                                 profile->precision, &profile->look, err));
     UAP_TRY(measure_limits(profile, err));
@@ -233,6 +253,41 @@ done:
     if (profile->comm != NULL) {
         rc = uap_comm_agree(profile->members, rc, err);
     }
+    profile->is_cut_off = false;
+    return rc;
+}
+
+/* A list of those who are left, with what was measured before. */
+static uap_status begin_again(uap_profile *profile, uap_err *err)
+{
+    const uap_item *old = profile->item;
+    const int32_t n_old = profile->n_items;
+    uap_status rc = UAP_OK;
+    forget(profile);
+    UAP_TRY(form_groups(profile, err));
+    UAP_TRY(uap_profile_list(profile, err));
+    rc = uap_profile_carry_over(profile, old, n_old, err);
+done:
+    if (profile->comm != NULL) {
+        rc = uap_comm_agree(profile->members, rc, err);
+    }
+    profile->is_cut_off = false;
+    return rc;
+}
+
+static uap_status prepare(uap_profile *profile, const uap_comm *comm, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_profile_survey_prepare(profile, comm, err));
+    UAP_TRY(open_devices(profile, err));
+    if (!profile->options.list_only && uap_comm_size(profile->members) > 1) {
+        UAP_TRY(uap_profile_survey_run(profile, err));
+    }
+    if (profile->members == NULL) {
+        return UAP_OK; /* left out */
+    }
+    rc = uap_profile_guarded(profile, look_around, NULL, err);
+done:
     return rc;
 }
 
@@ -251,6 +306,7 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
     profile->budget_s =
         options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
     profile->pace = profile->survey.slowness = 1;
+    profile->under_way = -1;
     profile->compute_slowdown = profile->communication_slowdown = 1;
     if (options->keeps_samples) {
         rc = uap_samples_new(&profile->samples, err);
@@ -268,8 +324,8 @@ done:
 
 void uap_profile_free(uap_profile *profile)
 {
-    if (profile == NULL) {
-        return;
+    if (profile == NULL || profile->n_given_up > 0) {
+        return; /* calls that were given up may use all of it, for good */
     }
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_free(profile->item[i].collective.point);
@@ -345,8 +401,21 @@ static uap_status measure_layer(uap_profile *profile, uap_item *item, uap_err *e
     return rc;
 }
 
+/* As the stub says: this rank's work ends late, once. */
+static void stall(uap_profile *profile)
+{
+    const double seconds = profile->survey.stall_s;
+    const struct timespec nap = {.tv_sec = (time_t)seconds,
+                                 .tv_nsec = (long)(1e9 * (seconds - floor(seconds)))};
+    profile->survey.stall_s = 0;
+    if (seconds > 0) {
+        (void)nanosleep(&nap, NULL);
+    }
+}
+
 static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
 {
+    stall(profile);
     const uap_group_shape shape = {item->collective.size, item->collective.stride};
     uap_samples_name(profile->samples, item->pub.what);
     item->repeat.samples = profile->samples;
@@ -392,7 +461,7 @@ static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
     UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
     profile->elapsed_s = said[0];
     profile->pace = said[1];
-    if (item->pub.state != UAP_ITEM_NO_MEMORY && item->pub.state != UAP_ITEM_DONE) {
+    if (item->pub.state == UAP_ITEM_WAITING || item->pub.state == UAP_ITEM_OVER_BUDGET) {
         const double left_s = profile->budget_s - profile->survey.elapsed_s -
                               profile->elapsed_s - uap_essentials_s(profile);
         item->pub.state = uap_item_fit(item, left_s / profile->pace);
@@ -401,31 +470,53 @@ done:
     return rc;
 }
 
-/* The list of this rank's group. */
-static uap_status run_list(uap_profile *profile, uap_profile_progress *progress,
-                           void *context, uap_err *err)
+/* What is said of the list as it goes. */
+typedef struct list_progress {
+    uap_profile_progress *call; /* may be NULL */
+    void *context;
+} list_progress;
+
+/* So much longer than expected a measurement may take without a step (mpi/guard.h). */
+#define ALLOWED_TIMES 4.0
+
+static uap_status measure_next(uap_profile *profile, int32_t index,
+                               const list_progress *progress, double elapsed_s,
+                               uap_err *err)
 {
-    const double start = uap_clock_s();
+    uap_item *item = &profile->item[index];
+    uap_status rc = UAP_OK;
+    if (progress->call != NULL) {
+        progress->call(progress->context, profile, index, elapsed_s);
+    }
+    profile->under_way = index;
+    uap_guard_allow(ALLOWED_TIMES * item->pub.expected_s * fmax(1, profile->pace));
+    UAP_TRY(measure(profile, item, err));
+    if (item->pub.state == UAP_ITEM_WAITING) {
+        item->pub.state = UAP_ITEM_DONE;
+    }
+done:
+    return rc;
+}
+
+/* The list of this rank's group. */
+static uap_status run_list(uap_profile *profile, const list_progress *progress,
+                           uap_err *err)
+{
+    const double start = uap_clock_s() - profile->before_s;
     uap_status rc = UAP_OK;
     UAP_TRY(uap_links_new(profile->comm, &profile->sweep, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
-        uap_item *item = &profile->item[i];
-        UAP_TRY(decide(profile, item, uap_clock_s() - start, err));
-        if (item->pub.state != UAP_ITEM_WAITING) {
-            continue;
-        }
-        if (progress != NULL) {
-            progress(context, profile, i, uap_clock_s() - start);
-        }
-        UAP_TRY(measure(profile, item, err));
-        if (item->pub.state == UAP_ITEM_WAITING) {
-            item->pub.state = UAP_ITEM_DONE;
+        const double elapsed_s = uap_clock_s() - start;
+        UAP_TRY(decide(profile, &profile->item[i], elapsed_s, err));
+        if (profile->item[i].pub.state == UAP_ITEM_WAITING) {
+            UAP_TRY(measure_next(profile, i, progress, elapsed_s, err));
         }
     }
+    profile->under_way = -1;
     profile->elapsed_s = uap_clock_s() - start;
     uap_device_read_clocks(profile->device, &profile->clocks[1]);
-    if (progress != NULL) {
-        progress(context, profile, profile->n_items, profile->elapsed_s);
+    if (progress->call != NULL) {
+        progress->call(progress->context, profile, profile->n_items, profile->elapsed_s);
     }
 done:
     uap_links_free(profile->links);
@@ -433,18 +524,27 @@ done:
     return rc;
 }
 
-uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
-                           void *context, uap_err *err)
+static uap_status run_all(uap_profile *profile, void *context, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    if (profile->members == NULL) {
-        return UAP_OK;
+    if (profile->is_cut_off) {
+        profile->before_s = profile->elapsed_s;
+        UAP_TRY(begin_again(profile, err));
     }
-    UAP_TRY(
-        uap_comm_agree(profile->members, run_list(profile, progress, context, err), err));
+    UAP_TRY(uap_comm_agree(profile->members, run_list(profile, context, err), err));
     rc = uap_profile_groups_between(profile, err);
 done:
     return rc;
+}
+
+uap_status uap_profile_run(uap_profile *profile, uap_profile_progress *progress,
+                           void *context, uap_err *err)
+{
+    list_progress said = {progress, context};
+    if (profile->members == NULL) {
+        return UAP_OK;
+    }
+    return uap_profile_guarded(profile, run_all, &said, err);
 }
 
 uap_status uap_profile_save_samples(const uap_profile *profile, const char *path,

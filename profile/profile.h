@@ -42,7 +42,8 @@ typedef struct uap_profile_options {
     double budget_s;
     bool list_only; /* only list what would be measured; then also for a machine of */
     int32_t nodes, devices_per_node; /* so many nodes and devices; 0: this job's */
-    double deadline_s;               /* of a rank's answer in the survey; 0: the usual */
+    double
+        deadline_s; /* of a rank's answer in the survey, of three behind it; 0: the usual */
     bool exclude_outliers; /* profile without the nodes that the survey blames */
     /* Take from this earlier profile what is not older than max_age_s (0: any age); new nodes
      * are measured. NULL: measure everything. Borrowed, and the same on every rank. */
@@ -63,7 +64,8 @@ typedef enum uap_item_state {
     UAP_ITEM_WAITING,
     UAP_ITEM_DONE,
     UAP_ITEM_OVER_BUDGET, /* skipped: would not end in time */
-    UAP_ITEM_NO_MEMORY    /* skipped: buffers do not fit */
+    UAP_ITEM_NO_MEMORY,   /* skipped: buffers do not fit */
+    UAP_ITEM_NO_ANSWER    /* skipped: it did not end, and nobody is to blame */
 } uap_item_state;
 
 typedef struct uap_profile_item {
@@ -105,10 +107,11 @@ void uap_profile_finding_text(const uap_profile *profile, int32_t index, char *t
                               size_t n);
 const char *uap_profile_drain(const uap_profile *profile);
 
-/* On rank 0, at the end: how many ranks that were left out still hang after wait_s, so that
- * nothing may be done with all ranks together any more. 0 elsewhere. Local. */
+/* On rank 0, at the end: how many ranks that were left out still hang after wait_s. Where there
+ * are any, or calls were given up behind the survey (then *is_stuck), nothing may be done with
+ * all ranks together any more, not even ending MPI. 0 elsewhere. Local. */
 UAP_NODISCARD uap_status uap_profile_missing(uap_profile *profile, double wait_s,
-                                             int *missing, uap_err *err);
+                                             int *missing, bool *is_stuck, uap_err *err);
 
 int32_t uap_profile_count(const uap_profile *profile);
 uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index);

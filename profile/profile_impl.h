@@ -71,8 +71,9 @@ typedef struct uap_profile_survey {
     bool *is_left_out;      /* rank 0: [ranks] */
     char *drain, *left_out; /* rank 0: host lists of nodes */
     int32_t n_left_out;
-    double elapsed_s;
+    double elapsed_s, deadline_s;
     double slowness; /* of this rank's layers, as the stub says; 1 without one */
+    double stall_s;  /* of this rank's first measurement, as the stub says */
 } uap_profile_survey;
 
 /* Which ranks have like devices in nodes of one size. Each group measures for itself, all at
@@ -128,6 +129,12 @@ struct uap_profile {
     double layers_s;          /* the medians' sum */
     double spent_on_layers_s; /* by the clock of this rank */
     double elapsed_s;         /* at the end, or before the item under way */
+    double before_s;          /* of a list that was given up */
+    int32_t under_way;        /* the item that is measured; -1: none */
+    /* Calls that were given up, with all that they may hold (profile_guarded.c). The list is
+     * to be made anew, and what has no answer from whoever stays is skipped. */
+    int32_t n_given_up;
+    bool is_cut_off, is_unanswered;
     double pace; /* seconds taken by seconds expected, so far; equal on every rank */
     char note[256];
 };
@@ -145,6 +152,27 @@ uap_survey_limits uap_profile_survey_limits(const uap_profile *profile);
 /* Surveys; profile->members is then those who stay. Errors: MPI, NO_MEMORY, BAD_USAGE (the
  * stub). Collective. */
 UAP_NODISCARD uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err);
+
+/* On rank 0, from what a roll brought (site.h): who falls silent behind the survey becomes a
+ * finding, and is left out by the survey's rules. Errors: NO_MEMORY. Local. */
+UAP_NODISCARD uap_status uap_profile_survey_lose(uap_profile *profile,
+                                                 const uap_said *said, bool *has_lost,
+                                                 uap_err *err);
+
+/* Runs a step that all members take together so that a rank that hangs does not hold it up:
+ * it is given up, the members are those who still answer, and the step begins anew, with
+ * is_cut_off set. profile->members is NULL where this rank is left out. Errors: those of the
+ * step, MPI, NO_MEMORY. Collective over the members. */
+UAP_NODISCARD uap_status uap_profile_guarded(uap_profile *profile,
+                                             uap_status (*step)(uap_profile *profile,
+                                                                void *context,
+                                                                uap_err *err),
+                                             void *context, uap_err *err);
+
+/* Takes from an earlier list of this profile what was measured. Errors: MPI, NO_MEMORY.
+ * Collective over profile->comm. */
+UAP_NODISCARD uap_status uap_profile_carry_over(uap_profile *profile, const uap_item *old,
+                                                int32_t n_old, uap_err *err);
 
 /* What the survey found as the file's array of exceptions, and what it did as an object for
  * the provenance. NULL without memory. Rank 0. */

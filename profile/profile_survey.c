@@ -111,6 +111,7 @@ uap_status uap_profile_survey_prepare(uap_profile *profile, const uap_comm *comm
     uap_profile_survey *survey = &profile->survey;
     const uap_survey_costs costs = costs_of(profile);
     uap_status rc = UAP_OK;
+    survey->deadline_s = options->deadline_s > 0 ? options->deadline_s : DEADLINE_S;
     UAP_TRY(order_by_node(comm, &survey->all, err));
     UAP_TRY(uap_comm_split(survey->all, 0, uap_comm_rank(survey->all), &profile->members,
                            err));
@@ -167,6 +168,9 @@ static uap_status list_nodes(uap_profile_survey *survey, const bool *is_left_out
     const size_t most = (size_t)(found->n > p->nodes ? found->n : p->nodes);
     uap_status rc = UAP_OK;
     size_t n = 0;
+    uap_free(survey->drain);
+    uap_free(survey->left_out);
+    survey->drain = survey->left_out = NULL;
     const char **name = uap_calloc(most, sizeof *name);
     if (name == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "no memory for the nodes to drain");
@@ -199,8 +203,20 @@ uap_survey_limits uap_profile_survey_limits(const uap_profile *profile)
     return is_shared ? uap_survey_limits_shared() : uap_survey_limits_default();
 }
 
-/* Rank 0's part; is_left_out has room for all ranks. */
-static uap_status survey_all(uap_profile *profile, bool *is_left_out, uap_err *err)
+/* From the findings so far. */
+static uap_status leave_out(uap_profile *profile, uap_err *err)
+{
+    uap_profile_survey *survey = &profile->survey;
+    choose_left_out(profile, survey->is_left_out);
+    survey->n_left_out = 0;
+    for (int32_t r = 0; r < survey->partition.devices; r++) {
+        survey->n_left_out += survey->is_left_out[r];
+    }
+    return list_nodes(survey, survey->is_left_out, err);
+}
+
+/* Rank 0's part. */
+static uap_status survey_all(uap_profile *profile, uap_err *err)
 {
     uap_profile_survey *survey = &profile->survey;
     const uap_survey_limits limits = uap_profile_survey_limits(profile);
@@ -212,11 +228,33 @@ static uap_status survey_all(uap_profile *profile, bool *is_left_out, uap_err *e
     }
     UAP_TRY(uap_survey_run(&survey->partition, &survey->plan, &limits, &machine,
                            &survey->found, err));
-    choose_left_out(profile, is_left_out);
-    for (int r = 0; r < uap_comm_size(survey->all); r++) {
-        survey->n_left_out += is_left_out[r];
+    rc = leave_out(profile, err);
+done:
+    return rc;
+}
+
+uap_status uap_profile_survey_lose(uap_profile *profile, const uap_said *said,
+                                   bool *has_lost, uap_err *err)
+{
+    uap_profile_survey *survey = &profile->survey;
+    uap_status rc = UAP_OK;
+    *has_lost = false;
+    for (int32_t r = 0; r < survey->partition.devices; r++) {
+        const uap_finding f = {.kind = UAP_FINDING_SILENT,
+                               .device = r,
+                               .peer = UAP_NOBODY,
+                               .is_later = true,
+                               .answers = said[r] == UAP_SAID_WORKS,
+                               .value_s = HUGE_VAL,
+                               .median_s = HUGE_VAL,
+                               .score = HUGE_VAL,
+                               .again_s = HUGE_VAL};
+        if (!survey->is_left_out[r] && (f.answers || said[r] == UAP_SAID_SILENT)) {
+            *has_lost = true;
+            UAP_TRY(uap_findings_add(&survey->found.findings, &f, err));
+        }
     }
-    rc = list_nodes(survey, is_left_out, err);
+    rc = *has_lost ? leave_out(profile, err) : UAP_OK;
 done:
     return rc;
 }
@@ -224,12 +262,11 @@ done:
 uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err)
 {
     uap_profile_survey *survey = &profile->survey;
-    const double asked_s = profile->options.deadline_s;
     const uap_site_options options = {.bytes = profile->effort->survey_bytes,
                                       .pings = PINGS,
                                       .transfers = TRANSFERS,
                                       .device_s = profile->effort->survey_device_s,
-                                      .deadline_s = asked_s > 0 ? asked_s : DEADLINE_S,
+                                      .deadline_s = survey->deadline_s,
                                       .stub = profile->options.stub};
     const double start = uap_clock_s();
     uap_status rc = UAP_OK, mine = UAP_OK;
@@ -247,7 +284,8 @@ uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err)
         UAP_TRY(uap_stub_parse(options.stub, &stub, err));
     }
     survey->slowness = uap_stub_slowness(&stub, uap_comm_rank(survey->all));
-    mine = uap_comm_rank(survey->all) == 0 ? survey_all(profile, is_left_out, err)
+    survey->stall_s = uap_stub_stall_s(&stub, uap_comm_rank(survey->all));
+    mine = uap_comm_rank(survey->all) == 0 ? survey_all(profile, err)
                                            : uap_site_serve(survey->site, err);
     UAP_TRY(uap_site_end(survey->site, is_left_out, &members, err));
     uap_comm_free(profile->members);
@@ -325,9 +363,10 @@ void uap_profile_finding_text(const uap_profile *profile, int32_t index, char *t
 }
 
 uap_status uap_profile_missing(uap_profile *profile, double wait_s, int *missing,
-                               uap_err *err)
+                               bool *is_stuck, uap_err *err)
 {
     *missing = 0;
+    *is_stuck = profile->n_given_up > 0;
     if (profile->survey.n_left_out == 0) {
         return UAP_OK;
     }
@@ -364,7 +403,8 @@ static uap_jout *exception_of(const uap_profile_survey *survey, const uap_findin
         uap_jset_bool(object, "sends", f->sends);
         uap_jset_bool(object, "receives", f->receives);
     }
-    uap_jset_str(object, "rounds", uap_round_kind_name(f->where));
+    uap_jset_str(object, "rounds",
+                 f->is_later ? "measurements" : uap_round_kind_name(f->where));
     set_finite(object, "value_s", f->value_s);
     set_finite(object, "median_s", f->median_s);
     set_finite(object, "score", f->score);

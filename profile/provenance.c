@@ -116,7 +116,9 @@ static void add_skipped(uap_jout *object, const uap_profile *profile)
         if (item->state != UAP_ITEM_DONE) {
             char line[224];
             (void)snprintf(line, sizeof line, "%s: %s", item->what,
-                           item->state == UAP_ITEM_NO_MEMORY ? "no memory" : "no time");
+                           item->state == UAP_ITEM_NO_MEMORY   ? "no memory"
+                           : item->state == UAP_ITEM_NO_ANSWER ? "no answer"
+                                                               : "no time");
             uap_jadd_str(skipped, line);
         }
     }

@@ -2,12 +2,12 @@
 #include "profile/site.h"
 
 #include "common/mem.h"
-#include "mpi/desk.h"
 #include "mpi/probe.h"
 #include "mpi/transfer.h"
 #include "profile/clock.h"
 #include "profile/device_backend.h"
 #include "profile/fit.h"
+#include "profile/site_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,35 +28,6 @@
 #define LONG_LEAST         3
 #define ENOUGH_OF_DEADLINE 0.05
 #define RUNS_MAX           1000
-
-typedef enum action { ACT_COMPUTE, ACT_SHORT, ACT_LONG, ACT_LEAVE, ACT_STAY } action;
-
-typedef struct order_message {
-    int32_t epoch; /* of the order; reports repeat it */
-    int32_t action, kind, to, from;
-} order_message;
-
-typedef struct report_message {
-    int32_t epoch;
-    int32_t failed;
-    float seconds; /* of the work or of a message; infinite: no answer */
-} report_message;
-
-struct uap_site {
-    uap_comm *comm; /* own: its messages meet no others */
-    uap_desk *desk;
-    uap_work *work; /* a device's check; NULL with a stub */
-    uap_site_options options;
-    uap_stub stub;
-    char *send, *recv;
-    bool buffers_are_lent; /* MPI may still use them */
-    double *each_s;        /* [RUNS_MAX or messages] */
-    int32_t epoch;
-    int32_t
-        *slot; /* rank 0, [ranks]: order of a rank that is waited for, or UAP_NOBODY */
-    int32_t n_left_out, n_back;
-    order_message last; /* other ranks: the order that ended uap_site_serve */
-};
 
 /* ---- What a rank does ------------------------------------------------------------------ */
 
@@ -371,95 +342,6 @@ uap_status uap_site_new(const uap_comm *comm, uap_device *device,
     site = NULL;
 done:
     uap_site_free(site);
-    return rc;
-}
-
-/* On rank 0: tells all how it ends, and those who stay who does not. */
-static uap_status dismiss(uap_site *site, const bool *is_left_out, int *member, int *out,
-                          int *n_members, uap_err *err)
-{
-    const int ranks = uap_comm_size(site->comm);
-    uap_status rc = UAP_OK;
-    int n_out = 0, n = 0;
-    for (int r = 0; r < ranks; r++) {
-        if (is_left_out[r]) {
-            out[n_out++] = r;
-        } else {
-            member[n++] = r;
-        }
-    }
-    site->epoch++;
-    for (int r = 1; r < ranks; r++) {
-        const order_message message = {.epoch = site->epoch,
-                                       .action = is_left_out[r] ? ACT_LEAVE : ACT_STAY};
-        UAP_TRY(uap_desk_order(site->desk, r, &message, err));
-    }
-    UAP_TRY(uap_desk_tell(site->desk, member + 1, n - 1, out, n_out, err));
-    site->n_left_out = n_out;
-    *n_members = n;
-done:
-    return rc;
-}
-
-/* On the others: who stays, from who does not. */
-static uap_status hear(uap_site *site, int *member, int *n_members, uap_err *err)
-{
-    const int ranks = uap_comm_size(site->comm);
-    uap_status rc = UAP_OK;
-    int *out = NULL, n_out = 0;
-    UAP_TRY(uap_desk_hear(site->desk, &out, &n_out, err));
-    for (int r = 0, i = 0; r < ranks; r++) {
-        if (i < n_out && out[i] == r) {
-            i++;
-        } else {
-            member[(*n_members)++] = r;
-        }
-    }
-done:
-    uap_free(out);
-    return rc;
-}
-
-uap_status uap_site_end(uap_site *site, const bool *is_left_out, uap_comm **members,
-                        uap_err *err)
-{
-    const int ranks = uap_comm_size(site->comm);
-    uap_status rc = UAP_OK;
-    int n = 0;
-    *members = NULL;
-    if (uap_comm_rank(site->comm) > 0 && site->last.action == ACT_LEAVE) {
-        const report_message back = {.epoch = site->last.epoch};
-        return uap_desk_report(site->desk, &back, err);
-    }
-    int *member = uap_calloc(2 * (size_t)ranks, sizeof *member);
-    if (member == NULL) {
-        return UAP_FAIL(err, NO_MEMORY, "no memory for a list of %d ranks", ranks);
-    }
-    if (uap_comm_rank(site->comm) == 0) {
-        UAP_TRY(dismiss(site, is_left_out, member, member + ranks, &n, err));
-    } else {
-        UAP_TRY(hear(site, member, &n, err));
-    }
-    rc = uap_comm_some(site->comm, member, n, members, err);
-done:
-    uap_free(member);
-    return rc;
-}
-
-uap_status uap_site_missing(uap_site *site, double wait_s, int *missing, uap_err *err)
-{
-    const double until_s = uap_clock_s() + wait_s;
-    uap_status rc = UAP_OK;
-    bool got = true;
-    while (site->n_back < site->n_left_out && got) {
-        report_message report;
-        int from = 0;
-        UAP_TRY(uap_desk_take(site->desk, until_s - uap_clock_s(), &report, &from, &got,
-                              err));
-        site->n_back += got && report.epoch == site->epoch;
-    }
-    *missing = site->n_left_out - site->n_back;
-done:
     return rc;
 }
 

@@ -51,6 +51,34 @@ UAP_NODISCARD uap_status uap_site_end(uap_site *site, const bool *is_left_out,
 UAP_NODISCARD uap_status uap_site_missing(uap_site *site, double wait_s, int *missing,
                                           uap_err *err);
 
+/* ---- Behind the survey: who is through with a call that those who stay made together ------ */
+
+typedef enum uap_said {
+    UAP_SAID_NOTHING = 1,
+    UAP_SAID_BUSY,   /* still in the call */
+    UAP_SAID_DONE,   /* through */
+    UAP_SAID_WAITS,  /* gave it up: it waited for others */
+    UAP_SAID_WORKS,  /* gave it up: its own work does not end */
+    UAP_SAID_SILENT, /* does not answer (or was left out before) */
+    UAP_SAID_BACK    /* left out, and knows it */
+} uap_said;
+
+/* On rank 0, when it is through or gave up: said[ranks] of all who stay: DONE, WAITS, WORKS, or
+ * SILENT for those that do not even answer within a deadline and a half. Who is busy is waited
+ * for. Then either uap_site_all_done, or uap_site_end again with those to leave out, whose
+ * *members is for the next call. Errors: MPI. Local. */
+UAP_NODISCARD uap_status uap_site_call_roll(uap_site *site, const bool *is_left_out,
+                                            uap_said own, uap_said *said, uap_err *err);
+UAP_NODISCARD uap_status uap_site_all_done(uap_site *site, const bool *is_left_out,
+                                           uap_err *err);
+
+/* On the others: now and then during the call, so that rank 0 hears that they are there; and,
+ * when it is through or was given up, until rank 0 has decided. *again: uap_site_end follows.
+ * Errors: MPI. Local. */
+UAP_NODISCARD uap_status uap_site_look(uap_site *site, uap_err *err);
+UAP_NODISCARD uap_status uap_site_answer_roll(uap_site *site, uap_said said, bool *again,
+                                              uap_err *err);
+
 void uap_site_free(uap_site *site); /* NULL is legal; local */
 
 #ifdef __cplusplus

@@ -3,8 +3,10 @@
 #include "search/exact_chain.h"
 
 #include "common/clock.h"
+#include "common/mem.h"
 #include "common/numbers.h"
 #include "search/bound.h"
+#include "search/objective.h"
 
 /* All figures here were chosen by measure: the least time over the recorded instances and
  * the cases of `uniap bench search`.
@@ -21,7 +23,9 @@
 #define LONGER        3.0
 #define SHORTER       0.25
 #define FIRST_EFFORT  20000000
+#define MIXED_EFFORT  100000000 /* with unlike stages, where little is known beforehand */
 #define EFFORT_FACTOR 1.5
+#define FEW_LABELS    12 /* of a list, for a first plan of unlike stages */
 
 /* Whether the search must stop, or the node need not be searched any further, which a plan
  * found elsewhere in the meantime may bring about. */
@@ -209,14 +213,60 @@ static uap_status tighten(uap_chain_search *s, bool *is_tightened, uap_err *err)
     return rc;
 }
 
+/* The plan at hand is the best one where it holds in the instance, for which the chain's
+ * relaxations of ties and live tensors may be wrong. */
+static uap_status offer_plan(uap_chain_search *s, uap_err *err)
+{
+    uap_stage_cost *scratch = uap_calloc((size_t)s->in->pp, sizeof *scratch);
+    int64_t value = 0;
+    uap_status rc = UAP_OK;
+    if (scratch == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for a plan's cost");
+    }
+    if (uap_choice_value(s->in, &s->choice, scratch, &value) &&
+        value <= uap_exact_cutoff(s->e, s->node->config)) {
+        rc = uap_exact_improve(s->e, s->node->config, &s->choice, value, err);
+    }
+    uap_free(scratch);
+    return rc;
+}
+
+/* The best way to cut: first among a few labels of each list, which finds a plan where there is
+ * one, mostly near the best; then among all within what that costs. */
+static uap_status cut_mixed(uap_chain_search *s, uap_mix_outer *outer, int64_t target,
+                            bool *found, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_mix_ask ask = {.target = target, .longest = FEW_LABELS};
+    uap_mix_cuts *mixed = uap_mix_cuts_new(outer);
+    if (mixed == NULL) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+    }
+    UAP_TRY(uap_mix_exact(mixed, &ask, &s->value, &s->choice, found, err));
+    if (s->mix->stopped || (*found && s->e->is_fixed)) {
+        goto done; /* any plan of the value will do that is the same every time */
+    }
+    if (*found) {
+        ask.target = s->value;
+        UAP_TRY(offer_plan(s, err));
+        ask.target = uap_min_i64(ask.target, uap_exact_cutoff(s->e, s->node->config));
+    }
+    ask.longest = 0;
+    UAP_TRY(uap_mix_exact(mixed, &ask, &s->value, &s->choice, found, err));
+done:
+    uap_mix_cuts_free(mixed);
+    return rc;
+}
+
 /* The exact sets of segments, and the best way to cut. */
-static uap_status solve(uap_chain_search *s, const cuts *outer, bool *found, uap_err *err)
+static uap_status solve(uap_chain_search *s, const cuts *outer, int64_t target,
+                        bool *found, uap_err *err)
 {
     uap_status rc = UAP_OK;
     if (s->mix != NULL) {
         UAP_TRY(uap_mix_solve(s->mix, err));
         if (!s->mix->stopped) {
-            UAP_TRY(uap_mix_exact(outer->mixed, &s->value, &s->choice, found, err));
+            UAP_TRY(cut_mixed(s, outer->mixed, target, found, err));
         }
         goto done;
     }
@@ -258,10 +308,11 @@ static uap_status search_within(uap_chain_search *s, int64_t target, bool *found
     }
     const double before = uap_cpu_s();
     const int64_t labels = labels_of(s);
-    UAP_TRY(solve(s, &outer, found, err));
+    UAP_TRY(solve(s, &outer, target, found, err));
     stats->labels += labels_of(s) - labels;
     if (!*found && !*stopped_of(s)) {
-        s->node->bound = uap_max_i64(s->node->bound, target + 1);
+        const int64_t most = uap_min_i64(target, uap_exact_cutoff(s->e, s->node->config));
+        s->node->bound = uap_max_i64(s->node->bound, most + 1);
     }
     stats->label_s += uap_cpu_s() - before;
     stats->peak_bytes = uap_max_i64(stats->peak_bytes, bytes_of(s));
@@ -376,7 +427,9 @@ uap_status uap_chain_search_grow(uap_chain_search *s, int64_t most, bool *found,
         if (!(node->step > 0)) {
             const int64_t asked = limits == NULL ? 0 : limits->effort;
             node->step = s->in->pp == 1 ? SHARP_STEP : FIRST_STEP;
-            node->effort = asked > 0 ? asked : FIRST_EFFORT;
+            node->effort = asked > 0        ? asked
+                           : s->mix == NULL ? FIRST_EFFORT
+                                            : MIXED_EFFORT;
         }
         const int64_t end = uap_min_i64(most, uap_exact_cutoff(s->e, node->config));
         UAP_TRY(search_within(s, above(node->bound, node->step, end), found, err));

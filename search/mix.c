@@ -347,18 +347,25 @@ static void take_back(uap_mix *mix, const uap_segments *s)
     mix->stopped = mix->stopped || s->stopped;
 }
 
-/* In a crew all must end alike: there only the effort counts. */
+/* Labels that count devices are looked at many at once: so many cost what one label of a
+ * segment does. */
+#define DEVICE_LABELS 8
+
+/* In a crew all must end alike: outside of tasks only the effort counts there. */
 bool uap_mix_spend(uap_mix *mix, int64_t work)
 {
     uap_segments *s = mix->segments[0];
-    if (s->crew != NULL) {
-        mix->effort -= work;
+    mix->unspent += work;
+    const int64_t labels = mix->unspent / DEVICE_LABELS;
+    mix->unspent %= DEVICE_LABELS;
+    if (s->crew != NULL && !mix->is_shared) {
+        mix->effort -= labels;
         mix->stopped = mix->stopped || mix->effort < 0;
         return !mix->stopped;
     }
     s->effort = mix->effort;
     s->stopped = mix->stopped;
-    mix->stopped = uap_segments_poll(s, work);
+    mix->stopped = uap_segments_poll(s, labels);
     mix->effort = s->effort;
     return !mix->stopped;
 }

@@ -60,7 +60,9 @@ typedef struct uap_mix {
     struct uap_device_fields *fields; /* places of the groups; see mix_devices.h */
     double *price;                    /* [n_groups] ticks per device */
     bool stopped;                     /* a run ended early; see uap_segments */
-    int64_t effort;                   /* labels that may still be looked at */
+    bool is_shared;                   /* a job's tasks, that a crew shares out, run */
+    int64_t effort;                   /* labels that may still be looked at, and */
+    int64_t unspent;                  /* what is not worth one yet */
 } uap_mix;
 
 /* *out is NULL (and the status OK) where some layer has no allowed row. The instance and the
@@ -149,14 +151,28 @@ void uap_mix_forget_live(uap_mix *mix);
 UAP_NODISCARD uap_status uap_mix_tighten(uap_mix *mix, bool *is_tightened, uap_err *err);
 UAP_NODISCARD uap_status uap_mix_solve(uap_mix *mix, uap_err *err);
 
-/* As uap_outer_bound and uap_outer_exact, over cuts and types. Uses what effort is left:
+/* As uap_outer_bound, over cuts and types. Uses what effort is left, as uap_mix_exact does:
  * nothing is found, and mix->stopped set, where that is not enough. */
 typedef struct uap_mix_outer uap_mix_outer;
 UAP_NODISCARD uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
                                        int64_t *bound, uap_err *err);
 void uap_mix_outer_free(uap_mix_outer *outer); /* NULL is legal */
-UAP_NODISCARD uap_status uap_mix_exact(uap_mix_outer *outer, int64_t *value,
-                                       uap_choice *choice, bool *found, uap_err *err);
+
+/* The exact recursion on the segments' sets: one or more runs within the relaxation's target.
+ * NULL: no memory. The relaxation must outlive it. */
+typedef struct uap_mix_cuts uap_mix_cuts;
+uap_mix_cuts *uap_mix_cuts_new(uap_mix_outer *outer);
+void uap_mix_cuts_free(uap_mix_cuts *cuts); /* NULL is legal */
+
+typedef struct uap_mix_ask {
+    int64_t target;  /* ticks; at most the relaxation's */
+    int32_t longest; /* labels of a list; 0: all, and what is found is the best plan */
+} uap_mix_ask;
+
+/* A plan within the target. Errors: NO_MEMORY, those of the crew. */
+UAP_NODISCARD uap_status uap_mix_exact(uap_mix_cuts *cuts, const uap_mix_ask *ask,
+                                       int64_t *value, uap_choice *choice, bool *found,
+                                       uap_err *err);
 
 #ifdef __cplusplus
 }

@@ -138,7 +138,7 @@ bool uap_mix_window_count(uap_mix_window *w, int64_t effort, double *least,
     *no_memory = run.lists.no_memory;
     uap_free(run.tail);
     uap_free(run.start);
-    uap_free(run.lists.acc.at);
+    uap_device_lists_free(&run.lists);
     uap_free(run.lists.pool.at);
     return done;
 }

@@ -60,9 +60,10 @@ uap_mix_outer *uap_mix_outer_new(uap_mix *mix, int64_t target, bool *possible);
 /* Sets the target at the mix's present prices. */
 void uap_mix_outer_aim(uap_mix_outer *o, int64_t target);
 
-/* Makes the lists behind stages. *best: the point of least S + M; S HUGE_VAL: none is within
- * the target. False: no memory. */
-bool uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best);
+/* Makes the lists behind stages, as jobs of a crew. *best: the point of least S + M; S HUGE_VAL:
+ * none is within the target, or mix->stopped is set. Errors: NO_MEMORY, those of the crew. */
+UAP_NODISCARD uap_status uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best,
+                                          uap_err *err);
 
 /* Sets the budgets of all segments from the lists in front of and behind them.
  * False: no memory. */

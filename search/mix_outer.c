@@ -1,68 +1,17 @@
 /* The relaxation over cuts and types: what search/outer.c does for stages that are alike,
  * with devices at a price. Points also keep a time without prices, for round trips. */
-#include "search/mix_lists.h"
+#include "search/mix_job.h"
+#include "search/mix_stair.h"
 
+#include "common/mem.h"
 #include "common/numbers.h"
-#include "search/stair.h"
 
 #include <math.h>
 #include <string.h>
 
-/* --- Staircases: S ascending and M descending ------------------------------------------ */
-
-#define STAIR_MOST 24 /* longer lists are thinned, which only weakens the bound */
-
-typedef struct stair {
-    uap_mix_point at[2 * STAIR_MOST + 1];
-    int32_t n;
-} stair;
-
-/* Two neighbours become the corner below both. */
-static void stair_thin(stair *s)
+static uap_status no_memory(uap_err *err)
 {
-    int32_t kept = 0;
-    for (int32_t i = 0; i < s->n; i += 2) {
-        const int32_t last = i + 1 < s->n ? i + 1 : i;
-        s->at[kept] = s->at[i];
-        s->at[kept].m = s->at[last].m;
-        s->at[kept].t = uap_min_f64(s->at[i].t, s->at[last].t);
-        kept++;
-    }
-    s->n = kept;
-}
-
-static void stair_add(stair *s, uap_mix_point p)
-{
-    const double point[2] = {p.s, p.m};
-    uap_stair_gap gap;
-    if (!uap_stair_find(s->at, sizeof *s->at, s->n, point, &gap)) {
-        s->at[gap.first].t = uap_min_f64(s->at[gap.first].t, p.t);
-        return;
-    }
-    for (int32_t i = gap.first; i < gap.end; i++) {
-        p.t = uap_min_f64(p.t, s->at[i].t);
-    }
-    memmove(&s->at[gap.first + 1], &s->at[gap.end],
-            (size_t)(s->n - gap.end) * sizeof *s->at);
-    s->n += 1 - (gap.end - gap.first);
-    s->at[gap.first] = p;
-    if (s->n > 2 * STAIR_MOST) {
-        stair_thin(s);
-    }
-}
-
-static bool stair_store(uap_mix_outer *o, uap_list *list, const stair *s)
-{
-    uap_mix_point *pool =
-        uap_grow(o->pool, &o->pool_capacity, o->n_pool + s->n, sizeof *pool);
-    if (pool == NULL) {
-        return false;
-    }
-    o->pool = pool;
-    *list = (uap_list){.first = o->n_pool, .count = s->n};
-    memcpy(pool + o->n_pool, s->at, (size_t)s->n * sizeof *s->at);
-    o->n_pool += s->n;
-    return true;
+    return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
 }
 
 /* --- Least S, forward ------------------------------------------------------------------ */
@@ -136,7 +85,7 @@ typedef struct span {
 } span;
 
 static void suffix_of_span(uap_mix_outer *o, const uap_group *group, const span *s,
-                           double before, stair *acc)
+                           double before, uap_mix_stair *acc)
 {
     const uap_mix *mix = o->mix;
     const int32_t b = s->a + s->l - 1;
@@ -157,17 +106,17 @@ static void suffix_of_span(uap_mix_outer *o, const uap_group *group, const span 
         }
         const double m = uap_max_f64(t->m, uap_cell_term(terms, &cell, t->s, t->t));
         if (before + sum + m <= o->priced) {
-            stair_add(acc, (uap_mix_point){.s = sum,
-                                           .m = m,
-                                           .t = cell.p + t->t,
-                                           .type = s->t,
-                                           .next = (int32_t)(tail->first + j)});
+            uap_mix_stair_add(acc, (uap_mix_point){.s = sum,
+                                                   .m = m,
+                                                   .t = cell.p + t->t,
+                                                   .type = s->t,
+                                                   .next = (int32_t)(tail->first + j)});
         }
     }
 }
 
 /* Suffix points of stage i of type t from (a, x) on. */
-static void suffix_of_start(uap_mix_outer *o, const span *start, stair *acc)
+static void suffix_of_start(uap_mix_outer *o, const span *start, uap_mix_stair *acc)
 {
     const uap_mix *mix = o->mix;
     const uap_group *group = uap_mix_group(o, start->t, start->i, start->a);
@@ -190,92 +139,184 @@ static void suffix_of_start(uap_mix_outer *o, const span *start, stair *acc)
     }
 }
 
-/* Tail lists behind stage i - 1 from the suffix lists of stage i, [L][width]. */
-static bool cross_back(uap_mix_outer *o, int32_t i, const uap_list *suffix)
+static bool make_start(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    uap_mix_outer *o = self;
+    const span s = {.i = task->i, .t = task->t, .a = task->layer, .x = task->id};
+    uap_mix_stair acc;
+    suffix_of_start(o, &s, &acc);
+    return uap_mix_stair_put(out, &acc);
+}
+
+static bool take_start(void *self, const uap_mix_task *task, const char *from)
+{
+    uap_mix_outer *o = self;
+    const int32_t in = uap_mix_in(o->mix, task->layer, task->t) + task->id;
+    return uap_mix_stair_take(o, from, &o->suffix[task->layer * o->mix->width + in]);
+}
+
+/* Points that a start of a stage looks at, about. */
+static int64_t points_of_start(const uap_mix_outer *o, const span *s)
 {
     const uap_mix *mix = o->mix;
-    stair acc;
-    for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-        const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
-        for (int32_t y = 0; y < link->n_out; y++) {
-            const double before = o->ended[uap_mix_at(o, i - 1, a - 1, y)];
-            acc.n = 0;
-            for (int32_t x = 0; x < link->n_in && before <= o->priced; x++) {
-                const uap_list *list = &suffix[a * mix->width + x];
-                const double fwd = (double)link->x_fwd[y * link->n_in + x];
-                const double bwd = (double)link->x_bwd[y * link->n_in + x];
-                const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
-                for (int32_t j = 0; j < list->count; j++) {
-                    const uap_mix_point *p = &o->pool[list->first + j];
-                    const uap_mix_point q = {.s = p->s + fwd + bwd,
-                                             .m = uap_max_f64(p->m, term),
-                                             .t = p->t + fwd + bwd,
-                                             .type = -1,
-                                             .next = (int32_t)(list->first + j)};
-                    if (before + q.s + q.m <= o->priced) {
-                        stair_add(&acc, q);
-                    }
+    const uap_group *group = uap_mix_group(o, s->t, s->i, s->a);
+    const int32_t in = uap_mix_in(mix, s->a, s->t) + s->x;
+    int64_t points = 0;
+    int32_t first;
+    int32_t last;
+    if (group == NULL || o->before[uap_mix_at(o, s->i, s->a, in)] > o->priced) {
+        return 0;
+    }
+    uap_stage_lengths(mix->segments[0], s->i, s->a, group, &first, &last);
+    for (int32_t l = first; l <= last; l++) {
+        const int32_t b = s->a + l - 1;
+        const int32_t n_out = uap_kind_of(mix->chain[s->t], b)->n_out;
+        const uap_list *tail =
+            &o->tail[uap_mix_at(o, s->i, b, uap_mix_out(mix, b, s->t))];
+        for (int32_t y = 0; uap_mix_is_live(mix, s->i, s->t, s->a, l) && y < n_out; y++) {
+            points += tail[y].count;
+        }
+    }
+    return points;
+}
+
+/* Suffix lists of stage i, [L][width]. */
+static uap_status suffix_of_stage(uap_mix_outer *o, int32_t i, uap_err *err)
+{
+    const uap_mix *mix = o->mix;
+    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
+    uap_mix_job job = {.mix = o->mix,
+                       .self = o,
+                       .make = make_start,
+                       .take = take_start,
+                       .task = uap_calloc(n, sizeof *job.task)};
+    if (job.task == NULL) {
+        return no_memory(err);
+    }
+    memset(o->suffix, 0, n * sizeof *o->suffix);
+    for (span s = {.i = i, .a = o->lo[i]}; s.a <= o->hi[i]; s.a++) {
+        for (s.t = 0; s.t < mix->n_types; s.t++) {
+            const int32_t first = uap_mix_in(mix, s.a, s.t);
+            for (s.x = 0; first + s.x < uap_mix_in(mix, s.a, s.t + 1); s.x++) {
+                const int64_t points = points_of_start(o, &s);
+                if (points > 0) {
+                    job.task[job.n++] = (uap_mix_task){i, s.t, s.a, s.x, points, 0};
                 }
-            }
-            if (!stair_store(o, &o->tail[uap_mix_at(o, i - 1, a - 1, y)], &acc)) {
-                return false;
             }
         }
     }
-    return true;
+    const uap_status rc = uap_mix_job_do(&job, err);
+    uap_free(job.task);
+    return rc;
+}
+
+/* The list behind stage i - 1 that ends in front of layer a in class y of all types. */
+static bool make_tail(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    uap_mix_outer *o = self;
+    const int32_t i = task->i;
+    const int32_t a = task->layer;
+    const int32_t y = task->id;
+    const uap_mix_link *link = uap_mix_link_of(o->mix, a - 1);
+    const double before = o->ended[uap_mix_at(o, i - 1, a - 1, y)];
+    uap_mix_stair acc;
+    acc.n = 0;
+    for (int32_t x = 0; x < link->n_in; x++) {
+        const uap_list *list = &o->suffix[a * o->mix->width + x];
+        const double fwd = (double)link->x_fwd[y * link->n_in + x];
+        const double bwd = (double)link->x_bwd[y * link->n_in + x];
+        const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
+        for (int32_t j = 0; j < list->count; j++) {
+            const uap_mix_point *p = &o->pool[list->first + j];
+            const uap_mix_point q = {.s = p->s + fwd + bwd,
+                                     .m = uap_max_f64(p->m, term),
+                                     .t = p->t + fwd + bwd,
+                                     .type = -1,
+                                     .next = (int32_t)(list->first + j)};
+            if (before + q.s + q.m <= o->priced) {
+                uap_mix_stair_add(&acc, q);
+            }
+        }
+    }
+    return uap_mix_stair_put(out, &acc);
+}
+
+static bool take_tail(void *self, const uap_mix_task *task, const char *from)
+{
+    uap_mix_outer *o = self;
+    return uap_mix_stair_take(
+        o, from, &o->tail[uap_mix_at(o, task->i - 1, task->layer - 1, task->id)]);
+}
+
+/* Tail lists behind stage i - 1 from the suffix lists of stage i. */
+static uap_status cross_back(uap_mix_outer *o, int32_t i, uap_err *err)
+{
+    const uap_mix *mix = o->mix;
+    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
+    uap_mix_job job = {.mix = o->mix,
+                       .self = o,
+                       .make = make_tail,
+                       .take = take_tail,
+                       .task = uap_calloc(n, sizeof *job.task)};
+    if (job.task == NULL) {
+        return no_memory(err);
+    }
+    for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
+        int64_t points = 0;
+        for (int32_t x = 0; x < uap_mix_n_in(mix, a); x++) {
+            points += o->suffix[a * mix->width + x].count;
+        }
+        for (int32_t y = 0; y < uap_mix_n_out(mix, a - 1) && points > 0; y++) {
+            if (o->ended[uap_mix_at(o, i - 1, a - 1, y)] <= o->priced) {
+                job.task[job.n++] = (uap_mix_task){i, 0, a, y, points, 0};
+            }
+        }
+    }
+    const uap_status rc = uap_mix_job_do(&job, err);
+    uap_free(job.task);
+    return rc;
 }
 
 static bool start_behind_last(uap_mix_outer *o)
 {
     const uap_mix *mix = o->mix;
     const int32_t last = mix->n_layers - 1;
-    const stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
+    const uap_mix_stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
     for (int32_t y = 0; y < uap_mix_n_out(mix, last); y++) {
-        if (!stair_store(o, &o->tail[uap_mix_at(o, mix->pp - 1, last, y)], &nothing)) {
+        if (!uap_mix_stair_store(o, &o->tail[uap_mix_at(o, mix->pp - 1, last, y)],
+                                 &nothing)) {
             return false;
         }
     }
     return true;
 }
 
-bool uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best)
+uap_status uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best, uap_err *err)
 {
     const uap_mix *mix = o->mix;
-    uap_list *suffix = o->suffix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
-    stair acc;
+    uap_status rc = UAP_OK;
     o->n_pool = 0;
     memset(o->tail, 0, (size_t)mix->pp * n * sizeof *o->tail);
     least_before(o);
-    if (!start_behind_last(o)) {
-        return false;
-    }
     *best = (uap_mix_point){.s = HUGE_VAL};
-    for (int32_t i = mix->pp - 1; i >= 0; i--) {
-        memset(suffix, 0, n * sizeof *suffix);
-        for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
-            for (int32_t t = 0; t < mix->n_types; t++) {
-                span s = {.i = i, .a = a, .t = t};
-                const int32_t first = uap_mix_in(mix, a, t);
-                for (s.x = 0; first + s.x < uap_mix_in(mix, a, t + 1); s.x++) {
-                    suffix_of_start(o, &s, &acc);
-                    if (!stair_store(o, &suffix[a * mix->width + first + s.x], &acc)) {
-                        return false;
-                    }
-                }
-            }
-        }
-        if (i > 0 && !cross_back(o, i, suffix)) {
-            return false;
+    if (!start_behind_last(o)) {
+        return no_memory(err);
+    }
+    for (int32_t i = mix->pp - 1; i >= 0 && !mix->stopped; i--) {
+        UAP_TRY(suffix_of_stage(o, i, err));
+        if (i > 0 && !mix->stopped) {
+            UAP_TRY(cross_back(o, i, err));
         }
     }
-    for (int32_t x = 0; x < uap_mix_n_in(mix, 0); x++) {
-        for (int32_t j = 0; j < suffix[x].count; j++) {
-            const uap_mix_point *p = &o->pool[suffix[x].first + j];
+    for (int32_t x = 0; x < uap_mix_n_in(mix, 0) && !mix->stopped; x++) {
+        for (int32_t j = 0; j < o->suffix[x].count; j++) {
+            const uap_mix_point *p = &o->pool[o->suffix[x].first + j];
             *best = p->s + p->m < best->s + best->m ? *p : *best;
         }
     }
-    return true;
+done:
+    return rc;
 }
 
 /* --- Prefixes -------------------------------------------------------------------------- */
@@ -293,7 +334,7 @@ static uap_mix_point least_of(const uap_mix_outer *o, const uap_list *list)
 
 /* Adds what the heads in front of one span give at its end. */
 static void prefix_of_span(uap_mix_outer *o, const uap_group *group, const span *s,
-                           const uap_list *head, stair *end)
+                           const uap_list *head, uap_mix_stair *end)
 {
     const uap_mix *mix = o->mix;
     const int32_t b = s->a + s->l - 1;
@@ -314,13 +355,13 @@ static void prefix_of_span(uap_mix_outer *o, const uap_group *group, const span 
         const double sum = h->s + cell.s + toll;
         const double m = uap_max_f64(h->m, alone);
         if (sum + behind.s + m <= o->priced && h->t + own <= o->target) {
-            stair_add(end, (uap_mix_point){.s = sum, .m = m, .t = h->t + cell.p});
+            uap_mix_stair_add(end, (uap_mix_point){.s = sum, .m = m, .t = h->t + cell.p});
         }
     }
 }
 
 /* Ends of stage i: lists at (b, Y), from all its starts, into ends[L][width]. */
-static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
+static void prefix_of_stage(uap_mix_outer *o, int32_t i, uap_mix_stair *ends)
 {
     const uap_mix *mix = o->mix;
     for (int32_t j = 0; j < mix->n_layers * mix->width; j++) {
@@ -339,7 +380,7 @@ static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
                 const uap_list *head = &o->head[uap_mix_at(o, i, s.a, in)];
                 for (s.l = first; s.l <= last && head->count > 0; s.l++) {
                     const int32_t b = s.a + s.l - 1;
-                    stair *end = &ends[b * mix->width + uap_mix_out(mix, b, s.t)];
+                    uap_mix_stair *end = &ends[b * mix->width + uap_mix_out(mix, b, s.t)];
                     const int32_t n_out = uap_kind_of(mix->chain[s.t], b)->n_out;
                     const bool is_live = uap_mix_is_live(mix, i, s.t, s.a, s.l);
                     for (s.y = 0; s.y < n_out && is_live; s.y++) {
@@ -352,15 +393,16 @@ static void prefix_of_stage(uap_mix_outer *o, int32_t i, stair *ends)
 }
 
 /* Heads of stage i + 1 at layer a from the ends of stage i. */
-static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a, const stair *ends)
+static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a,
+                          const uap_mix_stair *ends)
 {
     const uap_mix *mix = o->mix;
     const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
-    stair acc;
+    uap_mix_stair acc;
     for (int32_t x = 0; x < link->n_in; x++) {
         acc.n = 0;
         for (int32_t y = 0; y < link->n_out; y++) {
-            const stair *end = &ends[(a - 1) * mix->width + y];
+            const uap_mix_stair *end = &ends[(a - 1) * mix->width + y];
             const double fwd = (double)link->x_fwd[y * link->n_in + x];
             const double bwd = (double)link->x_bwd[y * link->n_in + x];
             const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
@@ -370,11 +412,11 @@ static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a, const stair *e
                                          .m = uap_max_f64(p->m, term),
                                          .t = p->t + fwd + bwd};
                 if (q.s + q.m <= o->priced) {
-                    stair_add(&acc, q);
+                    uap_mix_stair_add(&acc, q);
                 }
             }
         }
-        if (!stair_store(o, &o->head[uap_mix_at(o, i + 1, a, x)], &acc)) {
+        if (!uap_mix_stair_store(o, &o->head[uap_mix_at(o, i + 1, a, x)], &acc)) {
             return false;
         }
     }
@@ -385,11 +427,11 @@ static bool prefix_pass(uap_mix_outer *o)
 {
     const uap_mix *mix = o->mix;
     const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
-    const stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
-    stair *ends = uap_calloc(n, sizeof *ends);
+    const uap_mix_stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
+    uap_mix_stair *ends = uap_calloc(n, sizeof *ends);
     bool ok = ends != NULL;
     for (int32_t t = 0; ok && t < mix->n_types; t++) {
-        ok = stair_store(o, &o->head[uap_mix_in(mix, 0, t)], &nothing);
+        ok = uap_mix_stair_store(o, &o->head[uap_mix_in(mix, 0, t)], &nothing);
     }
     for (int32_t i = 0; ok && i + 1 < mix->pp; i++) {
         prefix_of_stage(o, i, ends);
@@ -443,15 +485,17 @@ void uap_mix_outer_free(uap_mix_outer *outer)
     }
 }
 
-static bool run_passes(uap_mix_outer *o, double *least)
+static uap_status run_passes(uap_mix_outer *o, double *least, uap_err *err)
 {
     uap_mix_point best = {.s = HUGE_VAL};
-    bool ok = uap_mix_suffixes(o, &best);
-    if (ok && !isinf(best.s)) {
-        ok = prefix_pass(o) && uap_mix_budget(o);
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_mix_suffixes(o, &best, err));
+    if (!o->mix->stopped && !isinf(best.s) && (!prefix_pass(o) || !uap_mix_budget(o))) {
+        rc = no_memory(err);
     }
     *least = best.s + best.m;
-    return ok;
+done:
+    return rc;
 }
 
 void uap_mix_outer_aim(uap_mix_outer *o, int64_t target)
@@ -489,18 +533,25 @@ uap_mix_outer *uap_mix_outer_new(uap_mix *mix, int64_t target, bool *possible)
 uap_status uap_mix_relax(uap_mix *mix, int64_t target, uap_mix_outer **out,
                          int64_t *bound, uap_err *err)
 {
+    uap_status rc = UAP_OK;
     double least = HUGE_VAL;
     bool possible = false;
     const double credit = uap_mix_credit(mix);
+    const int64_t effort = mix->effort;
     *bound = INT64_MAX;
     *out = uap_mix_outer_new(mix, target, &possible);
-    if (*out == NULL || (possible && !run_passes(*out, &least))) {
+    if (*out == NULL) {
+        return no_memory(err);
+    }
+    mix->effort = INT64_MAX; /* only labels count */
+    rc = possible ? run_passes(*out, &least, err) : UAP_OK;
+    mix->effort = effort;
+    if (rc != UAP_OK || mix->stopped) {
         uap_mix_outer_free(*out);
         *out = NULL;
-        return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
-    }
-    if (!isinf(least)) {
+        *bound = 0;
+    } else if (!isinf(least)) {
         *bound = (int64_t)floor(least - credit - 1e-11 * (least + credit) - 1);
     }
-    return UAP_OK;
+    return rc;
 }

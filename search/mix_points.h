@@ -4,7 +4,7 @@
 #ifndef UAP_SEARCH_MIX_POINTS_H
 #define UAP_SEARCH_MIX_POINTS_H
 
-#include "search/mix_devices.h"
+#include "search/mix_front.h"
 #include "search/outer_lists.h"
 
 typedef struct uap_device_point {
@@ -24,10 +24,14 @@ typedef struct uap_device_lists {
     int64_t longest;
     double
         grid; /* to which times of long lists are rounded for each step of a device; 0: none */
-    uap_device_pool acc;  /* the list being made */
+    uap_front front;      /* the list being made, of */
+    uap_device_pool acc;  /* these, and what was in it */
     uap_device_pool pool; /* all lists made */
     bool no_memory;
 } uap_device_lists;
+
+/* What the lists being made and made hold; pool is the caller's. */
+void uap_device_lists_free(uap_device_lists *lists);
 
 /* Adds to the list being made unless dominated; drops what it dominates. False when out of
  * memory or of effort. */
@@ -36,6 +40,11 @@ bool uap_device_lists_add(uap_device_lists *lists, const uap_device_point *p);
 /* Ends the list being made. Long ones are made coarse: fewer points, each at least as good as
  * those it stands for. False as above. */
 bool uap_device_lists_end(uap_device_lists *lists, uap_list *list);
+
+/* The same, with the list appended to `out`; and what was put, from there, among the lists made.
+ * put: false as above; take: false when out of memory. */
+bool uap_device_lists_put(uap_device_lists *lists, uap_bytes *out);
+bool uap_device_lists_take(uap_device_lists *lists, const char *from, uap_list *list);
 
 /* The group of starts at layer a of stage i of type t; NULL where it has none. */
 static inline uap_group *uap_mix_group_at(const uap_mix *mix, int32_t t, int32_t i,

@@ -53,15 +53,17 @@ static bool move_prices(uap_mix *mix, price_walk *w, double target, double bound
 }
 
 /* Raises the bound of the relaxation by prices, from those at hand. */
-static bool walk_prices(uap_mix_outer *o, price_walk *w)
+static uap_status walk_prices(uap_mix_outer *o, price_walk *w, uap_err *err)
 {
     uap_mix *mix = o->mix;
+    uap_status rc = UAP_OK;
     const size_t groups = (size_t)mix->n_groups;
     for (int32_t round = 0; round < PRICE_ROUNDS; round++) {
         uap_mix_point best;
         uap_mix_outer_aim(o, o->target_ticks);
-        if (!uap_mix_suffixes(o, &best)) {
-            return false;
+        UAP_TRY(uap_mix_suffixes(o, &best, err));
+        if (mix->stopped) {
+            break;
         }
         const double bound = best.s + best.m - uap_mix_credit(mix);
         if (isinf(bound) || bound > w->bound) {
@@ -81,7 +83,8 @@ static bool walk_prices(uap_mix_outer *o, price_walk *w)
         }
     }
     memcpy(mix->price, w->best, groups * sizeof *w->best);
-    return true;
+done:
+    return rc;
 }
 
 uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err)
@@ -93,13 +96,18 @@ uap_status uap_mix_set_prices(uap_mix *mix, int64_t target, uap_err *err)
                     .best = uap_calloc(groups, sizeof(double)),
                     .bound = -HUGE_VAL,
                     .length = 1};
-    bool ok = o != NULL && w.excess != NULL && w.best != NULL;
-    if (ok && possible) {
+    const int64_t effort = mix->effort;
+    uap_status rc = UAP_OK;
+    if (o == NULL || w.excess == NULL || w.best == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for prices");
+    } else if (possible) {
         memcpy(w.best, mix->price, groups * sizeof *w.best);
-        ok = walk_prices(o, &w);
+        mix->effort = INT64_MAX; /* only labels count */
+        rc = walk_prices(o, &w, err);
+        mix->effort = effort;
     }
     uap_free(w.excess);
     uap_free(w.best);
     uap_mix_outer_free(o);
-    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for prices");
+    return rc;
 }

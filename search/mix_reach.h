@@ -3,14 +3,14 @@
 #ifndef UAP_SEARCH_MIX_REACH_H
 #define UAP_SEARCH_MIX_REACH_H
 
+#include "search/mix_columns.h"
 #include "search/mix_lists.h"
-#include "search/mix_points.h"
 
 typedef struct uap_mix_reach {
-    uap_list *head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
-    uap_list *reached; /* [pp][L][width] up to the end of stage i at (b, Y) */
-    uap_device_point *pool;
-    bool is_empty; /* no plan is within the target */
+    uap_columns
+        head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
+    uap_columns reached; /* [pp][L][width] up to the end of stage i at (b, Y) */
+    bool is_empty;       /* no plan is within the target */
 } uap_mix_reach;
 
 /* A stage i of type t from (a, x) to (b, y), classes of its own type. */

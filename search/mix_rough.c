@@ -201,7 +201,7 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
                      .target = (double)target * (1 + 1e-11) + 1,
                      .c = (double)mix->in->micro_batches,
                      .lists = {.mix = mix, .longest = longest}};
-    run.lists.grid = run.target * 1e-3;
+    run.lists.grid = run.target * 2e-3;
     *rough = (uap_mix_rough){.suffix = uap_calloc(lists, sizeof *rough->suffix)};
     run.before = uap_calloc((size_t)mix->pp * layers, sizeof *run.before);
     run.x_fwd = uap_calloc(2 * layers, sizeof *run.x_fwd);
@@ -216,7 +216,7 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
         }
     }
     rough->pool = run.lists.pool.at;
-    uap_free(run.lists.acc.at);
+    uap_device_lists_free(&run.lists);
     uap_free(run.before);
     uap_free(run.x_fwd);
     return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")

@@ -12,6 +12,12 @@ typedef struct uap_mix_rough {
     double least; /* no plan is below it; HUGE_VAL: none is within the target */
 } uap_mix_rough;
 
+/* The list of stages i .. from layer a on. */
+static inline size_t uap_mix_rough_at(const uap_mix *mix, int32_t i, int32_t a)
+{
+    return (size_t)i * ((size_t)mix->n_layers + 1) + (size_t)a;
+}
+
 /* From the segments' bounds; lists of `longest` points at most. Ends early, with least 0,
  * where mix->stopped is set. Freed with uap_mix_rough_free, also after a failure. Errors:
  * NO_MEMORY. */

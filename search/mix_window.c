@@ -12,7 +12,7 @@
 #define NARROW       1e-3  /* of the target: windows are not split any further */
 #define MOST_WINDOWS 192
 #define PRICE_ROUNDS 12
-#define COUNT_EFFORT 400000
+#define COUNT_EFFORT 50000
 
 /* ---- One window ------------------------------------------------------------------------ */
 

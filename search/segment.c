@@ -499,8 +499,8 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     return rc;
 }
 
-/* A label looked at costs some ten steps. */
-#define STEPS_OF_A_LABEL    10
+/* A label looked at costs some sixty steps. */
+#define STEPS_OF_A_LABEL    60
 #define STEPS_BETWEEN_POLLS 200000
 
 bool uap_segments_breathe(uap_segments *segments, int64_t steps)

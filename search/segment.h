@@ -67,8 +67,9 @@ typedef struct uap_blocks {
     int32_t *first;    /* [n + 1] into order */
     int32_t *order;    /* [rows] block by block, the most promising first */
     int32_t *block_of; /* [rows] */
-    int32_t *in, *out; /* [n] classes; in is -1 outside runs */
-    bool *is_free;     /* [n] rows of the block may follow one another at no cost */
+    int32_t *in, *out; /* [n] classes; in is -1 outside runs, unless */
+    bool is_paired; /* each block is all that is entered through an in-class of its own */
+    bool *is_free;  /* [n] rows of the block may follow one another at no cost */
 } uap_blocks;
 
 /* Stages that cost the same: equal memory terms and equal needs. */

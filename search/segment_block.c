@@ -61,8 +61,24 @@ static void rank_rows(const uap_stage_class *cls, const uap_kind *kind,
     qsort(row, (size_t)kind->n, sizeof *row, compare);
 }
 
+/* Whether the in-classes of a kind and its blocks belong together by twos. class_of: [n_in]
+ * scratch, out: the block of each. */
+static bool is_paired(const uap_kind *kind, const uap_blocks *b, int32_t *class_of)
+{
+    for (int32_t x = 0; x < kind->n_in; x++) {
+        class_of[x] = -1;
+    }
+    bool paired = b->n == kind->n_in;
+    for (int32_t k = 0; k < kind->n && paired; k++) {
+        int32_t *block = &class_of[kind->in[k]];
+        paired = *block < 0 || *block == b->block_of[k];
+        *block = b->block_of[k];
+    }
+    return paired;
+}
+
 static bool make_blocks(uap_segments *s, const uap_stage_class *cls, int32_t i,
-                        ranked_row *row)
+                        ranked_row *row, int32_t *block_of_in)
 {
     const uap_kind *kind = &s->chain->kind[i];
     const size_t n = (size_t)kind->n;
@@ -91,6 +107,10 @@ static bool make_blocks(uap_segments *s, const uap_stage_class *cls, int32_t i,
         b->block_of[row[k].row] = b->n - 1;
     }
     b->first[b->n] = kind->n;
+    b->is_paired = is_paired(kind, b, block_of_in);
+    for (int32_t x = 0; x < kind->n_in && b->is_paired; x++) {
+        b->in[block_of_in[x]] = x;
+    }
     return true;
 }
 
@@ -103,11 +123,13 @@ bool uap_segments_block(uap_segments *s, uap_stage_class *cls)
         most = n > most ? n : most;
     }
     ranked_row *row = uap_calloc(most, sizeof *row);
+    int32_t *block_of_in = uap_calloc((size_t)chain->width, sizeof *block_of_in);
     cls->blocks = uap_arena_alloc(s->arena, (size_t)chain->n_kinds, sizeof *cls->blocks);
-    bool ok = row != NULL && cls->blocks != NULL;
+    bool ok = row != NULL && block_of_in != NULL && cls->blocks != NULL;
     for (int32_t i = 0; ok && i < chain->n_kinds; i++) {
-        ok = make_blocks(s, cls, i, row);
+        ok = make_blocks(s, cls, i, row, block_of_in);
     }
+    uap_free(block_of_in);
     uap_free(row);
     return ok;
 }

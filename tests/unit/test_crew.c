@@ -211,6 +211,24 @@ static void a_crew_comes_to_what_one_does(void **state)
     (void)munmap(b, sizeof *b);
 }
 
+/* Mixed clusters: labels refer to each other by their places in lists, which must be the same
+ * in every member in whatever order results come. */
+static void a_crew_plans_mixed_clusters(void **state)
+{
+    const uap_generate_range range = {6, 12, 2, 6, 2, 4};
+    board *b = make_board();
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        uap_instance *in = NULL;
+        uap_err err = {0};
+        assert_ok(uap_generate_typed(seed, &range, &in, &err), &err);
+        check_crew(b, in, seed);
+        uap_instance_free(in);
+    }
+    assert_true(b->shared_jobs > 300);
+    (void)munmap(b, sizeof *b);
+}
+
 static void bytes_grow(void **state)
 {
     uap_bytes bytes = {0};
@@ -293,6 +311,7 @@ int main(void)
         cmocka_unit_test(bytes_grow),
         cmocka_unit_test(a_stopped_job_leaves_nothing_at_its_end),
         cmocka_unit_test(a_crew_comes_to_what_one_does),
+        cmocka_unit_test(a_crew_plans_mixed_clusters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
