@@ -171,13 +171,16 @@ uap_status uap_export_plan(const uap_plan *plan, uap_export_target target,
         goto done;
     }
     UAP_TRY(check_kind(plan, err));
-    const size_t n = (size_t)plan->n_layers;
+    const size_t n = (size_t)plan->n_layers, pp = (size_t)plan->pp;
     out->line = uap_arena_alloc(out->arena, UAP_EXPORT_MAX_LINES, sizeof *out->line);
     x.type = uap_arena_alloc(out->arena, n, sizeof *x.type);
     x.marked = uap_arena_alloc(out->arena, n, sizeof *x.marked);
     x.block = uap_arena_alloc(out->arena, n, sizeof *x.block);
+    x.stage_blocks = uap_arena_alloc(out->arena, pp, sizeof *x.stage_blocks);
+    x.stage_recomputes = uap_arena_alloc(out->arena, pp, sizeof *x.stage_recomputes);
     x.samples = plan->batch / plan->micro_batches;
-    if (out->line == NULL || x.type == NULL || x.marked == NULL || x.block == NULL) {
+    if (out->line == NULL || x.type == NULL || x.marked == NULL || x.block == NULL ||
+        x.stage_blocks == NULL || x.stage_recomputes == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory exporting a plan");
         goto done;
     }

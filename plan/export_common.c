@@ -314,27 +314,11 @@ void uap_export_find_blocks(uap_exporter *x, bool cross)
             check_halves(x, u);
         }
         x->block[x->n_blocks++] = (uap_export_block){u, last};
+        x->stage_blocks[x->plan->layer[u].stage]++;
+        x->stage_recomputes[x->plan->layer[u].stage] +=
+            uap_export_strategy(x, u)->recompute;
         u = last;
     }
-}
-
-int32_t uap_export_stage_blocks(const uap_exporter *x, int32_t i)
-{
-    int32_t n = 0;
-    for (int32_t k = 0; k < x->n_blocks; k++) {
-        n += x->plan->layer[x->block[k].first].stage == i;
-    }
-    return n;
-}
-
-int32_t uap_export_stage_recomputes(const uap_exporter *x, int32_t i)
-{
-    int32_t n = 0;
-    for (int32_t k = 0; k < x->n_blocks; k++) {
-        const int32_t u = x->block[k].first;
-        n += x->plan->layer[u].stage == i && uap_export_strategy(x, u)->recompute;
-    }
-    return n;
 }
 
 void uap_export_schedule(uap_exporter *x, uap_schedule one, uap_schedule other,

@@ -57,7 +57,8 @@ static void check_pipeline(uap_exporter *x, const uap_strategy *s)
 /* Layers of DeepSpeed's "type:" are those whose class's name matches, whatever its case. */
 #define BLOCK_CLASSES "type:block|decoderlayer|encoderlayer|transformerlayer"
 
-/* Whether every stage has as many blocks, between an embedding and a head. */
+/* Whether every stage has as many blocks, none in two stages, between an embedding and a
+ * head. */
 static bool blocks_are_even(const uap_exporter *x)
 {
     const uap_plan *plan = x->plan;
@@ -148,7 +149,7 @@ static uap_jout *zero_optimization(uap_exporter *x, const uap_strategy *s)
 {
     uap_jout *object = uap_jout_object();
     uap_jset_i64(object, "stage", zero_stage(s));
-    if (s->dp > 1 || s->fsdp > 1) {
+    if (zero_stage(s) > 0) {
         uap_jset_bool(object, "overlap_comm", true);
     }
     if (s->fsdp > 1 && s->dp > 1) {

@@ -86,7 +86,7 @@ static void find_vocab(uap_exporter *x, whole *out)
 static void check_stages(uap_exporter *x)
 {
     for (int32_t i = 0; i < x->plan->pp; i++) {
-        if (uap_export_stage_blocks(x, i) == 0) {
+        if (x->stage_blocks[i] == 0) {
             x->marked[x->plan->stage[i].first_layer] = true;
             uap_export_refuse_marked(
                 x,
@@ -128,7 +128,7 @@ static void set_lists(uap_exporter *x)
         add_number(x, &recompute, s->recompute);
     }
     for (int32_t i = 0; i < x->plan->pp; i++) {
-        add_number(x, &stages, uap_export_stage_blocks(x, i));
+        add_number(x, &stages, x->stage_blocks[i]);
     }
     set_list(x, "tp_sizes_enc", &tp);
     set_list(x, "tp_consecutive_flags", &one);

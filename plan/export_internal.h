@@ -22,9 +22,10 @@ typedef struct uap_exporter {
     int64_t stage_devices; /* of every stage, where they are alike */
     int64_t samples;       /* of a micro-batch through the whole pipeline */
     int32_t n_blocks;
-    uap_export_block *block; /* [n_blocks], of out's arena */
-    uap_layer_type *type;    /* [n_layers] */
-    bool *marked;            /* [n_layers], for the next refusal; false in between */
+    uap_export_block *block;                  /* [n_blocks], of out's arena */
+    int32_t *stage_blocks, *stage_recomputes; /* [pp]: blocks; of them recomputed */
+    uap_layer_type *type;                     /* [n_layers] */
+    bool *marked; /* [n_layers], for the next refusal; false in between */
     bool no_memory;
 } uap_exporter;
 
@@ -70,17 +71,12 @@ uap_strategy uap_export_one_strategy(uap_exporter *x, const uap_export_names *na
 /* Samples per device and micro-batch. */
 int64_t uap_export_samples(const uap_exporter *x, const uap_strategy *s);
 
-/* The plan as embedding, blocks, head: fills in `block`. Refused are other chains (`cross`:
+/* The plan as embedding, blocks, head: fills in `block` and the
+ * counts. Refused are other chains (`cross`:
  * blocks with cross-attention are allowed, and a second embedding before them), a block
  * whose halves differ or lie in two stages, and recomputation of embedding or head, as no
  * framework has an option for it. */
 void uap_export_find_blocks(uap_exporter *x, bool cross);
-
-/* Blocks that stage i holds. */
-int32_t uap_export_stage_blocks(const uap_exporter *x, int32_t i);
-
-/* Blocks that stage i recomputes. */
-int32_t uap_export_stage_recomputes(const uap_exporter *x, int32_t i);
 
 /* Refuses schedules that are not `one` or `other` (which may be the same), where there are
  * stages. */

@@ -26,7 +26,7 @@ static void check_cross(uap_exporter *x)
 {
     int32_t recomputed = 0;
     for (int32_t i = 0; i < x->plan->pp; i++) {
-        recomputed += uap_export_stage_recomputes(x, i);
+        recomputed += x->stage_recomputes[i];
     }
     const bool some = recomputed > 0 && recomputed < x->n_blocks;
     for (int32_t k = 0; k < x->n_blocks; k++) {
@@ -46,12 +46,12 @@ static void check_cross(uap_exporter *x)
 static void print_stages(uap_exporter *x)
 {
     const int32_t pp = x->plan->pp;
-    const int32_t first = uap_export_stage_blocks(x, 0);
-    const int32_t last = uap_export_stage_blocks(x, pp - 1);
-    const int32_t middle = pp > 2 ? uap_export_stage_blocks(x, 1) : last;
+    const int32_t first = x->stage_blocks[0];
+    const int32_t last = x->stage_blocks[pp - 1];
+    const int32_t middle = pp > 2 ? x->stage_blocks[1] : last;
     bool plain = first > 0 && middle > 0 && last > 0;
     for (int32_t i = 1; i + 1 < pp; i++) {
-        plain = plain && uap_export_stage_blocks(x, i) == middle;
+        plain = plain && x->stage_blocks[i] == middle;
     }
     if (plain && first != middle) {
         uap_export_print(x, "--decoder-first-pipeline-num-layers %d\n", (int)first);
@@ -66,7 +66,7 @@ static void print_stages(uap_exporter *x)
     uap_export_print(x, "--pipeline-model-parallel-layout E");
     for (int32_t i = 0; i < pp; i++) {
         uap_export_print(x, "%s", i > 0 ? "|" : "");
-        for (int32_t k = uap_export_stage_blocks(x, i); k > 0; k--) {
+        for (int32_t k = x->stage_blocks[i]; k > 0; k--) {
             uap_export_print(x, "t");
         }
     }
@@ -112,30 +112,31 @@ static void print_data_parallel(uap_exporter *x, const uap_strategy *s)
 }
 
 /* The number of blocks that most stages recompute. */
-static int32_t usual_recomputes(const uap_exporter *x)
+static int32_t usual_recomputes(uap_exporter *x)
 {
-    int32_t usual = 0, most = 0;
+    int32_t usual = 0;
+    int32_t *count =
+        uap_arena_alloc(x->out->arena, (size_t)x->n_blocks + 1, sizeof *count);
+    if (count == NULL) {
+        x->no_memory = true;
+        return 0;
+    }
     for (int32_t i = 0; i < x->plan->pp; i++) {
-        const int32_t n = uap_export_stage_recomputes(x, i);
-        int32_t count = 0;
-        for (int32_t k = 0; k < x->plan->pp; k++) {
-            count += uap_export_stage_recomputes(x, k) == n;
-        }
-        if (count > most) {
-            most = count;
-            usual = n;
-        }
+        const int32_t n = x->stage_recomputes[i];
+        count[n]++;
+        usual = count[n] > count[usual] ? n : usual;
     }
     return usual;
 }
 
+/* Names the recomputed layers of a stage, or where there are none all its blocks. */
 static void refuse_recompute(uap_exporter *x, int32_t usual)
 {
     for (int32_t i = 0; i < x->plan->pp; i++) {
-        const int32_t n = uap_export_stage_recomputes(x, i);
-        for (int32_t k = 0; n != usual && k < x->n_blocks; k++) {
-            const int32_t u = x->block[k].first;
-            x->marked[u] = x->plan->layer[u].stage == i &&
+        const int32_t n = x->stage_recomputes[i];
+        const uap_plan_stage *stage = &x->plan->stage[i];
+        for (int32_t u = stage->first_layer; n != usual && u <= stage->last_layer; u++) {
+            x->marked[u] = !uap_export_is_end(x, u) &&
                            (n == 0 || uap_export_strategy(x, u)->recompute);
         }
         uap_export_refuse_marked(x,
@@ -165,8 +166,8 @@ static void print_recompute(uap_exporter *x)
     bool all = true, equal = true;
     const int32_t usual = usual_recomputes(x);
     for (int32_t i = 0; i < x->plan->pp; i++) {
-        const int32_t n = uap_export_stage_recomputes(x, i);
-        all = all && n == uap_export_stage_blocks(x, i);
+        const int32_t n = x->stage_recomputes[i];
+        all = all && n == x->stage_blocks[i];
         equal = equal && n == usual;
     }
     if (all) {

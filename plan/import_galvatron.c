@@ -62,15 +62,21 @@ static uap_status read_list(uap_plan *plan, const uap_jval *root, const char *ke
     }
 }
 
-/* Lists per block are of one length; an absent one is all `neutral`. */
-static uap_status fit_list(uap_plan *plan, const uap_jval *root, const char *key,
-                           int64_t neutral, int32_t n, list *fit, uap_err *err)
+/* A list with a number per block, which are all `neutral` where it is absent. */
+typedef struct block_list {
+    const char *key;
+    int64_t max, neutral;
+    list *to;
+} block_list;
+
+static uap_status fit_list(uap_plan *plan, const uap_jval *root, const block_list *row,
+                           int32_t n, uap_err *err)
 {
+    list *fit = row->to;
     if (fit->n != 0 && fit->n != n) {
         return uap_jfail(root, err,
-                         "%s: found %d numbers, expected as many as "
-                         "tp_sizes_enc, %d",
-                         key, (int)fit->n, (int)n);
+                         "%s: found %d numbers, expected as many as tp_sizes_enc, %d",
+                         row->key, (int)fit->n, (int)n);
     }
     if (fit->n == 0) {
         fit->value = uap_arena_alloc(plan->arena, (size_t)n, sizeof *fit->value);
@@ -78,7 +84,7 @@ static uap_status fit_list(uap_plan *plan, const uap_jval *root, const char *key
             return no_memory(err);
         }
         for (int32_t k = 0; k < n; k++) {
-            fit->value[k] = neutral;
+            fit->value[k] = row->neutral;
         }
         fit->n = n;
     }
@@ -89,21 +95,20 @@ static uap_status read_lists(uap_plan *plan, const uap_jval *root, strategy_file
                              uap_err *err)
 {
     uap_status rc = UAP_OK;
+    const block_list rows[] = {{"tp_consecutive_flags", 1, 1, &f->consecutive},
+                               {"dp_types_enc", 1, 0, &f->dp_type},
+                               {"use_sp", 1, 0, &f->use_sp},
+                               {"checkpoint", 1, 0, &f->checkpoint}};
     UAP_TRY(read_list(plan, root, "tp_sizes_enc", DEGREE_MAX, &f->tp, err));
-    UAP_TRY(read_list(plan, root, "tp_consecutive_flags", 1, &f->consecutive, err));
-    UAP_TRY(read_list(plan, root, "dp_types_enc", 1, &f->dp_type, err));
-    UAP_TRY(read_list(plan, root, "use_sp", 1, &f->use_sp, err));
-    UAP_TRY(read_list(plan, root, "checkpoint", 1, &f->checkpoint, err));
     UAP_TRY(read_list(plan, root, "pp_division", COUNT_MAX - 1, &f->division, err));
-    const int32_t n = f->tp.n;
-    if (n == 0) {
+    if (f->tp.n == 0) {
         rc = uap_jfail(root, err, "tp_sizes_enc: not found, expected a number per layer");
         goto done;
     }
-    UAP_TRY(fit_list(plan, root, "tp_consecutive_flags", 1, n, &f->consecutive, err));
-    UAP_TRY(fit_list(plan, root, "dp_types_enc", 0, n, &f->dp_type, err));
-    UAP_TRY(fit_list(plan, root, "use_sp", 0, n, &f->use_sp, err));
-    UAP_TRY(fit_list(plan, root, "checkpoint", 0, n, &f->checkpoint, err));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        UAP_TRY(read_list(plan, root, rows[i].key, rows[i].max, rows[i].to, err));
+        UAP_TRY(fit_list(plan, root, &rows[i], f->tp.n, err));
+    }
 done:
     return rc;
 }
@@ -154,7 +159,7 @@ done:
     return rc;
 }
 
-/* One of n names; `neutral` where the key is absent. */
+/* One of n names; the first where the key is absent. */
 static uap_status read_name(const uap_jval *root, const char *key,
                             const char *const *allowed, size_t n, const char **out,
                             uap_err *err)
@@ -215,7 +220,7 @@ done:
     return rc;
 }
 
-/* The strategy of one layer; `what` and k name it in messages. */
+/* The strategy of a layer; sharded: dp_types_enc or vocab_sdp says so. */
 static uap_status make_strategy(const uap_jval *root, const strategy_file *f, int64_t tp,
                                 bool sharded, uap_strategy *out, uap_err *err)
 {

@@ -146,7 +146,7 @@ static void megatron_gets_every_split(void **state)
 {
     (void)state;
     seed = 5;
-    for (int round = 0; round < 500; round++) {
+    for (int round = 0; round < 200; round++) {
         int32_t blocks[8], n = 0;
         const int32_t pp = 2 + draw(7), most = 1 + draw(4);
         for (int32_t i = 0; i < pp; i++) {
@@ -225,7 +225,7 @@ static void galvatron_reads_back_the_same_plan(void **state)
 {
     (void)state;
     seed = 1;
-    for (int round = 0; round < 500; round++) {
+    for (int round = 0; round < 200; round++) {
         uap_err err = {0};
         uap_plan *plan = draw_plan(), *back = NULL;
         (void)exported(plan, UAP_EXPORT_GALVATRON);
@@ -345,6 +345,29 @@ static void sharding_is_what_the_framework_runs(void **state)
     uap_plan_free(plan);
 }
 
+/* DeepSpeed's two ways to split layers, and what is neither. */
+static void deepspeed_gets_equal_stages(void **state)
+{
+    (void)state;
+    static const int32_t equal[] = {3, 3, 3}, layers[] = {3, 2}, odd[] = {2, 3};
+    const uap_strategy s = {2, 1, 1, 0, false, false};
+    uap_plan *plan = make_plan(equal, 3, s);
+    const char *text = exported(plan, UAP_EXPORT_DEEPSPEED);
+    assert_non_null(strstr(text, "\"partition\": \"type:"));
+    assert_i64(number_after(text, "\"stages\": "), 3);
+    assert_i64(number_after(text, "\"gradient_accumulation_steps\": "), 8);
+    assert_i64(number_after(text, "\"train_micro_batch_size_per_gpu\": "), 16);
+    uap_plan_free(plan);
+    plan = make_plan(layers, 2, s); /* four layers and three */
+    assert_non_null(
+        strstr(exported(plan, UAP_EXPORT_DEEPSPEED), "\"partition\": \"uniform\""));
+    uap_plan_free(plan);
+    plan = make_plan(odd, 2, s);
+    assert_refused(plan, UAP_EXPORT_DEEPSPEED, "layers 0-2: stage 0",
+                   "pipeline.partition");
+    uap_plan_free(plan);
+}
+
 /* Attention and MLP of a block are one block of a framework's. */
 static void halves_make_a_block(void **state)
 {
@@ -361,6 +384,10 @@ static void halves_make_a_block(void **state)
     assert_i64(back->n_layers, 6);
     assert_i64(back->stage[0].last_layer, 2);
     uap_plan_free(back);
+    for (int32_t u = 0; u < plan->n_layers; u++) {
+        plan->layer[u].strategy = (uap_strategy){4, 1, 1, 1, false, false};
+    }
+    assert_non_null(strstr(exported(plan, UAP_EXPORT_DEEPSPEED), "\"type:"));
     plan->layer[3].strategy.recompute = true;
     assert_refused(plan, UAP_EXPORT_GALVATRON, "layers 3-4 (attention and mlp)",
                    "unlike strategies");
@@ -463,6 +490,7 @@ int main(void)
         cmocka_unit_test_teardown(galvatron_refuses_what_its_file_lacks, check_no_leaks),
         cmocka_unit_test_teardown(megatron_counts_recomputed_blocks, check_no_leaks),
         cmocka_unit_test_teardown(sharding_is_what_the_framework_runs, check_no_leaks),
+        cmocka_unit_test_teardown(deepspeed_gets_equal_stages, check_no_leaks),
         cmocka_unit_test_teardown(halves_make_a_block, check_no_leaks),
         cmocka_unit_test_teardown(an_encoder_with_a_decoder_has_no_layout,
                                   check_no_leaks),
