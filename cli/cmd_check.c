@@ -12,10 +12,10 @@
 
 typedef struct request {
     const char *plan, *model, *cluster, *output;
-    int from;      /* 0: uniap's own format, 1: Galvatron's */
-    int64_t seq;   /* of a strategy file, which states neither */
-    int precision; /* uap_precision */
-    bool seq_given, precision_given;
+    int from;             /* 0: uniap's own format, 1: Galvatron's */
+    int64_t seq, devices; /* of a strategy file, which does not state them all */
+    int precision;        /* uap_precision */
+    bool seq_given, devices_given, precision_given;
     bool quiet;
 } request;
 
@@ -48,6 +48,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {0, "seq", UAP_OPT_INT, &r->seq, "N", .min = 1, .max = 1e9,
          .given = &r->seq_given,
          .help = "with --from galvatron: tokens per sample (the model's)"},
+        {0, "devices", UAP_OPT_INT, &r->devices, "N", .min = 1, .max = 2147483647,
+         .given = &r->devices_given,
+         .help = "with --from galvatron: devices (the file's world_size)"},
         {0, "precision", UAP_OPT_CHOICE, &r->precision, NULL, .choices = "fp32|bf16|fp16",
          .given = &r->precision_given,
          .help = "with --from galvatron: compute type (bf16)"},
@@ -103,14 +106,18 @@ done:
 static uap_status load_plan(const request *r, uap_plan **out, uap_err *err)
 {
     if (r->from == 0) {
-        return r->seq_given || r->precision_given
+        const char *given = r->seq_given         ? "seq"
+                            : r->devices_given   ? "devices"
+                            : r->precision_given ? "precision"
+                                                 : NULL;
+        return given != NULL
                    ? UAP_FAIL(err, BAD_USAGE,
                               "--%s: found it without --from galvatron, expected the "
                               "plan's own",
-                              r->seq_given ? "seq" : "precision")
+                              given)
                    : uap_plan_load(r->plan, out, err);
     }
-    const uap_status rc = uap_galvatron_load(r->plan, out, err);
+    const uap_status rc = uap_galvatron_load(r->plan, r->devices, out, err);
     if (rc == UAP_OK) {
         (*out)->seq = r->seq_given ? r->seq : UAP_PLAN_UNSTATED;
         (*out)->options.cost.precision = (uap_precision)r->precision;

@@ -176,6 +176,23 @@ static uap_status read_name(const uap_jval *root, const char *key,
                                     key, *out, allowed[0], allowed[n - 1]);
 }
 
+/* The devices: the file's, or those given where it has none. */
+static uap_status read_world(const uap_jval *root, strategy_file *f, uap_err *err)
+{
+    const int64_t given = f->world;
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_jopt_i64(root, "world_size", 1, COUNT_MAX, &f->world, err));
+    if (f->world == 0) {
+        rc = uap_jfail(root, err, "world_size: not found, expected it or --devices");
+    } else if (given != 0 && f->world != given) {
+        rc =
+            uap_jfail(root, err, "world_size: found %lld, expected the %lld of --devices",
+                      (long long)f->world, (long long)given);
+    }
+done:
+    return rc;
+}
+
 static uap_status read_file(uap_plan *plan, const uap_jval *root, strategy_file *f,
                             uap_err *err)
 {
@@ -204,7 +221,7 @@ static uap_status read_file(uap_plan *plan, const uap_jval *root, strategy_file 
     uap_status rc = UAP_OK;
     UAP_TRY(uap_jcheck_keys(root, keys, sizeof keys / sizeof keys[0], err));
     UAP_TRY(uap_jget_i64(root, "pp_deg", 1, COUNT_MAX - 1, &f->pp, err));
-    UAP_TRY(uap_jget_i64(root, "world_size", 1, COUNT_MAX, &f->world, err));
+    UAP_TRY(read_world(root, f, err));
     UAP_TRY(uap_jget_i64(root, "global_bsz", 1, COUNT_MAX, &f->batch, err));
     UAP_TRY(uap_jget_i64(root, "chunks", 1, COUNT_MAX, &f->chunks, err));
     UAP_TRY(read_name(root, "pipeline_type", pipelines, 2, &f->pipeline, err));
@@ -213,8 +230,9 @@ static uap_status read_file(uap_plan *plan, const uap_jval *root, strategy_file 
     UAP_TRY(read_vocab(root, f, err));
     UAP_TRY(check_absent(plan, root, err));
     if (f->world % f->pp != 0) {
-        rc = uap_jfail(root, err, "world_size: found %lld, expected a multiple of pp_deg",
-                       (long long)f->world);
+        rc = uap_jfail(root, err,
+                       "pp_deg: found %lld, expected a divisor of the %lld devices",
+                       (long long)f->pp, (long long)f->world);
     }
 done:
     return rc;
@@ -354,11 +372,12 @@ done:
     return rc;
 }
 
-uap_status uap_galvatron_load(const char *path, uap_plan **out, uap_err *err)
+uap_status uap_galvatron_load(const char *path, int64_t devices, uap_plan **out,
+                              uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_json *doc = NULL;
-    strategy_file f = {0};
+    strategy_file f = {.world = devices};
     uap_plan *plan = uap_plan_new();
     if (plan == NULL) {
         rc = no_memory(err);

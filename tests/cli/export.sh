@@ -109,6 +109,15 @@ back llama-7b env-a -b 16 --space fsdp --schedule gpipe
 back llama-3.1-8b a100-16 -b 64 --space fsdp
 back bert-huge env-b -b 32 --space dp
 
+# A file of an older search, without world_size and vtp.
+ones=1$(printf ',1%.0s' $(seq 31))
+printf '{"pp_deg": 4, "tp_sizes_enc": "%s", "dp_types_enc": "%s", "checkpoint": "%s",
+"global_bsz": 64, "chunks": 16, "pipeline_type": "pipedream_flush", "default_dp_type": "zero2"}\n' \
+    "$ones" "$ones" "$ones" >older.json
+run 0 check older.json --from galvatron --devices 16 -m "$models/llama-7b.json" \
+    -c "$clusters/a100-16.json" -o filled.json
+says filled.json '"fsdp": 4'
+
 # A strategy file of another tool: scored, or refused with the key.
 printf '{"pp_deg": 2, "tp_sizes_enc": "1,2,1,1", "dp_types_enc": "0,0,1,1", "world_size": 8,
 "global_bsz": 16, "chunks": 2, "default_dp_type": "zero2", "vtp": 4, "embed_sdp": 1}\n' >other.json
@@ -127,10 +136,13 @@ bad "cp_sizes_enc: layer 2" 's/"vtp"/"cp_sizes_enc": "1,1,2,1", "vtp"/'
 bad "vocab_sdp: found 0" 's/"vtp"/"vocab_sdp": 0, "vtp"/'
 bad "pp_division" 's/"vtp"/"pp_division": "1,2", "vtp"/'
 bad "found tensor-parallel degree 3" 's/1,2,1,1/1,3,1,1/'
-bad "world_size" 's/"world_size": 8/"world_size": 9/'
+bad "pp_deg: found 2, expected a divisor of the 9 devices" 's/"world_size": 8/"world_size": 9/'
+bad "world_size: not found" 's/"world_size": 8,//'
 bad "default_dp_type: found \"zero1\"" 's/zero2/zero1/'
 bad "tp_sizes_enc: found \"x,1,1\" as number 1" 's/1,2,1,1/1,x,1,1/'
 bad "vpp" 's/"vtp"/"vpp"/'
+run 2 check other.json --from galvatron --devices 4
+says err "world_size: found 8, expected the 4 of --devices"
 run 2 check "$golden/pipe.json" --seq 8
 says err "--from galvatron"
 

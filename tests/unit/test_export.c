@@ -229,7 +229,7 @@ static void galvatron_reads_back_the_same_plan(void **state)
         uap_err err = {0};
         uap_plan *plan = draw_plan(), *back = NULL;
         (void)exported(plan, UAP_EXPORT_GALVATRON);
-        assert_ok(uap_galvatron_load(path, &back, &err), &err);
+        assert_ok(uap_galvatron_load(path, 0, &back, &err), &err);
         assert_same_plan(plan, back);
         uap_plan_free(back);
         uap_plan_free(plan);
@@ -380,7 +380,7 @@ static void halves_make_a_block(void **state)
         plan->layer[u].type = u % 2 == 1 ? "attention" : "mlp";
     }
     (void)exported(plan, UAP_EXPORT_GALVATRON);
-    assert_ok(uap_galvatron_load(path, &back, &err), &err);
+    assert_ok(uap_galvatron_load(path, 0, &back, &err), &err);
     assert_i64(back->n_layers, 6);
     assert_i64(back->stage[0].last_layer, 2);
     uap_plan_free(back);
@@ -473,7 +473,7 @@ static void no_memory_is_reported_and_nothing_leaks(void **state)
     for (int64_t n = 0; back == NULL; n++) {
         uap_err err = {0};
         uap_mem_fail_after(n);
-        const uap_status status = uap_galvatron_load(path, &back, &err);
+        const uap_status status = uap_galvatron_load(path, 0, &back, &err);
         uap_mem_fail_after(-1);
         assert_true(status == UAP_OK || status == UAP_NO_MEMORY);
         assert_true(n < 1000);
