@@ -68,27 +68,27 @@ status=0
 [ $status -eq 4 ] || [ $status -eq 5 ] || complain "$command_line: exit status $status"
 says err "stopped at --memory-limit"
 
-# A live line on a terminal, none that stays, none with --quiet.
-if command -v script >/dev/null; then
-    command_line="uniap plan on a terminal"
-    script -qec "$UNIAP ${large[*]:0:9} -o plan.json" /dev/null >out 2>err </dev/null
-    says out " nodes, "
-    says out "% busy"
-    script -qec "$UNIAP ${large[*]} -o plan.json" /dev/null >out 2>err </dev/null
-    [ ! -s out ] || complain "$command_line: not quiet"
-fi
-
 # One configuration, which several ranks take together from the start: stopped within it, gone
 # on with by others, and again.
-hard_instance 96 40 >hard.json
+hard_instance $((scale > 1 ? 80 : 128)) 64 >hard.json
 run 0 solve hard.json -o whole.json --quiet
 plan_only whole.json >whole
+
+# A live line on a terminal, none that stays, none with --quiet.
+if command -v script >/dev/null; then
+    command_line="uniap solve on a terminal"
+    script -qec "$UNIAP solve hard.json -o plan.json" /dev/null >out 2>err </dev/null
+    says out " nodes, "
+    says out "% busy"
+    script -qec "$UNIAP solve hard.json -o plan.json --quiet" /dev/null >out 2>err </dev/null
+    [ ! -s out ] || complain "$command_line: not quiet"
+fi
 rm -f ck ck.old
 command_line="mpirun -n 2 uniap solve --time-limit"
 for ranks in 2 3 1; do
     status=0
     mpirun --oversubscribe -n $ranks "$UNIAP" solve hard.json -o plan.json --quiet \
-        --checkpoint ck --checkpoint-interval 0.2 --time-limit 1 >out 2>err || status=$?
+        --checkpoint ck --checkpoint-interval 0.1 --time-limit 0.5 >out 2>err || status=$?
     case $status in
     0 | 4 | 5) ;;
     *)
