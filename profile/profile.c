@@ -247,6 +247,9 @@ static uap_status look_around(uap_profile *profile, void *context, uap_err *err)
     UAP_TRY(measure_limits(profile, err));
     uap_device_read_clocks(profile->device, &profile->clocks[0]);
     profile->clocks[1] = profile->clocks[0];
+    if (!profile->options.list_only) {
+        UAP_TRY(uap_profile_look_at_ranks(profile, err));
+    }
     rc = uap_profile_list(profile, err);
 done:
     /* From here on groups may fail apart. */
@@ -532,7 +535,8 @@ static uap_status run_all(uap_profile *profile, void *context, uap_err *err)
         UAP_TRY(begin_again(profile, err));
     }
     UAP_TRY(uap_comm_agree(profile->members, run_list(profile, context, err), err));
-    rc = uap_profile_groups_between(profile, err);
+    UAP_TRY(uap_profile_groups_between(profile, err));
+    rc = uap_profile_look_at_ranks(profile, err);
 done:
     return rc;
 }
