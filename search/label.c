@@ -33,7 +33,8 @@ void uap_labels_free(uap_label_list *list)
 void uap_label_shadow_free(uap_label_shadow *shadow)
 {
     uap_free(shadow->key);
-    *shadow = (uap_label_shadow){0};
+    shadow->key = NULL;
+    shadow->capacity = 0;
 }
 
 bool uap_terms_cover(const uap_dominance *rule, const uap_label *a, const uap_label *b)
@@ -177,11 +178,13 @@ static void shadow_add(uap_label_shadow *shadow, int32_t n_keys, size_t index,
     }
 }
 
-/* Whether one of the first n kept labels covers the key. */
+/* Whether one of the first n kept labels covers the key. *looked grows by the blocks looked
+ * at. */
 static bool shadow_covers(const uap_label_shadow *shadow, int32_t n_keys, size_t n,
-                          const key *k)
+                          const key *k, int64_t *looked)
 {
     for (size_t first = n == 0 ? 0 : (n - 1) / UAP_LABEL_BLOCK + 1; first-- > 0;) {
+        (*looked)++;
         const int64_t *block = shadow->key + first * PER_BLOCK;
         const int64_t *least = block + (size_t)KEYS * UAP_LABEL_BLOCK;
         int32_t d = 0;
@@ -204,6 +207,10 @@ static bool shadow_covers(const uap_label_shadow *shadow, int32_t n_keys, size_t
     return false;
 }
 
+/* A long merge takes a breath after so many labels and blocks, of so many steps each. */
+#define BREATH_OF  10000
+#define STEPS_EACH 10
+
 /* Merging with more terms than one. */
 static bool merge_many(const uap_label_list *a, const uap_label_list *b,
                        const uap_dominance *rule, uap_label_shadow *shadow,
@@ -215,16 +222,24 @@ static bool merge_many(const uap_label_list *a, const uap_label_list *b,
     }
     size_t i = 0;
     size_t j = 0;
+    int64_t looked = 0;
     front f; /* only what n says is set: most merges are short */
     front_clear(&f);
     while (i < a->n || j < b->n) {
+        if (++looked > BREATH_OF) {
+            if (shadow->breathe != NULL &&
+                shadow->breathe(shadow->self, looked * STEPS_EACH)) {
+                return false;
+            }
+            looked = 0;
+        }
         const bool from_a =
             j == b->n || (i < a->n && !stands_before(rule, &b->at[j], &a->at[i]));
         const uap_label *next = from_a ? &a->at[i++] : &b->at[j++];
         const key k = key_of(rule, next);
         /* What is in no kept label's shadow in (m, w) is dominated by none. */
         const bool covered = front_covers(&f, next);
-        if ((covered || f.is_full) && shadow_covers(shadow, n_keys, to->n, &k)) {
+        if ((covered || f.is_full) && shadow_covers(shadow, n_keys, to->n, &k, &looked)) {
             continue;
         }
         shadow_add(shadow, n_keys, to->n, &k);

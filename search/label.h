@@ -70,11 +70,15 @@ void uap_labels_free(uap_label_list *list);
 typedef struct uap_label_shadow {
     int64_t *key; /* per block of kept labels: [dimensions][block], then their minima */
     size_t capacity;
+    /* Told of the steps that a long merge has taken since; true gives it up. Or NULL. */
+    bool (*breathe)(void *self, int64_t steps);
+    void *self;
 } uap_label_shadow;
 void uap_label_shadow_free(uap_label_shadow *shadow);
 
 /* to = non-dominated labels of a and b. a, b and to are distinct lists. O(|a| + |b|) with one
- * term, else times the blocks of labels that must be looked at. False when out of memory. */
+ * term, else times the blocks of labels that must be looked at. False when out of memory, or given
+ * up. */
 bool uap_labels_merge(const uap_label_list *a, const uap_label_list *b,
                       const uap_dominance *rule, uap_label_shadow *shadow,
                       uap_label_list *to);

@@ -14,8 +14,9 @@
 /* From so many in-classes on the least of every dozen is worth making. */
 #define LEAST_CLASSES 4
 
-/* Far above what rounding does to a test. */
-#define TEST_MARGIN 1e-12
+/* Far above what rounding does to a test, and to a float. */
+#define TEST_MARGIN  1e-12
+#define FLOAT_MARGIN 0x1p-23
 
 static size_t dozens_of(const uap_label_list *list)
 {
@@ -55,6 +56,22 @@ static bool needs_least(const uap_label_run *run, int32_t l, const uap_label_lis
            uap_run_kind(run, l + 1)->n_in >= LEAST_CLASSES;
 }
 
+static void clear_least(double *least, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        least[i] = HUGE_VAL;
+    }
+}
+
+/* As floats that are never more. */
+UAP_FOR_WIDE_REGISTERS
+static void keep_least(const double *restrict least, float *restrict to, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] = (float)(least[i] - fabs(least[i]) * FLOAT_MARGIN);
+    }
+}
+
 bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *list,
                           uap_label_least *least)
 {
@@ -63,11 +80,14 @@ bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *l
     if (!uap_label_least_reserve(run, least)) {
         return false;
     }
-    for (size_t i = 0; i < least->n; i++) {
-        least->at[i] = HUGE_VAL;
-    }
     for (size_t i = 0; least->n > 0 && i < list->n; i++) {
-        lower_least(run, &list->at[i], least->at + i / DOZEN * tests);
+        if (i % DOZEN == 0) {
+            clear_least(run->least_of, tests);
+        }
+        lower_least(run, &list->at[i], run->least_of);
+        if (i % DOZEN == DOZEN - 1 || i + 1 == list->n) {
+            keep_least(run->least_of, least->at + i / DOZEN * tests, tests);
+        }
     }
     return true;
 }
@@ -84,7 +104,7 @@ int64_t uap_label_least_steps(const uap_label_least *least, int32_t n_blocks)
 bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least)
 {
     if (least->n > least->capacity) {
-        double *at = uap_realloc(least->at, 2 * least->n, sizeof *at);
+        float *at = uap_realloc(least->at, 2 * least->n, sizeof *at);
         if (at == NULL) {
             run->no_memory = true;
             return false;
@@ -97,8 +117,8 @@ bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least)
 
 /* Whether in every band some test refuses all labels of a dozen. room: [bands][tests] most that
  * each test may be before the link. */
-static bool is_refused(const uap_label_run *run, const double *restrict least,
-                       const double *restrict room)
+static bool is_refused(const uap_label_run *run, const float *restrict least,
+                       const float *restrict room)
 {
     for (int32_t j = 0; j < run->n_bands; j++) {
         const size_t at = (size_t)j * (size_t)run->n_tests;
@@ -115,17 +135,18 @@ static bool is_refused(const uap_label_run *run, const double *restrict least,
 
 /* What the tests of a slot leave to labels to which the link adds a step. */
 static void find_room(const uap_label_run *run, int32_t slot, const uap_label *step,
-                      double *room)
+                      float *room)
 {
     for (int32_t j = 0; j < run->n_bands; j++) {
         const uap_run_band *band = &run->bands[j];
         const double *limit = uap_limits_of(run, j, slot);
-        double *of = room + (size_t)j * (size_t)run->n_tests;
+        float *of = room + (size_t)j * (size_t)run->n_tests;
         for (int32_t i = 0; i < run->n_tests; i++) {
             const double shift =
                 band->p[i] * (double)step->p + band->f[i] * (double)step->f;
             const double margin = TEST_MARGIN * (fabs(limit[i]) + fabs(shift));
-            of[i] = isinf(limit[i]) ? limit[i] : limit[i] - shift + margin;
+            const double left = isinf(limit[i]) ? limit[i] : limit[i] - shift + margin;
+            of[i] = (float)(isinf(left) ? left : left + fabs(left) * FLOAT_MARGIN);
         }
     }
 }

@@ -69,13 +69,22 @@ static bool start_bands(uap_label_run *run, bool is_sharp)
         run->likely = uap_calloc(MOST_BANDS, sizeof *run->likely);
         run->room_of_link =
             uap_calloc((size_t)MOST_BANDS * UAP_MAX_TESTS, sizeof *run->room_of_link);
-        run->no_memory =
-            run->bands == NULL || run->likely == NULL || run->room_of_link == NULL;
+        run->least_of =
+            uap_calloc((size_t)MOST_BANDS * UAP_MAX_TESTS, sizeof *run->least_of);
+        run->no_memory = run->bands == NULL || run->likely == NULL ||
+                         run->room_of_link == NULL || run->least_of == NULL;
     }
     for (int32_t j = 0; j < MOST_BANDS && !run->no_memory; j++) {
         run->likely[j] = run->n_tests - 1;
     }
     return !run->no_memory;
+}
+
+size_t uap_limits_most_numbers(const uap_label_run *run)
+{
+    const size_t numbers = (size_t)run->slot[run->group->n_len] *
+                           (size_t)uap_band_tests(run, true) * MOST_BANDS;
+    return numbers < MOST_NUMBERS ? numbers : MOST_NUMBERS;
 }
 
 /* Splits ranges of workspaces in halves as long as they have a chance to hold a label, into

@@ -28,6 +28,7 @@ static bool is_too_long(uap_label_run *run, int64_t work)
 bool uap_label_count(uap_label_run *run, int64_t work)
 {
     run->done += work;
+    run->looked += work;
     run->is_too_rough = run->is_rough && run->done > run->s->rough_work;
     run->is_too_long = is_too_long(run, work);
     return !uap_segments_poll(run->s, work) && !run->is_too_rough && !run->is_too_long;
@@ -46,7 +47,7 @@ bool uap_label_merge_into(uap_label_run *run, const uap_label_list *from,
         return false;
     }
     if (!uap_labels_merge(list, from, &run->rule, &run->shadow, &run->merged)) {
-        run->no_memory = true;
+        run->no_memory = !run->s->stopped;
         return false;
     }
     const uap_label_list swap = *list;
@@ -197,6 +198,10 @@ int32_t uap_label_units(const uap_label_run *run, int32_t l, uap_label_phase pha
 static bool pass(uap_label_run *run, int32_t l, int32_t e)
 {
     const uap_blocks *b = uap_run_blocks(run, l);
+    run->next_blocks[e].n = 0;
+    for (int32_t i = b->first[e]; i < b->first[e + 1]; i++) {
+        run->next_rows[b->order[i]].n = 0;
+    }
     if (continues(run, l)) {
         return pass_block(run, l, e);
     }
@@ -217,25 +222,25 @@ bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
            uap_label_find_least(run, l, &run->next_blocks[unit], &run->next_least[unit]);
 }
 
-static bool pass_units(uap_label_run *run, int32_t l, uap_label_phase phase)
+void uap_label_phase_done(uap_label_run *run, uap_label_phase phase, int64_t looked)
+{
+    run->last_steps[phase] = uap_label_steps(uap_run_is_plane(run), looked);
+    if (phase == UAP_LABELS_PASS) {
+        run->last_steps[phase] +=
+            uap_label_least_steps(run->next_least, uap_label_units(run, run->l, phase));
+    }
+}
+
+bool uap_label_pass_units(uap_label_run *run, uap_label_phase phase)
 {
     const int64_t done = run->done;
-    const int32_t n = uap_label_units(run, l, phase);
-    if (uap_label_is_worth_sharing(run, l, phase)) {
-        if (!uap_label_share(run, l, phase)) {
+    const int32_t n = uap_label_units(run, run->l, phase);
+    for (int32_t i = 0; i < n; i++) {
+        if (!uap_label_pass_unit(run, run->l, phase, i)) {
             return false;
         }
-    } else {
-        for (int32_t i = 0; i < n; i++) {
-            if (!uap_label_pass_unit(run, l, phase, i)) {
-                return false;
-            }
-        }
     }
-    run->last_steps[phase] = uap_label_steps(uap_run_is_plane(run), run->done - done);
-    if (phase == UAP_LABELS_PASS) {
-        run->last_steps[phase] += uap_label_least_steps(run->next_least, n);
-    }
+    uap_label_phase_done(run, phase, run->done - done);
     return true;
 }
 
@@ -246,30 +251,19 @@ static void swap_lists(uap_label_list **a, uap_label_list **b)
     *b = swap;
 }
 
-bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any)
+bool uap_label_layer_done(uap_label_run *run, int32_t l)
 {
-    const int32_t n = uap_run_kind(run, l)->n;
-    const int32_t n_blocks = uap_run_blocks(run, l)->n;
-    for (int32_t k = 0; k < n; k++) {
-        run->next_rows[k].n = 0;
-    }
-    for (int32_t e = 0; e < n_blocks; e++) {
-        run->next_blocks[e].n = 0;
-    }
-    if (!pass_units(run, l, UAP_LABELS_ENTER) || !pass_units(run, l, UAP_LABELS_PASS)) {
-        return false;
-    }
+    bool any = false;
     swap_lists(&run->rows, &run->next_rows);
     swap_lists(&run->blocks, &run->next_blocks);
     uap_label_least *least = run->least;
     run->least = run->next_least;
     run->next_least = least;
-    *any = false;
-    for (int32_t k = 0; k < n; k++) {
-        *any = *any || run->rows[k].n > 0;
+    for (int32_t k = 0; k < uap_run_kind(run, l)->n; k++) {
+        any = any || run->rows[k].n > 0;
     }
-    for (int32_t e = 0; e < n_blocks; e++) {
-        *any = *any || run->blocks[e].n > 0;
+    for (int32_t e = 0; e < uap_run_blocks(run, l)->n; e++) {
+        any = any || run->blocks[e].n > 0;
     }
-    return true;
+    return any;
 }

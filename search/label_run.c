@@ -19,6 +19,11 @@ static int32_t count_slots(const uap_segments *s, const uap_group *group)
     return slots;
 }
 
+static bool breathe(void *self, int64_t steps)
+{
+    return uap_segments_breathe(self, steps);
+}
+
 bool uap_label_run_init(uap_label_run *run, uap_segments *s)
 {
     int32_t n_slots = 1;
@@ -39,6 +44,7 @@ bool uap_label_run_init(uap_label_run *run, uap_segments *s)
                            .n_rows = n_rows,
                            .n_slots = n_slots,
                            .is_patient = true,
+                           .shadow = {.breathe = breathe, .self = s},
                            .only = -1};
     run->slot = uap_calloc((size_t)n_len + 1, sizeof *run->slot);
     run->sweep = uap_calloc((rows + width) * tests, sizeof *run->sweep);
@@ -99,12 +105,14 @@ void uap_label_run_free(uap_label_run *run)
     uap_free(run->least);
     uap_free(run->next_least);
     uap_free(run->room_of_link);
+    uap_free(run->least_of);
     uap_free(run->sweep);
     uap_free(run->places);
     uap_free(run->work);
     uap_free(run->room);
     uap_free(run->most);
     uap_free(run->reach);
+    uap_free(run->set);
 }
 
 static uap_dominance choose_terms(const uap_label_run *run)
@@ -177,6 +185,7 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
     run->x = x;
     run->is_too_long = false;
     run->undated = 0;
+    run->looked = 0;
     run->start_s = run->is_patient ? 0 : uap_cpu_s();
     run->rule = choose_terms(run);
     for (int32_t f = 0; f < group->n_functionals; f++) {

@@ -25,6 +25,11 @@ typedef struct uap_raised {
     double bound;
 } uap_raised;
 
+/* The Pareto set of a cell, whose n points stand behind this. */
+typedef struct uap_label_ends {
+    int32_t cell, n;
+} uap_label_ends;
+
 /* Working memory of one run. What may follow a label depends on the row it ends with: inside
  * a run of equal layers it may go on with rows of the same block from that row on, or leave
  * the block (into another one, over a link, or by ending the stage). Each layer therefore has
@@ -34,8 +39,8 @@ typedef struct uap_raised {
 
 /* Of a list's labels, some dozen at a time, the least that each test comes to among them. */
 typedef struct uap_label_least {
-    double *at; /* [dozens][bands][tests] */
-    size_t n;   /* 0: not made */
+    float *at; /* [dozens][bands][tests] never more than it is */
+    size_t n;  /* 0: not made */
     size_t capacity;
 } uap_label_least;
 
@@ -63,7 +68,11 @@ typedef struct uap_label_run {
     bool is_ordered;                /* blocks go on in one order */
     bool is_rough; /* few bands and prices; given up when labels become many */
     bool is_too_rough;
-    int64_t done;          /* labels looked at in this walk */
+    int32_t l;             /* the layer that labels go through next */
+    bool is_through;       /* they have gone through the phase at hand */
+    bool is_over;          /* nothing is left to walk */
+    int64_t done;          /* labels looked at in this walk, */
+    int64_t looked;        /* and in all since the run was started */
     int64_t last_steps[2]; /* that each phase of its last layer took, about */
     bool is_patient;      /* else the run is given up when it is too long for one rank, */
     bool is_too_long;     /* which this tells */
@@ -81,8 +90,15 @@ typedef struct uap_label_run {
     uap_label_list carry, shifted, merged, leaving;
     uap_label_list tower[UAP_LABEL_TOWER]; /* lists to be merged, by falling length */
     uap_label_least *least, *next_least;   /* [n_rows] of blocks and next_blocks */
-    double *room_of_link;  /* [bands][tests] what a link leaves to each test */
-    uap_bytes *raised;     /* uap_raised found by a run of one functional */
+    double *least_of;                      /* [bands][tests] of the dozen at hand */
+    float *room_of_link; /* [bands][tests] what a link leaves to each test, never less */
+    /* What was found: uap_raised by a run of one functional, else uap_label_ends; NULL: the
+     * run keeps its lists instead. */
+    uap_bytes *records;
+    int64_t n_records;
+    size_t n_begun;         /* bytes of others' records in front */
+    uap_segment_point *set; /* of the cell at hand */
+    size_t set_capacity;
     uap_label_list *saved; /* [slots] labels by their last row, kept for paths, or NULL */
     /* What can still follow a label, by functional, [slots] lists each: p = -budget left,
      * m = -memory left, w = largest workspace to come. Full labels only. */
@@ -138,13 +154,13 @@ void uap_label_run_free(uap_label_run *run);
 void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
                          const double *const *budget);
 
-/* Walks the labels through the group's layers: Pareto sets into the group, or bounds into
- * `raised` (only >= 0), or the lists themselves (saved). False when out of memory. */
-bool uap_label_run_labels(uap_label_run *run);
+/* Walks the labels of n runs through their groups' layers, into their records or kept lists; runs
+ * of a crew side by side. False when out of memory, stopped, or too long for one rank. */
+bool uap_label_runs_walk(uap_label_run *const *runs, int32_t n);
 
-/* Puts the labels behind layer l - 1 through layer l; *any: some survive. False when out of
- * memory, or when the run must stop. */
-bool uap_label_pass_layer(uap_label_run *run, int32_t l, bool *any);
+/* What the labels behind layer l mean where the stage may end there, into the records. False when
+ * out of memory, or when the run must stop. */
+bool uap_label_end_stages(uap_label_run *run, int32_t l);
 
 /* Counts labels looked at. False when the run must stop, or has become too much for rough
  * limits or for one rank. */
@@ -177,16 +193,27 @@ int32_t uap_label_units(const uap_label_run *run, int32_t l, uap_label_phase pha
 bool uap_label_pass_unit(uap_label_run *run, int32_t l, uap_label_phase phase,
                          int32_t unit);
 
+/* All units of a phase of the next layer, here. False as above. */
+bool uap_label_pass_units(uap_label_run *run, uap_label_phase phase);
+
+/* Notes what a phase took that looked at so many labels. */
+void uap_label_phase_done(uap_label_run *run, uap_label_phase phase, int64_t looked);
+
+/* Makes the lists behind layer l those that the next one starts from; whether there are any
+ * labels. */
+bool uap_label_layer_done(uap_label_run *run, int32_t l);
+
 /* About how many steps it takes to look at labels: of one functional alone, or full ones; and
  * to find the least of the lists that leave n_blocks blocks. */
 int64_t uap_label_steps(bool alone, int64_t looked);
 int64_t uap_label_least_steps(const uap_label_least *least, int32_t n_blocks);
 
-/* A phase as a job of the crew whose members all walk this run: whether that pays, and the
- * labels of all units, on all of them. */
-bool uap_label_is_worth_sharing(const uap_label_run *run, int32_t l,
-                                uap_label_phase phase);
-bool uap_label_share(uap_label_run *run, int32_t l, uap_label_phase phase);
+/* A phase of the next layer of all runs that are not over as a job of the crew whose members all
+ * walk them: whether that pays, and the labels of all units, on all of them. Runs that turn out
+ * too rough are marked. False when out of memory, or when the runs must stop. */
+bool uap_label_are_worth_sharing(uap_label_run *const *runs, int32_t n,
+                                 uap_label_phase phase);
+bool uap_label_share(uap_label_run *const *runs, int32_t n, uap_label_phase phase);
 
 /* What row k of a kind adds to a label. */
 uap_label uap_label_run_step(const uap_label_run *run, const uap_row_view *row,
@@ -204,6 +231,9 @@ double uap_label_run_value(const uap_label_run *run, int32_t f, const uap_label 
  * with bands as narrow and prices as sharp as the run deserves, and for full labels with
  * completions. False when out of memory. */
 bool uap_limits_prepare(uap_label_run *run);
+
+/* The most numbers that the limits of a started run take. */
+size_t uap_limits_most_numbers(const uap_label_run *run);
 
 /* What every plan of the run exceeds each of its budgets by at least (negative where it need
  * not): the Lagrangian bound with sharp prices, over bands split until the weakest is a

@@ -1,6 +1,5 @@
-/* Exact Pareto sets of segments by label setting: from one start class labels walk layer by
- * layer, and those that cannot reach a wanted end within its budget are dropped
- * (label_limit.c). Nothing that could belong to a plan within the target is lost. */
+/* What labels mean where a stage may end behind them: the exact Pareto set of the segment, or
+ * the least of one functional alone. */
 #include "search/label_run.h"
 
 #include "common/numbers.h"
@@ -39,12 +38,11 @@ bool uap_segments_reserve(uap_segments *s, int64_t more)
     return true;
 }
 
-/* True when a point of the set is nowhere worse than the label. */
-static bool set_covers(const uap_label_run *run, const uap_segment_set *set,
-                       const uap_label *label)
+/* True when one of the first n points of the set at hand is nowhere worse than the label. */
+static bool set_covers(const uap_label_run *run, int32_t n, const uap_label *label)
 {
-    for (int32_t i = 0; i < set->count; i++) {
-        const uap_segment_point *q = &run->s->point[set->first + i];
+    for (int32_t i = 0; i < n; i++) {
+        const uap_segment_point *q = &run->set[i];
         const uap_label at = {.p = q->p, .f = q->f, .g = q->g};
         if (uap_terms_cover(&run->rule, &at, label)) {
             return true;
@@ -53,18 +51,29 @@ static bool set_covers(const uap_label_run *run, const uap_segment_set *set,
     return false;
 }
 
-/* The Pareto set in (p, f, g) of what ends behind layer l in class y. */
-static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
+static bool reserve_set(uap_label_run *run, size_t n)
 {
-    uap_segments *s = run->s;
+    if (n > run->set_capacity) {
+        uap_segment_point *set = uap_realloc(run->set, 2 * n, sizeof *set);
+        if (set == NULL) {
+            run->no_memory = true;
+            return false;
+        }
+        run->set = set;
+        run->set_capacity = 2 * n;
+    }
+    return true;
+}
+
+/* Notes the Pareto set in (p, f, g) of what ends behind layer l in class y. */
+static bool put_set(uap_label_run *run, int32_t l, int32_t y)
+{
     const int32_t cell = run->group->offset[l] + y;
     const uap_label_list *list = &run->carry;
-    if (!uap_segments_reserve(s, (int64_t)list->n)) {
-        run->no_memory = true;
+    uap_label_ends ends = {.cell = cell};
+    if (!reserve_set(run, list->n)) {
         return false;
     }
-    uap_segment_set *set = &run->group->row[run->x].set[cell];
-    *set = (uap_segment_set){.first = s->n_points};
     for (size_t i = 0; i < list->n; i++) {
         const uap_label *label = &list->at[i];
         bool wanted = true;
@@ -72,20 +81,27 @@ static bool emit_set(uap_label_run *run, int32_t l, int32_t y)
             const double q = uap_label_run_value(run, f, label);
             wanted = wanted && q <= run->budget[f][cell] + 1 + UAP_LABEL_MARGIN * q;
         }
-        if (wanted && !set_covers(run, set, label)) {
-            s->point[s->n_points++] = (uap_segment_point){label->p, label->f, label->g};
-            set->count++;
+        if (wanted && !set_covers(run, ends.n, label)) {
+            run->set[ends.n++] = (uap_segment_point){label->p, label->f, label->g};
         }
     }
-    return true;
+    if (ends.n == 0) {
+        return true;
+    }
+    run->n_records++;
+    run->no_memory =
+        !uap_bytes_put(run->records, &ends, sizeof ends) ||
+        !uap_bytes_put(run->records, run->set, (size_t)ends.n * sizeof *run->set);
+    return !run->no_memory;
 }
 
 /* Notes that no plan within the budget of a cell of this run is below `bound`. */
 static bool put_raised(uap_label_run *run, int32_t cell, double bound)
 {
     const uap_raised raised = {.functional = run->only, .cell = cell, .bound = bound};
+    run->n_records++;
     run->no_memory =
-        run->no_memory || !uap_bytes_put(run->raised, &raised, sizeof raised);
+        run->no_memory || !uap_bytes_put(run->records, &raised, sizeof raised);
     return !run->no_memory;
 }
 
@@ -101,8 +117,7 @@ static bool raise_bound(uap_label_run *run, int32_t l, int32_t y)
     return put_raised(run, cell, least);
 }
 
-/* What the labels behind layer l mean where the stage may end there. */
-static bool end_stage(uap_label_run *run, int32_t l)
+bool uap_label_end_stages(uap_label_run *run, int32_t l)
 {
     const int32_t n_out = uap_run_kind(run, l)->n_out;
     for (int32_t y = 0; y < n_out; y++) {
@@ -112,88 +127,9 @@ static bool end_stage(uap_label_run *run, int32_t l)
         if (!gather(run, l, y)) {
             return false;
         }
-        if (!(run->only >= 0 ? raise_bound(run, l, y) : emit_set(run, l, y))) {
+        if (!(run->only >= 0 ? raise_bound(run, l, y) : put_set(run, l, y))) {
             return false;
         }
     }
     return true;
-}
-
-/* One walk through the group's layers within the limits at hand. */
-static bool walk(uap_label_run *run)
-{
-    const uap_group *group = run->group;
-    const uap_chain *chain = run->s->chain;
-    const int32_t n_in = uap_kind_of(chain, group->start)->n_in;
-    run->done = 0;
-    memset(run->last_steps, 0, sizeof run->last_steps);
-    for (int32_t i = 0; i < n_in; i++) {
-        run->in[i].n = 0;
-    }
-    if (!uap_label_run_reserve(run, &run->in[run->x], 1)) {
-        return false;
-    }
-    run->in[run->x].n = 1;
-    run->in[run->x].at[0] =
-        (uap_label){.m = chain->start_act[group->start] * run->cls->inflight};
-    for (int32_t l = 0; l < group->n_len; l++) {
-        bool any = false;
-        if (!uap_label_pass_layer(run, l, &any)) {
-            return false;
-        }
-        if (!any && run->only < 0) {
-            return true;
-        }
-        if (run->saved == NULL && !end_stage(run, l)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void forget_walk(uap_label_run *run, int64_t n_points, size_t n_raised)
-{
-    uap_segments *s = run->s;
-    const uap_group *group = run->group;
-    if (run->only >= 0) {
-        run->raised->n = n_raised;
-    }
-    for (int32_t i = 0; run->saved != NULL && i < run->n_slots; i++) {
-        run->saved[i].n = 0;
-    }
-    if (run->saved == NULL && run->only < 0) {
-        uap_segment_set *set = group->row[run->x].set;
-        memset(set, 0, (size_t)uap_group_cells(group) * sizeof *set);
-        s->n_points = n_points;
-    }
-}
-
-/* Runs the labels of one start class: first within rough limits, which are soon made, then,
- * where these let too many pass, within sharp ones and with blocks in order. */
-bool uap_label_run_labels(uap_label_run *run)
-{
-    const int64_t n_points = run->s->n_points;
-    const size_t n_raised = run->raised == NULL ? 0 : run->raised->n;
-    run->is_too_rough = false;
-    run->is_ordered = false;
-    run->is_rough = true;
-    if (!uap_limits_prepare(run)) {
-        return false;
-    }
-    if (walk(run)) {
-        return true;
-    }
-    if (run->is_too_rough && !run->is_too_long) {
-        forget_walk(run, n_points, n_raised);
-        run->is_ordered = true;
-        run->is_rough = false;
-        run->is_too_rough = false;
-        if (uap_limits_prepare(run) && walk(run)) {
-            return true;
-        }
-    }
-    if (run->is_too_long) {
-        forget_walk(run, n_points, n_raised);
-    }
-    return false;
 }

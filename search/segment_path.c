@@ -124,7 +124,8 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
     uap_stop_fn *stop = segments->stop;
     segments->stop = NULL;
     segments->effort = INT64_MAX;
-    const bool ok = uap_label_run_labels(&run);
+    uap_label_run *const runs[] = {&run};
+    const bool ok = uap_label_runs_walk(runs, 1);
     segments->stop = stop;
     if (!ok) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a path");

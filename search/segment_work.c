@@ -15,6 +15,9 @@ enum { FULL_LABELS = -1, EXCESS = -2 };
  * given for it. */
 #define KNOWN_BY 2
 
+/* Where each rank has fewer tasks than this, one that takes long has less to stand beside. */
+#define MANY_TASKS 16
+
 /* One run: a start class, and the functional it is of. */
 typedef struct label_task {
     int32_t group, x, only;
@@ -22,12 +25,17 @@ typedef struct label_task {
     int64_t looked; /* labels, by runs before */
 } label_task;
 
+/* Runs that a crew walks side by side, at most, and the limits they may take together. */
+#define SIDE_BY_SIDE 8
+#define MOST_LIMITS  ((size_t)1 << 25) /* numbers: 256 MiB */
+
 typedef struct label_job {
     uap_segments *s;
     uap_label_run run;
+    uap_label_run *beside; /* [SIDE_BY_SIDE] of long runs, made when there are any */
     label_task *task;
     int32_t n;
-    int32_t *too_long; /* [n_too_long] tasks that the crew does one by one, together */
+    int32_t *too_long; /* [n_too_long] tasks that all members of the crew do together */
     int32_t n_too_long;
     int64_t steps;
     int64_t labels, effort; /* of all tasks applied: created, and looked at */
@@ -110,6 +118,7 @@ static bool raise_by_excess(uap_label_run *run)
     const uap_group *group = run->group;
     double excess = 0;
     run->is_ordered = false;
+    run->n_records = 0;
     bool ok = uap_limits_excess(run, &excess);
     for (int32_t f = 0; f < group->n_functionals; f++) {
         for (int32_t i = 0; ok && i < uap_group_cells(group); i++) {
@@ -117,31 +126,11 @@ static bool raise_by_excess(uap_label_run *run)
             const double margin = UAP_LABEL_MARGIN * fabs(budget) + 1;
             if (!isinf(budget)) {
                 const uap_raised raised = {f, i, budget + excess - margin};
-                ok = uap_bytes_put(run->raised, &raised, sizeof raised);
+                ok = uap_bytes_put(run->records, &raised, sizeof raised);
+                run->n_records++;
             }
         }
     }
-    return ok;
-}
-
-/* Moves the sets of the run out of the segments. */
-static bool put_sets(uap_label_run *run, int64_t n_points, uap_bytes *out, int64_t *n)
-{
-    uap_segments *s = run->s;
-    uap_segment_set *set = run->group->row[run->x].set;
-    bool ok = true;
-    *n = 0;
-    for (int32_t i = 0; ok && i < uap_group_cells(run->group); i++) {
-        if (set[i].count > 0) {
-            const int32_t of[2] = {i, set[i].count};
-            ok = uap_bytes_put(out, of, sizeof of) &&
-                 uap_bytes_put(out, &s->point[set[i].first],
-                               (size_t)set[i].count * sizeof *s->point);
-            set[i] = (uap_segment_set){0};
-            (*n)++;
-        }
-    }
-    s->n_points = n_points;
     return ok;
 }
 
@@ -152,7 +141,6 @@ static uap_status give_up(uap_segments *s, const result_head *before, size_t at,
     const result_head head = {.is_too_long = true};
     s->labels = before->labels;
     s->effort = before->effort;
-    s->n_points = before->n;
     out->n = at;
     return uap_bytes_put(out, &head, sizeof head)
                ? UAP_OK
@@ -166,17 +154,15 @@ static uap_status do_run(label_job *job, int32_t task, uap_bytes *out, bool *sto
     uap_segments *s = job->s;
     uap_label_run *run = &job->run;
     const label_task *t = &job->task[task];
-    const result_head before = {
-        .labels = s->labels, .effort = s->effort, .n = s->n_points};
+    const result_head before = {.labels = s->labels, .effort = s->effort};
     const size_t at = out->n;
     result_head head = {0};
     bool ok = uap_bytes_put(out, &head, sizeof head);
-    run->raised = out;
-    s->group[t->group].row[t->x].has_sets |= t->only == FULL_LABELS;
+    run->records = out;
     start_run(run, &s->group[t->group], t->x, t->only == EXCESS ? -1 : t->only);
-    ok = ok && (t->only == EXCESS ? raise_by_excess(run) : uap_label_run_labels(run));
+    ok = ok && (t->only == EXCESS ? raise_by_excess(run) : uap_label_runs_walk(&run, 1));
     *stop = s->stopped;
-    run->raised = NULL;
+    run->records = NULL;
     if (run->failed.code != UAP_OK) {
         *err = run->failed;
         return run->failed.code;
@@ -184,15 +170,12 @@ static uap_status do_run(label_job *job, int32_t task, uap_bytes *out, bool *sto
     if (run->is_too_long && !*stop) {
         return give_up(s, &before, at, out, err);
     }
-    head.n = (int64_t)((out->n - at - sizeof head) / sizeof(uap_raised));
-    if (ok && t->only == FULL_LABELS) {
-        ok = put_sets(run, before.n, out, &head.n);
-    }
     if (!ok && !*stop) {
         return UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
     }
-    head.labels = s->labels - before.labels;
-    head.effort = before.effort - s->effort;
+    head = (result_head){.labels = s->labels - before.labels,
+                         .effort = before.effort - s->effort,
+                         .n = run->n_records};
     if (ok) {
         memcpy(out->at + at, &head, sizeof head);
     }
@@ -314,25 +297,96 @@ static int by_number(const void *a, const void *b)
     return (p > q) - (p < q);
 }
 
-/* Runs that were too long for one rank, each walked by all of them. */
-static uap_status do_too_long(label_job *job, const uap_crew_job *all, uap_err *err)
+/* ---- Long runs, of all members of a crew ---- */
+
+static bool make_beside(label_job *job)
 {
-    uap_segments *s = job->s;
-    uap_bytes result = {0};
-    uap_status rc = UAP_OK;
-    qsort(job->too_long, (size_t)job->n_too_long, sizeof *job->too_long, by_number);
-    job->run.crew = s->crew;
-    job->run.is_patient = true;
-    for (int32_t i = 0; i < job->n_too_long && !s->stopped; i++) {
-        bool stop = false;
-        result.n = 0;
-        UAP_TRY(do_run(job, job->too_long[i], &result, &stop, err));
-        if (!stop) {
-            UAP_TRY(all->apply(job, job->too_long[i], result.at, err));
+    job->beside = uap_calloc(SIDE_BY_SIDE, sizeof *job->beside);
+    bool ok = job->beside != NULL;
+    for (int32_t i = 0; i < SIDE_BY_SIDE && ok; i++) {
+        ok = uap_label_run_init(&job->beside[i], job->s);
+        job->beside[i].crew = job->s->crew;
+    }
+    return ok;
+}
+
+/* Starts long runs from number `first` on, as many as have room beside each other; returns how
+ * many. */
+static int32_t start_beside(label_job *job, int32_t first, uap_bytes *records)
+{
+    size_t numbers = 0;
+    int32_t n = 0;
+    while (n < SIDE_BY_SIDE && first + n < job->n_too_long) {
+        const label_task *t = &job->task[job->too_long[first + n]];
+        uap_label_run *run = &job->beside[n];
+        start_run(run, &job->s->group[t->group], t->x, t->only);
+        numbers += uap_limits_most_numbers(run);
+        if (n > 0 && numbers > MOST_LIMITS) {
+            break;
         }
+        run->records = &records[n++];
+        run->records->n = 0;
+    }
+    return n;
+}
+
+/* The result of a run that all have walked, applied as if it came from one of them. */
+static uap_status apply_walked(label_job *job, const uap_crew_job *all, int32_t task,
+                               const uap_label_run *run, uap_err *err)
+{
+    const result_head head = {.effort = run->looked, .n = run->n_records};
+    uap_bytes result = {0};
+    const uap_status rc =
+        uap_bytes_put(&result, &head, sizeof head) &&
+                uap_bytes_put(&result, run->records->at, run->records->n)
+            ? all->apply(job, task, result.at, err)
+            : UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+    uap_bytes_free(&result);
+    return rc;
+}
+
+static uap_status walk_beside(label_job *job, const uap_crew_job *all, int32_t first,
+                              int32_t n, uap_err *err)
+{
+    uap_label_run *runs[SIDE_BY_SIDE];
+    uap_status rc = UAP_OK;
+    for (int32_t i = 0; i < n; i++) {
+        runs[i] = &job->beside[i];
+    }
+    const bool ok = uap_label_runs_walk(runs, n);
+    if (runs[0]->failed.code != UAP_OK) {
+        *err = runs[0]->failed;
+        return runs[0]->failed.code;
+    }
+    if (!ok && !job->s->stopped) {
+        return UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+    }
+    for (int32_t i = 0; i < n && ok; i++) {
+        UAP_TRY(apply_walked(job, all, job->too_long[first + i], runs[i], err));
     }
 done:
-    uap_bytes_free(&result);
+    return rc;
+}
+
+/* Runs that were too long for one rank, some at a time. */
+static uap_status do_too_long(label_job *job, const uap_crew_job *all, uap_err *err)
+{
+    uap_bytes records[SIDE_BY_SIDE] = {{0}};
+    uap_status rc = UAP_OK;
+    qsort(job->too_long, (size_t)job->n_too_long, sizeof *job->too_long, by_number);
+    if (job->n_too_long > 0 && !make_beside(job)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for labels");
+    }
+    UAP_TRY(rc);
+    for (int32_t first = 0; first < job->n_too_long && !job->s->stopped;) {
+        const int32_t n = start_beside(job, first, records);
+        UAP_TRY(walk_beside(job, all, first, n, err));
+        first += n;
+    }
+done:
+    for (int32_t i = 0; i < SIDE_BY_SIDE; i++) {
+        uap_bytes_free(&records[i]);
+    }
     return rc;
 }
 
@@ -352,10 +406,13 @@ static void set_long_apart(label_job *job, uap_crew_job *all)
         all_s += expected_s(&job->task[i]);
     }
     const double share_s = crew->members > 0 ? all_s / (2 * crew->members) : 0;
-    job->run.patience_s = uap_max_f64(crew->long_task_s, share_s);
+    const double tasks_each = (double)job->n / uap_max_i32(crew->members, 1);
+    job->run.patience_s =
+        uap_max_f64(crew->long_task_s * uap_min_f64(tasks_each / MANY_TASKS, 1), share_s);
     const double known_s = KNOWN_BY * uap_max_f64(job->run.patience_s, 0);
     int32_t n = 0;
-    while (n < job->n && job->task[n].looked > 0 && expected_s(&job->task[n]) > known_s) {
+    while (n < job->n && job->task[n].looked > 0 && job->task[n].only != EXCESS &&
+           expected_s(&job->task[n]) > known_s) {
         n++;
     }
     for (int32_t i = 0; i < n; i++) {
@@ -406,6 +463,10 @@ done:
 static void end_job(label_job *job)
 {
     uap_label_run_free(&job->run);
+    for (int32_t i = 0; job->beside != NULL && i < SIDE_BY_SIDE; i++) {
+        uap_label_run_free(&job->beside[i]);
+    }
+    uap_free(job->beside);
     uap_free(job->task);
     uap_free(job->too_long);
 }

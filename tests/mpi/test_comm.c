@@ -267,8 +267,7 @@ static void test_errors_name_the_call(void **state)
         uap_transfer_exchange(ranks_comm, &value, size_of_all() + 3, &value,
                               UAP_COMM_NOBODY, sizeof value, &err);
     assert_all(rc == UAP_MPI);
-    assert_all(strstr(err.msg, "MPI_Send") != NULL &&
-               strstr(err.msg, "rank") != NULL);
+    assert_all(strstr(err.msg, "MPI_Send") != NULL && strstr(err.msg, "rank") != NULL);
     uap_err_clear(&err);
     assert_all(uap_transfer_all_gather(ranks_comm, NULL, NULL, (size_t)1 << 31, &err) ==
                UAP_TOO_LARGE);
