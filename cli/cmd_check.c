@@ -4,6 +4,7 @@
 #include "cli/options.h"
 #include "common/file.h"
 #include "plan/check.h"
+#include "plan/import_galvatron.h"
 #include "plan/plan_table.h"
 
 #include <inttypes.h>
@@ -11,6 +12,10 @@
 
 typedef struct request {
     const char *plan, *model, *cluster, *output;
+    int from;      /* 0: uniap's own format, 1: Galvatron's */
+    int64_t seq;   /* of a strategy file, which states neither */
+    int precision; /* uap_precision */
+    bool seq_given, precision_given;
     bool quiet;
 } request;
 
@@ -36,6 +41,16 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {'o', "output", UAP_OPT_STR, &r->output, "FILE",
          .help = "where the plan goes with the numbers derived here; - is standard "
                  "output, then without the table"},
+        {0, "from", UAP_OPT_CHOICE, &r->from, NULL, .choices = "uniap|galvatron",
+         .help =
+             "what the file is (uniap); galvatron: its strategy JSON, taken as a plan by "
+             "hand"},
+        {0, "seq", UAP_OPT_INT, &r->seq, "N", .min = 1, .max = 1e9,
+         .given = &r->seq_given,
+         .help = "with --from galvatron: tokens per sample (the model's)"},
+        {0, "precision", UAP_OPT_CHOICE, &r->precision, NULL, .choices = "fp32|bf16|fp16",
+         .given = &r->precision_given,
+         .help = "with --from galvatron: compute type (bf16)"},
         {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no table"},
     };
     const uap_usage usage = {.name = "check",
@@ -84,6 +99,25 @@ done:
     return rc;
 }
 
+/* The plan, or a strategy file as a plan by hand with what only the command line states. */
+static uap_status load_plan(const request *r, uap_plan **out, uap_err *err)
+{
+    if (r->from == 0) {
+        return r->seq_given || r->precision_given
+                   ? UAP_FAIL(err, BAD_USAGE,
+                              "--%s: found it without --from galvatron, expected the "
+                              "plan's own",
+                              r->seq_given ? "seq" : "precision")
+                   : uap_plan_load(r->plan, out, err);
+    }
+    const uap_status rc = uap_galvatron_load(r->plan, out, err);
+    if (rc == UAP_OK) {
+        (*out)->seq = r->seq_given ? r->seq : UAP_PLAN_UNSTATED;
+        (*out)->options.cost.precision = (uap_precision)r->precision;
+    }
+    return rc;
+}
+
 /* What was found, one line each, and the exit status. */
 static int report(const request *r, const uap_plan *plan, const uap_check *check,
                   FILE *out)
@@ -126,7 +160,7 @@ static int run(const uap_cli *cli, const request *r)
     if (r->output != NULL) {
         UAP_TRY(uap_file_check_writable(r->output, &err));
     }
-    UAP_TRY(uap_plan_load(r->plan, &plan, &err));
+    UAP_TRY(load_plan(r, &plan, &err));
     UAP_TRY(load_inputs(r, plan, &model, &cluster, &err));
     UAP_TRY(uap_check_plan(plan, model, cluster, &check, &err));
     if (r->output != NULL && check.derived) {
@@ -150,7 +184,7 @@ done:
 
 int uap_cmd_check(const uap_cli *cli, int argc, char **argv)
 {
-    request r = {0};
+    request r = {.precision = UAP_BF16};
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;

@@ -1,4 +1,5 @@
-/* The program: starts MPI, finds the command, and returns one exit status on all ranks. */
+/* The program: finds the command, starts MPI where ranks may have a part in it, and returns one
+ * exit status on all ranks. */
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "common/log.h"
@@ -8,6 +9,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct command {
@@ -76,10 +78,21 @@ static int flush_results(int status)
     return status;
 }
 
-/* This rank's part; OK where the command is not for this rank. */
-static int run_here(const uap_cli *cli, int argc, char **argv)
+/* Whether a launcher started this process, as one of a job's: what Open MPI's, PMIx's and
+ * PMI's tell theirs. */
+static bool is_launched(void)
 {
-    const command *what = argc > 1 ? find_command(argv[1]) : NULL;
+    static const char *const told[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+    bool launched = false;
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        launched = launched || getenv(told[i]) != NULL;
+    }
+    return launched;
+}
+
+/* This rank's part; OK where the command is not for this rank. what: NULL for no command. */
+static int run_here(const uap_cli *cli, const command *what, int argc, char **argv)
+{
     if (what == NULL) {
         return answer_without_command(cli, argc > 1 ? argv[1] : NULL);
     }
@@ -114,17 +127,22 @@ int main(int argc, char **argv)
     uap_err err = {0};
     uap_comm *comm = NULL;
     uap_cli cli = {.rank = 0, .size = 1};
+    const command *what = argc > 1 ? find_command(argv[1]) : NULL;
+    /* MPI takes half a second to start in a process of its own. */
+    const bool needs_mpi = is_launched() || (what != NULL && what->where == UAP_ON_ALL);
     ignore_signals();
     if (argc > 1 && strcmp(argv[1], "profile") == 0) {
         uap_comm_ask_for_threads(); /* its measurements are watched */
     }
-    if (uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {
+    if (needs_mpi && uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {
         return uap_cli_fail(&cli, &err);
     }
-    cli = (uap_cli){comm, uap_comm_rank(comm), uap_comm_size(comm)};
+    if (needs_mpi) {
+        cli = (uap_cli){comm, uap_comm_rank(comm), uap_comm_size(comm)};
+    }
     uap_log_setup(UAP_LOG_INFO, cli.rank, NULL, NULL);
-    int status = flush_results(run_here(&cli, argc, argv));
-    status = agree_on_status(&cli, status);
+    int status = flush_results(run_here(&cli, what, argc, argv));
+    status = needs_mpi ? agree_on_status(&cli, status) : status;
     if (uap_comm_finalize(comm, &err) != UAP_OK) {
         status = uap_cli_fail(&cli, &err);
     }

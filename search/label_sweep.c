@@ -3,6 +3,7 @@
 #include "search/label_sweep.h"
 
 #include "common/numbers.h"
+#include "common/wide.h"
 
 #include <math.h>
 
@@ -82,6 +83,7 @@ static void limits_of_end(const uap_sweep *b, int32_t l, int32_t y, double *limi
 }
 
 /* What may stand in front of each row of layer l, from its slots. */
+UAP_FOR_WIDE_REGISTERS
 static void go_through(const uap_sweep *b, int32_t l)
 {
     const uap_label_run *run = b->run;
@@ -127,6 +129,7 @@ static void limit_rows(const uap_sweep *b, int32_t l)
 
 /* entry: best of through by in-class of layer l, without the rows of one block (-1: with
  * all). */
+UAP_FOR_WIDE_REGISTERS
 static void enter_rows(const uap_sweep *b, int32_t l, int32_t without)
 {
     const uap_label_run *run = b->run;
@@ -206,6 +209,7 @@ static void limit_ends(const uap_sweep *b, int32_t l)
 
 /* Slots of blocks of layer l, which goes on: the stage ends, or the link leads into another
  * block. */
+UAP_FOR_WIDE_REGISTERS
 static void limit_blocks(const uap_sweep *b, int32_t l)
 {
     const uap_label_run *run = b->run;

@@ -20,6 +20,13 @@ for name in plan solve; do
     says out "uniap "
 done
 
+# What is of one process alone starts no MPI, which takes half a second.
+export OMPI_MCA_pml=none-of-these
+run 0 --version
+run 0 check --help
+run 1 solve no-such.json
+unset OMPI_MCA_pml
+
 # Every rank returns the same status, and only one of them speaks.
 run_ranks 3 0 --version
 [ "$(wc -l <out)" -eq 1 ] || complain "$command_line: not one line"
