@@ -149,6 +149,9 @@ static bool slows(const uap_partition *p, const uap_finding *f, int32_t from, in
     case UAP_FINDING_PAIR_LATENCY:
         return is_link && !is_long && f->device == from && f->peer == to;
     case UAP_FINDING_SILENT:
+    case UAP_FINDING_THROTTLED:
+    case UAP_FINDING_FAR:
+    case UAP_FINDING_CROWDED:
     case UAP_FINDING_KIND_COUNT:
         break;
     }

@@ -31,6 +31,7 @@ typedef struct uap_device_info {
     uap_backend backend; /* never AUTO */
     char name[96];       /* "AMD EPYC", "NVIDIA H100 80GB HBM3" */
     char library[192];   /* what runs the products, with versions */
+    char bus_id[32];     /* of its PCI slot, "0000:17:00.0"; "": none */
     int64_t memory_bytes;
     int64_t free_bytes;
     bool memory_is_shared;            /* by the ranks of a node (CPU) */

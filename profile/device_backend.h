@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Raised with every change below; a library of another number is not used. */
-#define UAP_BACKEND_INTERFACE 2
+#define UAP_BACKEND_INTERFACE 3
 
 /* The functions of device.h on the backend's own objects. shape is already checked. */
 typedef struct uap_backend_table {

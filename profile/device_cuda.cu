@@ -141,6 +141,8 @@ uap_status cuda_describe(const void *inner, uap_device_info *out, uap_err *err)
     cudaDeviceProp prop;
     size_t free_bytes = 0, total_bytes = 0;
     int runtime = 0, driver = 0, blas = 0;
+    /* Each thread of a process has a device of its own, at first number 0. */
+    UAP_TRY(CU(err, cudaSetDevice(device->number)));
     UAP_TRY(CU(err, cudaGetDeviceProperties(&prop, device->number)));
     UAP_TRY(CU(err, cudaMemGetInfo(&free_bytes, &total_bytes)));
     UAP_TRY(CU(err, cudaRuntimeGetVersion(&runtime)));
@@ -152,6 +154,8 @@ uap_status cuda_describe(const void *inner, uap_device_info *out, uap_err *err)
                         "cuBLAS %d, CUDA runtime %d, driver %d", blas, runtime, driver);
     out->memory_bytes = (int64_t)total_bytes;
     out->free_bytes = (int64_t)free_bytes;
+    UAP_TRY(CU(err, cudaDeviceGetPCIBusId(out->bus_id, sizeof out->bus_id,
+                                          device->number)));
     out->memory_is_shared = false;
     out->native[UAP_FP32] = true;
     out->native[UAP_FP16] = true;
@@ -316,7 +320,10 @@ uap_status cuda_work_new(void *inner, const uap_work_shape *shape, void **out,
     }
     work->device = (cuda_device *)inner;
     work->shape = *shape;
-    const uap_status rc = fill_work(work, err);
+    uap_status rc = CU(err, cudaSetDevice(work->device->number));
+    if (rc == UAP_OK) {
+        rc = fill_work(work, err);
+    }
     if (rc != UAP_OK) {
         cuda_work_free(work);
         return rc;
@@ -415,6 +422,7 @@ uap_status cuda_work_run(void *inner, uap_pass pass, uap_poll *poll, void *conte
         work->shape.move_elems * (pass == UAP_FORWARD ? 1.0 : UAP_BACKWARD_MOVES);
     uap_status rc = UAP_OK;
     float milliseconds = 0.0F;
+    UAP_TRY(CU(err, cudaSetDevice(work->device->number)));
     UAP_TRY(CU(err, cudaEventRecord(work->start, work->device->stream)));
     UAP_TRY(queue_products(work, pass, err));
     UAP_TRY(queue_stream(work, moves, err));

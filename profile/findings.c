@@ -56,7 +56,9 @@ static bool is_pair(const uap_finding *finding)
 
 bool uap_finding_blames_node(const uap_finding *finding)
 {
-    return !is_pair(finding) || finding->where == UAP_ROUND_INSIDE;
+    const bool is_jobs =
+        finding->kind == UAP_FINDING_FAR || finding->kind == UAP_FINDING_CROWDED;
+    return !is_jobs && (!is_pair(finding) || finding->where == UAP_ROUND_INSIDE);
 }
 
 /* Whether a node's finding replaces it. */
@@ -124,6 +126,29 @@ static void place_text(int32_t device, const uap_partition *partition,
     }
 }
 
+/* Those of ranks, which are no times. Nothing for others. */
+static void rank_text(const uap_finding *f, char *text, size_t n)
+{
+    if (f->kind == UAP_FINDING_THROTTLED && f->value_s > 0) {
+        (void)snprintf(text, n, ": %.0f MHz, usually %.0f", f->value_s, f->median_s);
+    } else if (f->kind == UAP_FINDING_FAR && f->median_s < 0) {
+        (void)snprintf(text, n,
+                       ": its memory is of other NUMA nodes than its processors");
+    } else if (f->kind == UAP_FINDING_FAR) {
+        (void)snprintf(text, n, ": processors of NUMA node %.0f, the device's is %.0f",
+                       f->value_s, f->median_s);
+    } else if (f->kind == UAP_FINDING_CROWDED) {
+        (void)snprintf(text, n, ": %.0f ranks on %.0f processor%s, others idle",
+                       f->value_s, f->median_s, f->median_s > 1 ? "s" : "");
+    }
+}
+
+bool uap_finding_is_of_rank(const uap_finding *finding)
+{
+    return finding->kind == UAP_FINDING_THROTTLED || finding->kind == UAP_FINDING_FAR ||
+           finding->kind == UAP_FINDING_CROWDED;
+}
+
 void uap_finding_text(const uap_finding *finding, const uap_partition *partition,
                       const char (*host)[64], char *text, size_t n)
 {
@@ -139,6 +164,10 @@ void uap_finding_text(const uap_finding *finding, const uap_partition *partition
     const int used = snprintf(text, n, "%s %s%s%s%s", uap_finding_name(finding->kind),
                               place, peer[0] != '\0' ? " to " : "", peer, ways);
     if (used < 0 || (size_t)used >= n) {
+        return;
+    }
+    if (uap_finding_is_of_rank(finding)) {
+        rank_text(finding, text + used, n - (size_t)used);
         return;
     }
     if (finding->kind == UAP_FINDING_SILENT) {

@@ -22,7 +22,10 @@ extern "C" {
     X(LINK, "slow-link")         /* a device to all others: long messages */             \
     X(PAIR, "slow-pair")         /* a device to one other, in this direction */          \
     X(LINK_LATENCY, "late-link") /* short messages of a device, with all others */       \
-    X(PAIR_LATENCY, "late-pair") /* of a device with one other */
+    X(PAIR_LATENCY, "late-pair") /* of a device with one other */                        \
+    X(THROTTLED, "throttled")    /* heat or power holds it back */                       \
+    X(FAR, "far-binding")        /* its rank is bound to another NUMA node */            \
+    X(CROWDED, "shared-cores")   /* its rank shares processors while others idle */
 
 typedef enum uap_finding_kind {
 #define UAP_FINDING_ENUM(name, text) UAP_FINDING_##name,
@@ -38,10 +41,13 @@ typedef struct uap_finding {
     bool sends, receives; /* LINK: the ends that are slow */
     bool is_later;        /* SILENT: behind the survey */
     bool answers;         /* SILENT: it is there, but its work does not end */
-    double value_s;       /* the best it could do when found; infinite: no answer */
-    double median_s;      /* of its like */
-    double score;         /* spreads above the median; infinite like value_s */
-    double again_s;       /* measured again, the last time */
+    double
+        value_s; /* the best it could do when found; infinite: no answer. THROTTLED: MHz;
+                      * FAR: NUMA node, -1: several; CROWDED: ranks */
+    double median_s; /* of its like. FAR: the device's NUMA node, -1: it is memory that is
+                      * far; CROWDED: processors that they share */
+    double score;    /* spreads above the median; infinite like value_s */
+    double again_s;  /* measured again, the last time */
 } uap_finding;
 
 typedef struct uap_findings {
@@ -63,8 +69,11 @@ UAP_NODISCARD uap_status uap_findings_join_nodes(uap_findings *findings,
                                                  uap_err *err);
 
 /* Whether the node should be drained for it: all but pairs of nodes, which may be the fault of
- * neither. */
+ * neither, and what is the job's own doing. */
 bool uap_finding_blames_node(const uap_finding *finding);
+
+/* THROTTLED, FAR or CROWDED: its values are no times. */
+bool uap_finding_is_of_rank(const uap_finding *finding);
 
 /* One line without a newline: "slow-link device 17 (node 2) sending: 3.1e-03 s, usually
  * 1.2e-03 (score 22.0), again 3.0e-03". host[node] (may be NULL) names the nodes. */

@@ -23,7 +23,7 @@ typedef struct uap_sweep {
         point_s; /* seconds to spend on one size; more where one operation takes longer */
     int32_t min_iterations, max_iterations;
     /* From so many bytes on the sweep ends where the line through the last points foretold
-     * the next ones; 0: never before max_bytes. */
+     * the next ones, and one far beyond, its last; 0: never before max_bytes. */
     double settle_bytes;
     /* Sizes measured besides, to close in on each switch between pieces by halving (in
      * ratio) the gap it lies in. */

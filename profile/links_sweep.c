@@ -35,6 +35,11 @@
 #define HOLDS_TIMES  2
 #define HOLDS_ERROR  0.03
 
+/* And a size up to so many times the last this well: transports change once more where messages
+ * outgrow a cache or a pool of buffers. */
+#define FAR_TIMES 16
+#define FAR_ERROR 0.1
+
 int32_t uap_sweep_points(const uap_sweep *sweep)
 {
     int32_t n = 0;
@@ -229,6 +234,62 @@ static bool holds(const uap_sweep *sweep, const uap_point *point, int32_t n)
     return true;
 }
 
+/* The size of about so many bytes, in whole blocks. */
+static double choose_size(uap_operation *op, size_t parts, double bytes)
+{
+    const size_t block = (size_t)(bytes / sizeof(float)) / parts;
+    op->n = block < 1 ? 1 : block;
+    return (double)(op->n * parts * sizeof(float));
+}
+
+/* Measures the size of the sweep that is up to FAR_TIMES the last point, from `bytes` on, which
+ * comes next; *is_foretold: the line through the last points foretold it. */
+static uap_status look_ahead(const uap_links *links, uap_operation *op, size_t parts,
+                             double bytes, const uap_point *last, uap_point *far,
+                             bool *is_foretold, uap_err *err)
+{
+    const uap_sweep *sweep = &links->sweep;
+    const uap_line line = uap_fit_line(last - (HOLDS_POINTS - 1), HOLDS_POINTS);
+    /* The half allows for rounding in the repeated product. */
+    while (bytes * sweep->factor <= sweep->max_bytes * 1.5 &&
+           bytes * sweep->factor <= last->bytes * FAR_TIMES * 1.5) {
+        bytes *= sweep->factor;
+    }
+    far->bytes = choose_size(op, parts, bytes);
+    const uap_status rc = measure_point(links, op, far, err);
+    const double foretold = line.latency_s + far->bytes / line.bandwidth_Bps;
+    *is_foretold = fabs(foretold / far->seconds - 1) <= FAR_ERROR;
+    return rc;
+}
+
+/* The sizes of the sweep, to its end or as far as it must go; *n of them. */
+static uap_status run_sizes(const uap_links *links, uap_operation *op, size_t parts,
+                            uap_point *point, int32_t *n, uap_err *err)
+{
+    const int32_t most = uap_sweep_points(&links->sweep);
+    uap_status rc = UAP_OK;
+    double bytes = links->sweep.min_bytes;
+    uap_point far = {0};
+    bool is_foretold = false;
+    for (*n = 0; *n < most && !is_foretold; bytes *= links->sweep.factor) {
+        if (far.bytes <= 0 && holds(&links->sweep, point, *n)) {
+            UAP_TRY(look_ahead(links, op, parts, bytes, &point[*n - 1], &far,
+                               &is_foretold, err));
+        }
+        point[*n].bytes = choose_size(op, parts, bytes);
+        const bool is_far = far.bytes > 0 && point[*n].bytes > far.bytes - 1 &&
+                            point[*n].bytes < far.bytes + 1;
+        if (is_foretold || is_far) {
+            point[*n] = far;
+        } else {
+            UAP_TRY(measure_point(links, op, &point[*n], err));
+        }
+        (*n)++;
+    }
+done:
+    return rc;
+}
+
 /* Where two pieces differ by less at their switch it does not matter where it is. */
 #define SWITCH_RATIO 1.1
 
@@ -242,10 +303,8 @@ static uap_status add_point(const uap_links *links, uap_operation *op, size_t pa
                             double bytes, uap_swept *swept, uap_point *added,
                             uap_err *err)
 {
-    const size_t block = (size_t)(bytes / sizeof(float)) / parts;
     int32_t at = swept->n_points;
-    op->n = block < 1 ? 1 : block;
-    *added = (uap_point){.bytes = (double)(op->n * parts * sizeof(float))};
+    *added = (uap_point){.bytes = choose_size(op, parts, bytes)};
     const uap_status rc = measure_point(links, op, added, err);
     for (; at > 0 && swept->point[at - 1].bytes > added->bytes; at--) {
         swept->point[at] = swept->point[at - 1];
@@ -294,7 +353,6 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
     uap_status rc = UAP_OK;
     const size_t room = (size_t)n + (size_t)(UAP_PIECES_MAX * links->sweep.switch_steps);
     uap_point *point = uap_calloc(room, sizeof *point);
-    double bytes = links->sweep.min_bytes;
     int32_t measured = 0;
     memset(out, 0, sizeof *out);
     rc = uap_comm_agree(links->comm,
@@ -302,13 +360,8 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
                             ? UAP_OK
                             : UAP_FAIL(err, NO_MEMORY, "no memory for %d points", (int)n),
                         err);
-    while (rc == UAP_OK && measured < n && !holds(&links->sweep, point, measured)) {
-        const size_t block = (size_t)(bytes / sizeof(float)) / parts;
-        op.n = block < 1 ? 1 : block;
-        point[measured].bytes = (double)(op.n * parts * sizeof(float));
-        rc = measure_point(links, &op, &point[measured], err);
-        measured++;
-        bytes *= links->sweep.factor;
+    if (rc == UAP_OK) {
+        rc = run_sizes(links, &op, parts, point, &measured, err);
     }
     if (rc == UAP_OK) {
         out->line = uap_fit_pieces(point, measured, &out->pieces);

@@ -34,8 +34,8 @@ static void add_name(char name[96], const char *device)
     memcpy(name + used + strlen(between), device, more + 1);
 }
 
-/* The members' devices in the survey's numbers: [members]. */
-static void number_devices(const uap_profile_survey *survey, int size, int32_t *device)
+void uap_profile_number_devices(const uap_profile_survey *survey, int size,
+                                int32_t *device)
 {
     int32_t d = 0;
     for (int r = 0; r < size; r++, d++) {
@@ -83,7 +83,7 @@ static uap_status choose(const uap_profile *profile, const member_report *report
         rc = no_memory(err);
         goto done;
     }
-    number_devices(&profile->survey, size, device);
+    uap_profile_number_devices(&profile->survey, size, device);
     for (int r = 0, first = 0; r < size; r++) {
         if (r + 1 == size || uap_comm_node_of(comm, r + 1) != uap_comm_node_of(comm, r)) {
             kind[n++] = describe_node(profile, report, device, first, r + 1, scratch);

@@ -159,6 +159,18 @@ UAP_NODISCARD uap_status uap_profile_survey_lose(uap_profile *profile,
                                                  const uap_said *said, bool *has_lost,
                                                  uap_err *err);
 
+/* On rank 0: nodes as host lists: those that findings blame, and those that are left out.
+ * Errors: NO_MEMORY. Local. */
+UAP_NODISCARD uap_status uap_profile_list_nodes(uap_profile_survey *survey, uap_err *err);
+
+/* Looks at every member's binding and clocks; what is wrong becomes a finding on rank 0, once.
+ * Errors: MPI, NO_MEMORY. Collective over the members. */
+UAP_NODISCARD uap_status uap_profile_look_at_ranks(uap_profile *profile, uap_err *err);
+
+/* On rank 0: device[size], the members' devices in the survey's numbers. Local. */
+void uap_profile_number_devices(const uap_profile_survey *survey, int size,
+                                int32_t *device);
+
 /* Runs a step that all members take together so that a rank that hangs does not hold it up:
  * it is given up, the members are those who still answer, and the step begins anew, with
  * is_cut_off set. profile->members is NULL where this rank is left out. Errors: those of the

@@ -159,10 +159,9 @@ static void choose_left_out(const uap_profile *profile, bool *is_left_out)
     }
 }
 
-/* Nodes as host lists: those that findings blame, and those that are left out. */
-static uap_status list_nodes(uap_profile_survey *survey, const bool *is_left_out,
-                             uap_err *err)
+uap_status uap_profile_list_nodes(uap_profile_survey *survey, uap_err *err)
 {
+    const bool *is_left_out = survey->is_left_out;
     const uap_findings *found = &survey->found.findings;
     const uap_partition *p = &survey->partition;
     const size_t most = (size_t)(found->n > p->nodes ? found->n : p->nodes);
@@ -185,7 +184,7 @@ static uap_status list_nodes(uap_profile_survey *survey, const bool *is_left_out
     n = 0;
     for (int32_t node = 0; node < p->nodes; node++) {
         /* A node that lost a rank but stays has others. */
-        if (may_go(p, node) && is_left_out[p->first[node]]) {
+        if (may_go(p, node) && is_left_out != NULL && is_left_out[p->first[node]]) {
             name[n++] = survey->host[node];
         }
     }
@@ -212,7 +211,7 @@ static uap_status leave_out(uap_profile *profile, uap_err *err)
     for (int32_t r = 0; r < survey->partition.devices; r++) {
         survey->n_left_out += survey->is_left_out[r];
     }
-    return list_nodes(survey, survey->is_left_out, err);
+    return uap_profile_list_nodes(survey, err);
 }
 
 /* Rank 0's part. */
@@ -402,6 +401,11 @@ static uap_jout *exception_of(const uap_profile_survey *survey, const uap_findin
     if (f->kind == UAP_FINDING_LINK) {
         uap_jset_bool(object, "sends", f->sends);
         uap_jset_bool(object, "receives", f->receives);
+    }
+    if (uap_finding_is_of_rank(f)) {
+        uap_jset_f64(object, "value", f->value_s);
+        uap_jset_f64(object, "usual", f->median_s);
+        return object;
     }
     uap_jset_str(object, "rounds",
                  f->is_later ? "measurements" : uap_round_kind_name(f->where));

@@ -345,11 +345,8 @@ done:
     return rc;
 }
 
-void uap_site_free(uap_site *site)
+void uap_site_release(uap_site *site)
 {
-    if (site == NULL) {
-        return;
-    }
     if (site->buffers_are_lent) {
         uap_comm_keep(site->send);
         uap_comm_keep(site->recv);
@@ -357,8 +354,19 @@ void uap_site_free(uap_site *site)
         uap_free(site->send);
         uap_free(site->recv);
     }
-    uap_desk_free(site->desk);
     uap_work_free(site->work);
+    site->send = site->recv = NULL;
+    site->work = NULL;
+    site->buffers_are_lent = false;
+}
+
+void uap_site_free(uap_site *site)
+{
+    if (site == NULL) {
+        return;
+    }
+    uap_site_release(site);
+    uap_desk_free(site->desk);
     uap_free(site->each_s);
     uap_free(site->slot);
     uap_comm_free(site->comm);

@@ -87,6 +87,8 @@ uap_status uap_site_end(uap_site *site, const bool *is_left_out, uap_comm **memb
     } else {
         UAP_TRY(hear(site, member, &n, err));
     }
+    /* What is measured from now on may want the memory. */
+    uap_site_release(site);
     rc = uap_comm_some(site->comm, member, n, members, err);
 done:
     uap_free(member);

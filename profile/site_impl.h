@@ -45,4 +45,7 @@ struct uap_site {
     int32_t roll;       /* rolls so far; the same on all ranks that stay */
 };
 
+/* Frees what the survey measured with. Local. */
+void uap_site_release(uap_site *site);
+
 #endif

@@ -97,6 +97,16 @@ says out "nodes to drain: $(hostname -s)"
 UNIAP_STUB="" run_ranks 3 0 profile --quick --survey-only --fail-on-outlier
 grep -q '^nodes to drain: $' out || complain "$command_line: drains what is well"
 
+# Ranks that share a processor while others idle are told; that is no node's fault.
+if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then
+    first=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+    taskset -cp "$first" $$ >/dev/null
+    UNIAP_STUB="" run_ranks 2 1 profile --quick --survey-only --fail-on-outlier
+    says out "shared-cores $(hostname -s) device 0: 2 ranks on 1 processor, others idle"
+    grep -q '^nodes to drain: $' out || complain "$command_line: drains for a binding"
+    taskset -cp "0-$(($(nproc --all) - 1))" $$ >/dev/null
+fi
+
 # A rank that does not answer is left out, whether it comes back or not.
 export UNIAP_STUB="hang:2:6"
 run_ranks 3 0 profile --quick --budget 1 --deadline 2 -o late.json

@@ -42,6 +42,7 @@ says late.json '"exceptions": []'
 
 # The process itself stands still, somewhere in the list.
 command_line="a stopped rank"
+: >err # of the run before: it has the line that is waited for
 UNIAP_STUB="" mpirun --oversubscribe --timeout $((100 * scale)) -n 4 "$UNIAP" "${measure[@]}" \
     -o stopped.json >out 2>err &
 job=$!
@@ -49,11 +50,13 @@ until grep -q "profile: 1/" err; do
     kill -0 $job 2>/dev/null || break
     sleep 0.05
 done
+stopped=0
 for rank in $(pgrep -P $job); do
     if tr '\0' '\n' <"/proc/$rank/environ" | grep -q '^OMPI_COMM_WORLD_RANK=2$'; then
-        kill -STOP "$rank"
+        kill -STOP "$rank" && stopped=1
     fi
 done
+[ $stopped -eq 1 ] || complain "$command_line: not found among the children of mpirun"
 status=0
 wait $job || status=$?
 [ $status -eq 0 ] || complain "$command_line: exit status $status"

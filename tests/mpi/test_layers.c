@@ -125,6 +125,35 @@ static void test_known_device(void **state)
     assert_all(good);
 }
 
+/* Of ranks that are held back the one whose clock is lower than the others' is told, not those
+ * that run as all do. */
+static void test_throttled(void **state)
+{
+    const int size = uap_comm_size(ranks_comm), rank = uap_comm_rank(ranks_comm);
+    uap_profile_options options = options_for(NULL, 0);
+    uap_err err = {0};
+    uap_profile *profile = NULL;
+    char text[256] = "";
+    (void)state;
+    if (size < 3) {
+        skip();
+    }
+    stub_is = healthy;
+    stub_is.mhz = rank == size - 1 ? 900 : 1500;
+    stub_is.is_held_back = rank > 0;
+    assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
+    assert_all(uap_profile_run(profile, NULL, NULL, &err) == UAP_OK);
+    const int32_t n = uap_profile_n_findings(profile);
+    if (n == 1) {
+        uap_profile_finding_text(profile, 0, text, sizeof text);
+    }
+    const bool is_drained = uap_profile_drain(profile)[0] != '\0';
+    uap_profile_free(profile);
+    assert_all(rank > 0 || (n == 1 && is_drained));
+    assert_all(rank > 0 || (strstr(text, "throttled") != NULL &&
+                            strstr(text, "900 MHz, usually 1500") != NULL));
+}
+
 /* How many items of the list have this text. */
 static int32_t count_items(const uap_profile *profile, const char *text)
 {
@@ -240,11 +269,9 @@ static void test_hang(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_warm_up),
-        cmocka_unit_test(test_known_device),
-        cmocka_unit_test(test_other_types_are_listed),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_hang),
+        cmocka_unit_test(test_warm_up),   cmocka_unit_test(test_known_device),
+        cmocka_unit_test(test_throttled), cmocka_unit_test(test_other_types_are_listed),
+        cmocka_unit_test(test_errors),    cmocka_unit_test(test_hang),
     };
     return RANKS_MAIN(&argc, &argv, tests);
 }

@@ -95,6 +95,42 @@ static void test_collectives(void **state)
     uap_links_free(links);
 }
 
+/* A sweep that may end early has all of its sizes, or one last that is far beyond the others. */
+static void test_early_end(void **state)
+{
+    const uap_sweep sweep = {.min_bytes = 1024,
+                             .max_bytes = 4194304,
+                             .factor = 2,
+                             .settle_bytes = 1024,
+                             .point_s = 2e-3,
+                             .min_iterations = 2,
+                             .max_iterations = 9};
+    const int32_t all = uap_sweep_points(&sweep);
+    uap_err err = {0};
+    uap_links *links = NULL;
+    uap_p2p out;
+    (void)state;
+    if (uap_comm_size(ranks_comm) == 1) {
+        skip();
+    }
+    assert_all(uap_links_new(ranks_comm, &sweep, &links, &err) == UAP_OK);
+    const uap_status rc = uap_links_p2p(links, 1, true, &out, &err);
+    bool good = rc == UAP_OK && out.n_points >= 6 && out.n_points <= all;
+    for (int32_t i = 1; i < out.n_points && good; i++) {
+        const double ratio = out.point[i].bytes / out.point[i - 1].bytes;
+        const bool is_last = i + 1 == out.n_points;
+        good = ratio > 1.9 && (ratio < 2.1 || (is_last && ratio < 16.1)) &&
+               out.point[i].seconds > 0;
+    }
+    if (good && out.n_points < all) {
+        const double last = out.point[out.n_points - 1].bytes;
+        good = last > 8 * out.point[out.n_points - 2].bytes || last > sweep.max_bytes - 1;
+    }
+    uap_free(out.point);
+    uap_links_free(links);
+    assert_all(good);
+}
+
 static void test_pairs(void **state)
 {
     const int32_t size = uap_comm_size(ranks_comm);
@@ -159,9 +195,9 @@ static void test_overlap(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),  cmocka_unit_test(test_collectives),
-        cmocka_unit_test(test_pairs),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_collectives),
+        cmocka_unit_test(test_early_end), cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_overlap),
     };
     return RANKS_MAIN(&argc, &argv, tests);
 }

@@ -220,6 +220,33 @@ static void test_whole_profile(void **state)
     assert_all(good);
 }
 
+#define MIB ((int64_t)1 << 20)
+
+/* Beside the buffers that are measured with a rank holds little, and little more for each rank:
+ * 64 MiB are far off at 80,000. */
+static void test_memory(void **state)
+{
+    uap_profile_options options = options_for(NULL);
+    const int64_t size = uap_comm_size(ranks_comm);
+    /* Of sweeps (profile/links.c). */
+    const int64_t buffers = 2 * (24 + 2) * MIB;
+    const int64_t before = uap_mem_bytes();
+    uap_err err = {0};
+    uap_profile *profile = NULL;
+    uap_cluster *cluster = NULL;
+    (void)state;
+    options.n_models = 0;
+    options.budget_s = 1e-9; /* no work, whose buffers would have to be known too */
+    assert_all(uap_profile_new(ranks_comm, &options, &profile, &err) == UAP_OK);
+    uap_mem_peak_reset();
+    assert_all(uap_profile_run(profile, NULL, NULL, &err) == UAP_OK);
+    assert_all(uap_profile_cluster(profile, "a test", &cluster, &err) == UAP_OK);
+    const int64_t held = uap_mem_peak_bytes() - before - buffers;
+    uap_cluster_free(cluster);
+    uap_profile_free(profile);
+    assert_all(held < MIB / 4 + 700 * size);
+}
+
 /* A budget of nothing: everything is listed, only links are measured, and the profile is
  * still one with devices and their speed. */
 static void test_no_budget(void **state)
@@ -271,9 +298,8 @@ static void test_precision_note(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layer_work),
-        cmocka_unit_test(test_whole_profile),
-        cmocka_unit_test(test_no_budget),
+        cmocka_unit_test(test_layer_work),     cmocka_unit_test(test_whole_profile),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_no_budget),
         cmocka_unit_test(test_precision_note),
     };
     return RANKS_MAIN(&argc, &argv, tests);
