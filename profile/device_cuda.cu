@@ -154,8 +154,8 @@ uap_status cuda_describe(const void *inner, uap_device_info *out, uap_err *err)
                         "cuBLAS %d, CUDA runtime %d, driver %d", blas, runtime, driver);
     out->memory_bytes = (int64_t)total_bytes;
     out->free_bytes = (int64_t)free_bytes;
-    UAP_TRY(CU(err, cudaDeviceGetPCIBusId(out->bus_id, sizeof out->bus_id,
-                                          device->number)));
+    UAP_TRY(
+        CU(err, cudaDeviceGetPCIBusId(out->bus_id, sizeof out->bus_id, device->number)));
     out->memory_is_shared = false;
     out->native[UAP_FP32] = true;
     out->native[UAP_FP16] = true;
