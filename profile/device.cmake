@@ -38,6 +38,9 @@ endif()
 
 add_library(uap_device STATIC ${UAP_PROFILE_DIR}/device.c ${UAP_PROFILE_DIR}/device_work.c
     ${UAP_PROFILE_DIR}/device_cpu.c ${UAP_PROFILE_DIR}/clocks_cpu.c)
+# sched_getcpu
+set_source_files_properties(${UAP_PROFILE_DIR}/device_cpu.c PROPERTIES
+    COMPILE_DEFINITIONS _GNU_SOURCE)
 target_link_libraries(uap_device PUBLIC uap_common PRIVATE PkgConfig::OPENBLAS m)
 if(with_cuda)
     target_sources(uap_device PRIVATE ${UAP_PROFILE_DIR}/device_plugin.c)

@@ -1,6 +1,5 @@
 /* The CPU as a device: one core per rank, products by OpenBLAS in fp32. Reduced precisions
  * run as fp32; device.h's `native` says so. */
-#define _GNU_SOURCE /* sched_getcpu */
 #include "common/mem.h"
 #include "profile/clock.h"
 #include "profile/device_backend.h"

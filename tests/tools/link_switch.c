@@ -8,7 +8,6 @@
  * CONFIG, read at the start and again on SIGHUP ("ready" is printed again):
  *     default DELAY_US MBIT_PER_S          every link
  *     FROM TO DELAY_US MBIT_PER_S          one direction of a pair, by number from 1 */
-#define _GNU_SOURCE /* setns */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -108,6 +107,7 @@ static packet pop(void)
 {
     const packet first = queue[0];
     queue[0] = queue[--queued];
+    queue[queued].data = NULL;
     for (size_t i = 0;;) {
         size_t least = i;
         for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < queued; child++) {

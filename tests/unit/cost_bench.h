@@ -108,7 +108,7 @@ static inline void bench_init(bench *b, int32_t n_layers, uint32_t space)
                                .compute_slowdown = 1.0,
                                .communication_slowdown = 1.0};
     for (int32_t i = 0; i < n_layers; i++) {
-        char name[16];
+        char name[24];
         (void)snprintf(name, sizeof name, "block.%d", i);
         b->layer[i] = make_layer(name, 0);
     }
