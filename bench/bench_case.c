@@ -1,6 +1,7 @@
 /* Running one case. Reading the files is not part of the measured time. */
 #include "bench/bench_case.h"
 
+#include "common/clock.h"
 #include "common/numbers.h"
 
 #include <string.h>
@@ -28,14 +29,14 @@ static uap_status solve_case(const uap_bench_search *bench, job *j, uap_case_run
                              uap_err *err)
 {
     const uap_limits limits = {.time_limit_s = bench->exact_limit_s, .stop = bench->stop};
-    const double cpu = uap_cpu_seconds();
-    const double wall = uap_wall_seconds();
+    const double cpu = uap_cpu_s();
+    const double wall = uap_wall_s();
     uap_status rc = uap_cost_new(j->model, j->cluster, j->options, &j->cost, err);
     if (rc != UAP_OK) {
         return rc;
     }
-    const double made_cpu = uap_cpu_seconds() - cpu;
-    const double made_wall = uap_wall_seconds() - wall;
+    const double made_cpu = uap_cpu_s() - cpu;
+    const double made_wall = uap_wall_s() - wall;
     const uap_source source = uap_cost_source(j->cost);
     rc = uap_run_engine(uap_exact_solve, &source, &limits, &out->run, err);
     out->run.cpu_s += made_cpu;

@@ -1,7 +1,7 @@
 /* The table of virtual surveys, and what a message costs here. */
 #include "bench/bench_profile_sim.h"
 
-#include "bench/measure.h"
+#include "common/clock.h"
 #include "common/mem.h"
 #include "mpi/desk.h"
 #include "mpi/transport_mpi.h"
@@ -73,8 +73,8 @@ static uap_status order_all(uap_desk *desk, int ranks, double *order_s, uap_err 
     }
     spent_s += cpu_seconds();
     /* Awake, for a processor that has slept begins slowly; others may have it. */
-    const double until_s = uap_wall_seconds() + PAUSE_S + PAUSE_RANK_S * ranks;
-    while (uap_wall_seconds() < until_s) {
+    const double until_s = uap_wall_s() + PAUSE_S + PAUSE_RANK_S * ranks;
+    while (uap_wall_s() < until_s) {
         (void)sched_yield();
     }
     spent_s -= cpu_seconds();
@@ -150,9 +150,9 @@ static uap_status time_rounds(uap_site *site, double *part_s, uap_err *err)
     for (int i = 0; i < N_ROUNDS; i++) {
         const uap_order order[2] = {{0, 1, 1}, {1, 0, 0}};
         uap_sample sample[2] = {{.is_silent = false}, {.is_silent = false}};
-        const double start = uap_wall_seconds();
+        const double start = uap_wall_s();
         UAP_TRY(machine.measure(machine.self, UAP_ROUND_SHIFTS, order, sample, 2, err));
-        each[i] = (uap_wall_seconds() - start) / 2;
+        each[i] = (uap_wall_s() - start) / 2;
     }
     *part_s = uap_median(each, N_ROUNDS);
 done:
@@ -274,9 +274,9 @@ static uap_status run_size(const uap_bench_profile_sim *bench, int32_t nodes,
         if (nodes > 1) {
             uap_virtual_cluster_plant(&cluster, bench->faults, kind_of_nodes(&plan));
         }
-        const double start = uap_wall_seconds();
+        const double start = uap_wall_s();
         UAP_TRY(uap_virtual_cluster_survey(&cluster, &plan, bench->out, &run, err));
-        add(&t, &run, cluster.n_faults, uap_wall_seconds() - start);
+        add(&t, &run, cluster.n_faults, uap_wall_s() - start);
     }
     print_line(bench, &p, &plan, &t);
     *differs = *differs || t.sum.missed > 0 || t.sum.false_alarms > 0;

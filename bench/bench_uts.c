@@ -1,7 +1,7 @@
 /* Running and timing UTS trees over MPI. */
 #include "bench/bench_uts.h"
 
-#include "bench/measure.h"
+#include "common/clock.h"
 #include "common/mem.h"
 
 #include <inttypes.h>
@@ -17,9 +17,9 @@ uap_status uap_uts_run_tree(const uap_comm *comm, const uap_uts_tree *tree,
     const uap_tree_problem problem = uap_uts_problem(&count);
     *run = (uap_uts_run){0};
     UAP_TRY(uap_comm_barrier(comm, err));
-    const double start_s = uap_wall_seconds();
+    const double start_s = uap_wall_s();
     UAP_TRY(uap_tree_search(comm, &problem, options, &run->search, broken, err));
-    run->wall_s = uap_wall_seconds() - start_s;
+    run->wall_s = uap_wall_s() - start_s;
     UAP_TRY(uap_comm_allreduce_f64(comm, &run->wall_s, 1, UAP_COMM_MAX, err));
     int64_t sums[2] = {run->search.stats.nodes, count.leaves};
     UAP_TRY(uap_comm_allreduce_i64(comm, sums, 2, UAP_COMM_SUM, err));

@@ -1,29 +1,10 @@
 /* getrusage, the monotonic clock, and the peak of resident memory from /proc. */
 #include "bench/measure.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-
-double uap_cpu_seconds(void)
-{
-    struct rusage use;
-    if (getrusage(RUSAGE_SELF, &use) != 0) {
-        return 0.0;
-    }
-    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
-           1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
-}
-
-double uap_wall_seconds(void)
-{
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) {
-        return 0.0;
-    }
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Linux forgets the peak so far when 5 is written here; elsewhere the peak is that of the
  * whole run, which is then an upper bound. */
@@ -58,11 +39,11 @@ uap_status uap_run_engine(uap_engine_fn *engine, const uap_source *source,
 {
     memset(run, 0, sizeof *run);
     forget_peak();
-    const double cpu = uap_cpu_seconds();
-    const double wall = uap_wall_seconds();
+    const double cpu = uap_cpu_s();
+    const double wall = uap_wall_s();
     const uap_status rc = engine(source, limits, &run->result, err);
-    run->cpu_s = uap_cpu_seconds() - cpu;
-    run->wall_s = uap_wall_seconds() - wall;
+    run->cpu_s = uap_cpu_s() - cpu;
+    run->wall_s = uap_wall_s() - wall;
     run->peak_bytes = peak_bytes();
     return rc;
 }

@@ -1,4 +1,4 @@
-/* Clocks and memory of this process, as the benchmarks report them. */
+/* Runs of an engine: what they come to, their seconds and memory. */
 #ifndef UAP_BENCH_MEASURE_H
 #define UAP_BENCH_MEASURE_H
 
@@ -24,9 +24,6 @@ UAP_NODISCARD uap_status uap_run_engine(uap_engine_fn *engine, const uap_source 
                                         const uap_limits *limits, uap_run *run,
                                         uap_err *err);
 void uap_run_free(uap_run *run);
-
-double uap_cpu_seconds(void);  /* user and system time of this process */
-double uap_wall_seconds(void); /* since some fixed point */
 
 const char *uap_outcome_name(uap_outcome outcome); /* "optimal", "feasible", ... */
 

@@ -2,10 +2,10 @@
 #include "bench/plain_gemm.h"
 
 #include "bench/rng.h"
+#include "common/clock.h"
 #include "common/mem.h"
 
 #include <cblas.h>
-#include <time.h>
 
 struct uap_plain_gemm {
     int32_t m, n, k;
@@ -56,20 +56,13 @@ void uap_plain_gemm_free(uap_plain_gemm *gemm)
     }
 }
 
-static double now_s(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 double uap_plain_gemm_run(const uap_plain_gemm *gemm, int32_t count)
 {
     const uap_plain_gemm *g = gemm;
-    const double start = now_s();
+    const double start = uap_wall_s();
     for (int32_t i = 0; i < count; i++) {
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, g->m, g->n, g->k, 1.0F,
                     g->a, g->k, g->b, g->n, 0.0F, g->c, g->n);
     }
-    return (now_s() - start) / count;
+    return (uap_wall_s() - start) / count;
 }

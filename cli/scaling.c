@@ -1,8 +1,8 @@
 /* Running and timing the searches of the suite on parts of a job. */
 #include "cli/scaling.h"
 
-#include "bench/measure.h"
 #include "cli/search_ranks.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <inttypes.h>
@@ -80,10 +80,10 @@ static uap_status run_once(const scaling *s, const part *on, const uap_source *s
     *out = (outcome){.value = INT64_MAX};
     UAP_TRY(uap_comm_barrier_asleep(s->comm, err));
     if (takes_part) {
-        const double start_s = uap_wall_seconds();
+        const double start_s = uap_wall_s();
         rc = uap_search_ranks(together ? on->comm : s->alone, source, &limits, NULL,
                               &result, broken, err);
-        wall_s = uap_wall_seconds() - start_s;
+        wall_s = uap_wall_s() - start_s;
     }
     if (*broken) {
         goto done;

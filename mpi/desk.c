@@ -1,6 +1,7 @@
 /* Orders and reports as non-blocking sends from slots of their own, found by MPI_Iprobe. */
 #include "mpi/desk.h"
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "mpi/comm_impl.h"
 
@@ -22,13 +23,6 @@ struct uap_desk {
     char *slot;           /* [n_slots * slot_bytes] */
     MPI_Request *request; /* [n_slots] */
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void rest(int64_t looks)
 {
@@ -122,11 +116,11 @@ done:
 uap_status uap_desk_take(uap_desk *desk, double wait_s, void *report, int *from,
                          bool *got, uap_err *err)
 {
-    const double until_s = now_s() + wait_s;
+    const double until_s = uap_wall_s() + wait_s;
     for (int64_t looks = 0;; looks++) {
         const uap_status rc = look(desk, MPI_ANY_SOURCE, TAG_REPORT, report,
                                    desk->report_bytes, from, got, err);
-        if (rc != UAP_OK || *got || now_s() >= until_s) {
+        if (rc != UAP_OK || *got || uap_wall_s() >= until_s) {
             return rc;
         }
         rest(looks);

@@ -2,6 +2,7 @@
  * in MPI, which both sides change by compare-and-swap. */
 #include "mpi/guard.h"
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "mpi/comm_impl.h"
 
@@ -132,13 +133,6 @@ static void *run(void *context)
     return NULL;
 }
 
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void prepare_wait(guard *g)
 {
     pthread_condattr_t by_clock;
@@ -172,16 +166,17 @@ static bool nap(guard *g)
 static uap_status watch(guard *g, const uap_guarded *call, bool *has_ended, uap_err *err)
 {
     uap_status rc = UAP_OK;
-    double waited_s = 0, before_s = now_s();
+    double waited_s = 0, before_s = uap_wall_s();
     unsigned beats = 0;
     while (!(*has_ended = nap(g))) {
         const double allowed_s =
             call->patience_s + 1e-3 * (double)atomic_load(&g->allowed_ms);
         const unsigned beats_now = atomic_load(&g->beats);
-        waited_s =
-            beats_now == beats ? waited_s + fmin(now_s() - before_s, LOOK_MOST_S) : 0;
+        waited_s = beats_now == beats
+                       ? waited_s + fmin(uap_wall_s() - before_s, LOOK_MOST_S)
+                       : 0;
         beats = beats_now;
-        before_s = now_s();
+        before_s = uap_wall_s();
         if (waited_s > allowed_s) {
             break;
         }

@@ -1,11 +1,11 @@
 /* Two small state machines in one loop: the sender's, and that of the rank that answers. */
 #include "mpi/probe.h"
 
+#include "common/clock.h"
 #include "mpi/comm_impl.h"
 #include "mpi/transfer.h"
 
 #include <sched.h>
-#include <time.h>
 
 /* Looks that find nothing between two looks at the clock. */
 #define LOOKS_PER_CLOCK 16
@@ -25,13 +25,6 @@ typedef struct talk {
 
 /* The first byte of a message. */
 enum { MORE_FOLLOW, IS_LAST };
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool sends(const talk *t)
 {
@@ -58,7 +51,7 @@ static uap_status start_message(talk *t, uap_err *err)
     uap_status rc = UAP_OK;
     p->send[0] = begins_last(t) ? IS_LAST : MORE_FOLLOW;
     t->is_under_way = true;
-    t->start_s = now_s();
+    t->start_s = uap_wall_s();
     UAP_TRY(UAP_MPI(
         err, MPI_Irecv(NULL, 0, MPI_BYTE, p->to, p->tag + 1, t->comm->comm, &t->out[1])));
     rc = UAP_MPI(err, MPI_Isend(p->send, t->count, MPI_BYTE, p->to, p->tag, t->comm->comm,
@@ -96,7 +89,7 @@ static uap_status step_out(talk *t, bool *moved, uap_err *err)
     UAP_TRY(UAP_MPI(err, MPI_Testall(2, t->out, &done_both, MPI_STATUSES_IGNORE)));
     if (done_both) {
         const int i = t->result->sent++;
-        t->each_s[i] = now_s() - t->start_s;
+        t->each_s[i] = uap_wall_s() - t->start_s;
         t->spent_s += i > 0 ? t->each_s[i] : 0;
         t->result->is_answered = t->probe->send[0] == IS_LAST;
         *moved = true;
@@ -165,7 +158,7 @@ uap_status uap_probe_run(const uap_comm *comm, const uap_probe *probe, double *e
               .reply = MPI_REQUEST_NULL,
               .each_s = each_s,
               .result = result};
-    const double until_s = now_s() + probe->deadline_s;
+    const double until_s = uap_wall_s() + probe->deadline_s;
     *result = (uap_probe_result){.sent = 0};
     UAP_TRY(uap_mpi_count(probe->bytes, &t.count, err));
     if (serves(&t)) {
@@ -183,7 +176,7 @@ uap_status uap_probe_run(const uap_comm *comm, const uap_probe *probe, double *e
         if (!moved) {
             (void)sched_yield();
         }
-        if (looks >= LOOKS_PER_CLOCK && now_s() > until_s) {
+        if (looks >= LOOKS_PER_CLOCK && uap_wall_s() > until_s) {
             break;
         }
     }

@@ -316,11 +316,6 @@ int uap_tree_rank(const uap_tree *tree)
     return tree->net->rank;
 }
 
-int uap_tree_size(const uap_tree *tree)
-{
-    return tree->net->size;
-}
-
 const uap_err *uap_tree_failure(const uap_tree *tree)
 {
     return &tree->failure;

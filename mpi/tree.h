@@ -99,7 +99,6 @@ UAP_NODISCARD uap_status uap_tree_new(const uap_tree_problem *problem,
 
 /* This rank, and how many there are. Local. */
 int uap_tree_rank(const uap_tree *tree);
-int uap_tree_size(const uap_tree *tree);
 
 /* Drops what is open; NULL is legal. */
 void uap_tree_free(uap_tree *tree);

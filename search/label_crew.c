@@ -7,9 +7,8 @@
 
 #include <string.h>
 
-/* Steps for a label that is looked at: with one term, or with more. */
+/* Steps for a label that is looked at with one term only. */
 #define STEPS_IN_A_PLANE 40
-#define STEPS_IN_SPACE   60
 
 /* What the units of one run came to, as far as they are applied. */
 typedef struct run_sum {
@@ -33,7 +32,7 @@ typedef struct unit_head {
 
 int64_t uap_label_steps(bool alone, int64_t looked)
 {
-    return looked * (alone ? STEPS_IN_A_PLANE : STEPS_IN_SPACE);
+    return looked * (alone ? STEPS_IN_A_PLANE : UAP_STEPS_OF_A_LABEL);
 }
 
 /* Tasks of a run that still has layers to go through. */
@@ -85,12 +84,9 @@ static bool put_list(uap_label_list *list, uap_bytes *out)
     list_head head = {.n = list->n};
     size_t columns = 0;
     for (size_t i = 0; i < list->n; i++) {
-        const uap_label *label = &list->at[i];
-        head.has[0] |= label->p != 0;
-        head.has[1] |= label->f != 0;
-        head.has[2] |= label->g != 0;
-        head.has[3] |= label->m != 0;
-        head.has[4] |= label->w != 0;
+        for (int32_t c = 0; c < COLUMNS; c++) {
+            head.has[c] |= *column(&list->at[i], c) != 0;
+        }
     }
     for (int32_t c = 0; c < COLUMNS; c++) {
         columns += head.has[c];

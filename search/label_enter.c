@@ -1,6 +1,6 @@
 /* Labels arriving in the in-classes of a layer: over the link from every block of the layer
  * before, those that can still reach an end, merged into one list. Most cannot, so that they
- * are looked at by the dozen first. */
+ * are looked at batch by batch first. */
 #include "search/label_run.h"
 
 #include "common/mem.h"
@@ -9,18 +9,18 @@
 #include <math.h>
 
 /* Labels that stand together in a list and are refused together. */
-#define DOZEN 16
+#define BATCH 16
 
-/* From so many in-classes on the least of every dozen is worth making. */
+/* From so many in-classes on the least of every batch is worth making. */
 #define LEAST_CLASSES 4
 
 /* Far above what rounding does to a test, and to a float. */
 #define TEST_MARGIN  1e-12
 #define FLOAT_MARGIN 0x1p-23
 
-static size_t dozens_of(const uap_label_list *list)
+static size_t batches_of(const uap_label_list *list)
 {
-    return (list->n + DOZEN - 1) / DOZEN;
+    return (list->n + BATCH - 1) / BATCH;
 }
 
 static size_t tests_of(const uap_label_run *run)
@@ -52,7 +52,7 @@ static void lower_least(const uap_label_run *run, const uap_label *label,
 /* Whether what leaves layer l from a list is looked at by many in-classes. */
 static bool needs_least(const uap_label_run *run, int32_t l, const uap_label_list *list)
 {
-    return list->n >= DOZEN && l + 1 < run->group->n_len && !uap_run_goes_on(run, l) &&
+    return list->n >= BATCH && l + 1 < run->group->n_len && !uap_run_goes_on(run, l) &&
            uap_run_kind(run, l + 1)->n_in >= LEAST_CLASSES;
 }
 
@@ -76,17 +76,17 @@ bool uap_label_find_least(uap_label_run *run, int32_t l, const uap_label_list *l
                           uap_label_least *least)
 {
     const size_t tests = tests_of(run);
-    least->n = needs_least(run, l, list) ? dozens_of(list) * tests : 0;
+    least->n = needs_least(run, l, list) ? batches_of(list) * tests : 0;
     if (!uap_label_least_reserve(run, least)) {
         return false;
     }
     for (size_t i = 0; least->n > 0 && i < list->n; i++) {
-        if (i % DOZEN == 0) {
+        if (i % BATCH == 0) {
             clear_least(run->least_of, tests);
         }
         lower_least(run, &list->at[i], run->least_of);
-        if (i % DOZEN == DOZEN - 1 || i + 1 == list->n) {
-            keep_least(run->least_of, least->at + i / DOZEN * tests, tests);
+        if (i % BATCH == BATCH - 1 || i + 1 == list->n) {
+            keep_least(run->least_of, least->at + i / BATCH * tests, tests);
         }
     }
     return true;
@@ -96,7 +96,7 @@ int64_t uap_label_least_steps(const uap_label_least *least, int32_t n_blocks)
 {
     int64_t steps = 0;
     for (int32_t e = 0; e < n_blocks; e++) {
-        steps += (int64_t)least[e].n * DOZEN;
+        steps += (int64_t)least[e].n * BATCH;
     }
     return steps;
 }
@@ -115,7 +115,7 @@ bool uap_label_least_reserve(uap_label_run *run, uap_label_least *least)
     return true;
 }
 
-/* Whether in every band some test refuses all labels of a dozen. room: [bands][tests] most that
+/* Whether in every band some test refuses all labels of a batch. room: [bands][tests] most that
  * each test may be before the link. */
 static bool is_refused(const uap_label_run *run, const float *restrict least,
                        const float *restrict room)
@@ -152,7 +152,7 @@ static void find_room(const uap_label_run *run, int32_t slot, const uap_label *s
 }
 
 /* What the link in front of layer l makes of the labels of block e, into run->shifted; only what
- * can still reach an end from in-class x. *looked: labels and dozens looked at. */
+ * can still reach an end from in-class x. *looked: labels and batches looked at. */
 static bool follow_link(uap_label_run *run, int32_t l, int32_t x, int32_t e,
                         int64_t *looked)
 {
@@ -173,10 +173,10 @@ static bool follow_link(uap_label_run *run, int32_t l, int32_t x, int32_t e,
     size_t i = 0;
     *looked = 0;
     while (i < from->n && (double)(from->at[i].p + step.p) <= most) {
-        const size_t end = from->n - i < DOZEN ? from->n : i + DOZEN;
+        const size_t end = from->n - i < BATCH ? from->n : i + BATCH;
         (*looked)++;
         if (least->n > 0 &&
-            is_refused(run, least->at + i / DOZEN * tests_of(run), run->room_of_link)) {
+            is_refused(run, least->at + i / BATCH * tests_of(run), run->room_of_link)) {
             i = end;
             continue;
         }
@@ -188,7 +188,7 @@ static bool follow_link(uap_label_run *run, int32_t l, int32_t x, int32_t e,
                 run->shifted.at[n++] = next;
             }
         }
-        *looked += DOZEN;
+        *looked += BATCH;
     }
     run->shifted.n = n;
     return true;

@@ -37,9 +37,9 @@ typedef struct uap_label_ends {
  * every in-class, whose labels arrive from a layer unlike it. */
 #define UAP_LABEL_TOWER 24
 
-/* Of a list's labels, some dozen at a time, the least that each test comes to among them. */
+/* Of a list's labels, a batch of 16 at a time, the least that each test comes to among them. */
 typedef struct uap_label_least {
-    float *at; /* [dozens][bands][tests] never more than it is */
+    float *at; /* [batches][bands][tests] never more than it is */
     size_t n;  /* 0: not made */
     size_t capacity;
 } uap_label_least;
@@ -90,7 +90,7 @@ typedef struct uap_label_run {
     uap_label_list carry, shifted, merged, leaving;
     uap_label_list tower[UAP_LABEL_TOWER]; /* lists to be merged, by falling length */
     uap_label_least *least, *next_least;   /* [n_rows] of blocks and next_blocks */
-    double *least_of;                      /* [bands][tests] of the dozen at hand */
+    double *least_of;                      /* [bands][tests] of the batch at hand */
     float *room_of_link; /* [bands][tests] what a link leaves to each test, never less */
     /* What was found: uap_raised by a run of one functional, else uap_label_ends; NULL: the
      * run keeps its lists instead. */

@@ -34,7 +34,7 @@ static bool begin(uap_label_run *run)
     return true;
 }
 
-/* First within rough limits, which are soon made, */
+/* A run begins within rough limits, which are soon made. */
 static bool begin_roughly(uap_label_run *run)
 {
     run->is_ordered = false;
@@ -44,6 +44,7 @@ static bool begin_roughly(uap_label_run *run)
     return begin(run);
 }
 
+/* What the walk found, and kept, so far. */
 static void forget(uap_label_run *run)
 {
     if (run->records != NULL) {
@@ -55,8 +56,8 @@ static void forget(uap_label_run *run)
     run->n_records = 0;
 }
 
-/* then, where these let too many pass, within sharp ones and with blocks in order. False where
- * it failed for another reason. */
+/* Where rough limits let too many labels pass it begins again, within sharp ones and with blocks
+ * in order. False where it failed for another reason. */
 static bool begin_sharply(uap_label_run *run)
 {
     if (!run->is_too_rough || run->is_too_long) {

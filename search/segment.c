@@ -500,8 +500,6 @@ uap_status uap_segments_new(const uap_chain *chain, const uap_segment_needs *nee
     return rc;
 }
 
-/* A label looked at costs some sixty steps. */
-#define STEPS_OF_A_LABEL    60
 #define STEPS_BETWEEN_POLLS 200000
 
 bool uap_segments_breathe(uap_segments *segments, int64_t steps)
@@ -523,7 +521,7 @@ bool uap_segments_poll(uap_segments *segments, int64_t labels)
 {
     segments->effort -= labels;
     segments->unspent += labels;
-    return uap_segments_breathe(segments, STEPS_OF_A_LABEL * labels);
+    return uap_segments_breathe(segments, UAP_STEPS_OF_A_LABEL * labels);
 }
 
 uap_arena *uap_segments_end(uap_segments *segments)

@@ -254,6 +254,9 @@ bool uap_segments_group(uap_segments *segments);
  * out of memory. */
 bool uap_segments_block(uap_segments *segments, uap_stage_class *cls);
 
+/* A label that is looked at costs about so many steps. */
+#define UAP_STEPS_OF_A_LABEL 60
+
 /* Whether the rows of layer u + 1 continue the blocks of layer u. */
 static inline bool uap_blocks_go_on(const uap_chain *chain, int32_t u)
 {

@@ -1,32 +1,8 @@
 /* Where a rank may run: from files that are made up, and from a system that may have none. */
-#include "unit/check.h"
+#include "unit/made_files.h"
 
 #include "profile/binding.h"
 #include "profile/findings.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char root[64];
-
-/* Writes root/path, making its folders. */
-static void write_file(const char *path, const char *text)
-{
-    char full[512];
-    (void)snprintf(full, sizeof full, "%s/%s", root, path);
-    for (char *slash = strchr(full + 1, '/'); slash != NULL;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
 
 static void bind_to(const char *processors, const char *memory)
 {
@@ -41,9 +17,7 @@ static void bind_to(const char *processors, const char *memory)
 /* Two sockets of four cores, a GPU at the second. */
 static int set_up(void **state)
 {
-    (void)state;
-    (void)snprintf(root, sizeof root, "/tmp/uap_binding_XXXXXX");
-    if (mkdtemp(root) == NULL) {
+    if (files_begin(state) != 0) {
         return -1;
     }
     write_file("sys/devices/system/cpu/online", "0-7\n");
@@ -54,19 +28,11 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    char command[128];
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
-}
-
 static uap_binding read_as(const char *processors, const char *memory, const char *bus_id)
 {
     uap_binding binding;
     bind_to(processors, memory);
-    uap_binding_read(root, bus_id, &binding);
+    uap_binding_read(file_root, bus_id, &binding);
     return binding;
 }
 
@@ -153,9 +119,9 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_right, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_far, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_crowded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_right, set_up, files_end),
+        cmocka_unit_test_setup_teardown(test_far, set_up, files_end),
+        cmocka_unit_test_setup_teardown(test_crowded, set_up, files_end),
         cmocka_unit_test(test_nothing_is_there),
         cmocka_unit_test(test_words),
     };
