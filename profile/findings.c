@@ -134,6 +134,10 @@ static void rank_text(const uap_finding *f, char *text, size_t n)
     } else if (f->kind == UAP_FINDING_FAR && f->median_s < 0) {
         (void)snprintf(text, n,
                        ": its memory is of other NUMA nodes than its processors");
+    } else if (f->kind == UAP_FINDING_FAR && f->value_s < 0) {
+        (void)snprintf(text, n,
+                       ": processors of several NUMA nodes, the device's is %.0f",
+                       f->median_s);
     } else if (f->kind == UAP_FINDING_FAR) {
         (void)snprintf(text, n, ": processors of NUMA node %.0f, the device's is %.0f",
                        f->value_s, f->median_s);

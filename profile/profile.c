@@ -60,6 +60,7 @@ static uap_status open_devices(uap_profile *profile, uap_err *err)
         uap_comm_agree(comm, open_device(profile, uap_comm_node_rank(comm), err), err));
     UAP_TRY(uap_comm_agree(
         comm, uap_device_describe(profile->device, &profile->info, err), err));
+    uap_binding_take(profile->info.bus_id, &profile->binding);
     backend[0] = (int64_t)profile->info.backend;
     backend[1] = -backend[0];
     UAP_TRY(uap_comm_allreduce_i64(comm, backend, 2, UAP_COMM_MIN, err));

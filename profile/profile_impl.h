@@ -3,6 +3,7 @@
 #define UAP_PROFILE_PROFILE_IMPL_H
 
 #include "common/json_write.h"
+#include "profile/binding.h"
 #include "profile/layers.h"
 #include "profile/links.h"
 #include "profile/profile.h"
@@ -111,6 +112,7 @@ struct uap_profile {
     int32_t least_on_node, most_on_node; /* ranks */
     uap_device *device;
     uap_device_info info;
+    uap_binding binding; /* of this rank */
     int64_t memory_bytes; /* per rank, the least of any */
     uap_precision precision;
     uap_profile_options options;
