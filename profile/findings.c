@@ -175,9 +175,11 @@ void uap_finding_text(const uap_finding *finding, const uap_partition *partition
         return;
     }
     if (finding->kind == UAP_FINDING_SILENT) {
-        const char *why = finding->answers ? " behind the survey: its work did not end"
-                                           : " behind the survey";
-        (void)snprintf(text + used, n - (size_t)used, "%s", finding->is_later ? why : "");
+        (void)snprintf(text + used, n - (size_t)used, "%s%s",
+                       finding->is_later ? " behind the survey" : "",
+                       finding->has_failed ? ": the device failed"
+                       : finding->answers  ? ": its work did not end"
+                                           : "");
         return;
     }
     (void)snprintf(text + used, n - (size_t)used,
