@@ -5,6 +5,7 @@
 #include "cli/log_json.h"
 #include "cli/plan_work.h"
 #include "cli/stop.h"
+#include "cli/sweep_run.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "configs/cluster_grow.h"
@@ -55,6 +56,10 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {0, "devices", UAP_OPT_INT, &r->devices, "N",
          "devices to use (the profile's; of a part of its nodes the job's)", .min = 1,
          .max = DEVICES_MAX},
+        {0, "sweep-devices", UAP_OPT_STR, &r->sweep, "COUNTS",
+         .help = "plan for many device counts: FROM:TO (doubling), FROM:TO:+N, lists"},
+        {0, "plans", UAP_OPT_STR, &r->plans, "DIR",
+         .help = "with --sweep-devices: every count's plan as DIR/plan-N.json"},
         {0, "other-nodes", UAP_OPT_FLAG, &r->other_nodes, NULL,
          .help = "plan also where the profile is of other nodes than this Slurm job's"},
         {0, "memory-gib", UAP_OPT_GIB, &r->memory_bytes, "X",
@@ -118,10 +123,10 @@ static uap_status prepare(const uap_cli *cli, const uap_plan_request *r, uap_pla
     UAP_TRY(uap_plan_work_options(r, &w->options, err));
     if (cli->rank == 0) {
         UAP_TRY(uap_search_open(&r->search, err));
-        UAP_TRY(uap_file_check_writable(r->output, err));
+        UAP_TRY(r->output != NULL ? uap_file_check_writable(r->output, err) : UAP_OK);
     }
     UAP_TRY(uap_plan_work_load(w, r, err));
-    if (cli->rank == 0) {
+    if (cli->rank == 0 && r->sweep == NULL) {
         UAP_TRY(choose_devices(r, w, devices, err));
     }
 done:
@@ -166,17 +171,16 @@ static uap_status agree(const uap_cli *cli, const uap_plan_request *r, uap_statu
     return uap_search_is_shared(&r->search) ? uap_comm_agree(cli->comm, rc, err) : rc;
 }
 
+/* The configurations of one device count, that of rank 0, on all ranks. */
 static uap_status begin(const uap_cli *cli, const uap_plan_request *r, uap_plan_work *w,
-                        uap_err *err)
+                        int64_t devices, uap_err *err)
 {
-    int64_t devices = 0;
-    uap_status rc = agree(cli, r, prepare(cli, r, w, &devices, err), err);
-    if (rc == UAP_OK && uap_search_is_shared(&r->search)) {
-        rc = uap_comm_bcast(cli->comm, &devices, sizeof devices, 0, err);
+    uap_status rc = UAP_OK;
+    if (uap_search_is_shared(&r->search)) {
+        UAP_TRY(uap_comm_bcast(cli->comm, &devices, sizeof devices, 0, err));
     }
-    if (rc == UAP_OK) {
-        rc = agree(cli, r, list(cli, r, w, devices, err), err);
-    }
+    rc = agree(cli, r, list(cli, r, w, devices, err), err);
+done:
     return rc;
 }
 
@@ -184,9 +188,14 @@ static int run(const uap_cli *cli, const uap_plan_request *r, uap_plan_work *w)
 {
     uap_err err = {0};
     int status = UAP_EXIT_OK;
-    uap_status rc = UAP_OK;
+    int64_t devices = 0;
     (void)uap_stop_flag(); /* from here on a signal ends the search, not the program */
-    UAP_TRY(begin(cli, r, w, &err));
+    uap_status rc = prepare(cli, r, w, &devices, &err);
+    UAP_TRY(agree(cli, r, rc, &err));
+    if (r->sweep != NULL) {
+        return uap_sweep_run(cli, r, w);
+    }
+    UAP_TRY(begin(cli, r, w, devices, &err));
     if (*uap_stop_flag() == 0) {
         note_inputs(w);
     }

@@ -16,14 +16,29 @@ uap_status uap_plan_work_options(const uap_plan_request *r, uap_plan_options *op
     const struct {
         bool given;
         const char *option, *what;
-    } required[] = {{r->model != NULL, "-m/--model", "a config.json or its directory"},
-                    {r->cluster != NULL, "-c/--cluster", "a cluster profile"},
-                    {r->batch > 0, "-b/--batch", "the global batch in samples"},
-                    {r->output != NULL, "-o/--output", "where the plan goes"}};
+    } required[] = {
+        {r->model != NULL, "-m/--model", "a config.json or its directory"},
+        {r->cluster != NULL, "-c/--cluster", "a cluster profile"},
+        {r->batch > 0, "-b/--batch", "the global batch in samples"},
+        {r->output != NULL || r->sweep != NULL, "-o/--output", "where the plan goes"}};
+    const struct {
+        bool clashes;
+        const char *option, *expected;
+    } with_sweep[] = {
+        {r->sweep != NULL && r->devices > 0, "--devices", "without --sweep-devices"},
+        {r->sweep != NULL && r->dump != NULL, "--dump-instances",
+         "without --sweep-devices"},
+        {r->sweep == NULL && r->plans != NULL, "--plans", "with --sweep-devices"}};
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
         if (!required[i].given) {
             return UAP_FAIL(err, BAD_USAGE, "%s: not given, expected %s",
                             required[i].option, required[i].what);
+        }
+    }
+    for (size_t i = 0; i < sizeof with_sweep / sizeof with_sweep[0]; i++) {
+        if (with_sweep[i].clashes) {
+            return UAP_FAIL(err, BAD_USAGE, "%s: expected only %s", with_sweep[i].option,
+                            with_sweep[i].expected);
         }
     }
     uap_cost_options *cost = &options->cost;

@@ -92,7 +92,8 @@ static uap_status run_shared(const uap_cli *cli, const uap_search_args *args,
     uap_watch watch = {.checkpoint = args->checkpoint,
                        .interval_s = args->checkpoint_interval_s,
                        .quiet = args->quiet,
-                       .inputs = *inputs};
+                       .inputs = *inputs,
+                       .seed = args->seed};
     const uap_status rc =
         uap_search_ranks(cli->comm, source, limits, &watch, result, &broken, err);
     uap_watch_end(&watch);

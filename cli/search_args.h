@@ -18,6 +18,7 @@ typedef struct uap_search_args {
     const char *checkpoint, *log;
     double checkpoint_interval_s;
     bool quiet;
+    const uap_checkpoint *seed; /* no option: as in uap_watch */
 } uap_search_args;
 
 /* Defaults: exact, no time limit, proof, 3/4 of the machine's memory or of what a Slurm job
