@@ -26,7 +26,7 @@ typedef struct sweep_run {
     const uap_cli *cli;
     const uap_plan_request *r;
     uap_plan_work *w;
-    uap_sweep sweep; /* plans on rank 0 only */
+    uap_sweep sweep;        /* plans on rank 0 only */
     double start_s, stop_s; /* wall clock; stop_s: 0 while nothing asks to stop */
     bool over;              /* no further count; the same on all ranks */
 } sweep_run;

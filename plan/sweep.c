@@ -49,7 +49,7 @@ static double per_device(const uap_sweep_point *point)
 
 uap_sweep_figures uap_sweep_figures_of(const uap_sweep *sweep, size_t i)
 {
-    uap_sweep_figures out = {NAN, NAN};
+    uap_sweep_figures out = {(double)NAN, (double)NAN};
     size_t first = 0;
     if (has_stages(&sweep->point[i])) {
         while (!has_stages(&sweep->point[first])) {

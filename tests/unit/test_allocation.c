@@ -13,7 +13,7 @@ typedef const char *const environment[];
 static const char *value_of(void *context, const char *name)
 {
     const size_t n = strlen(name);
-    for (const char *const *at = context; *at != NULL; at++) {
+    for (const char *const *at = *(const char *const **)context; *at != NULL; at++) {
         if (strncmp(*at, name, n) == 0 && (*at)[n] == '=') {
             return *at + n + 1;
         }
@@ -24,7 +24,7 @@ static const char *value_of(void *context, const char *name)
 static uap_allocation job_of(const char *const *lines)
 {
     uap_allocation job;
-    uap_allocation_read(value_of, (void *)(uintptr_t)lines, &job);
+    uap_allocation_read(value_of, &lines, &job);
     return job;
 }
 
