@@ -99,8 +99,8 @@ silent_nodes() {
     scontrol show hostnames "$SLURM_JOB_NODELIST" | grep -vxF "${answers:-none}" | paste -sd,
 }
 
-# requeue REASON [NODES]: back into the queue, for other nodes than these. Slurm then ends this
-# script; it returns only where that cannot be.
+# requeue REASON: back into the queue, and ended there by Slurm; it returns only where that cannot
+# be.
 requeue() {
     if [ "$restarts" -ge "$MAX_REQUEUES" ]; then
         say "$1; not requeued: that was done $restarts times (MAX_REQUEUES)"
@@ -108,7 +108,6 @@ requeue() {
     fi
     say "$1; back into the queue"
     scontrol requeue "$SLURM_JOB_ID" || return 1
-    [ -z "${2:-}" ] || scontrol update JobId="$SLURM_JOB_ID" ExcNodeList="$2"
     sleep 60
     return 1
 }
@@ -122,7 +121,12 @@ end() {
     elif [ "$1" -eq 1 ] || [ "$1" -gt 5 ]; then
         silent=$(silent_nodes)
         if [ -n "$silent" ]; then
-            requeue "$2 failed (status $1): no answer from $silent" "$silent"
+            # Slurm requeues a job when it has found a node of it DOWN (SlurmdTimeout). A job
+            # that does so before may wait for that node for ever.
+            say "$2 failed (status $1): no answer from $silent; waiting for Slurm to see it"
+            sleep 600 &
+            wait
+            requeue "no answer from $silent"
         else
             say "$2 failed (status $1); all nodes answer"
         fi

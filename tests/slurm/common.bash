@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # variables for the tests
 # What the tests of this folder share, beside tests/cli/common.bash. They run inside the virtual
 # cluster (tests/slurm/cluster); VIRTUAL_CLUSTER is its folder.
 . "$UAP_SOURCE_DIR/tests/cli/common.bash"
@@ -55,11 +56,13 @@ was_requeued() {
 }
 
 is_on_again() {
-    [ "$(field JobState)" != PENDING ] || {
+    local state
+    state=$(field JobState)
+    if [ "$state" = PENDING ]; then
         sleep 2
-        scontrol update JobId="$job" StartTime=now
-        return 1
-    }
+        scontrol update JobId="$job" StartTime=now 2>/dev/null
+    fi
+    [ "$state" = RUNNING ] || is_over
 }
 
 # A requeued job waits two minutes; this one need not. (But in the second that its old steps
@@ -82,6 +85,19 @@ ended() {
 show() {
     grep -vE "^( |$)" "$job.out" | tail -n 40 | sed 's/^/    /' >&2
 }
+
+all_are_idle() {
+    ! sinfo -h -p batch -o %t | grep -qv '^idle$'
+}
+
+# What a test before may have left behind.
+command_line="a fresh cluster"
+job=none
+scancel --user root --quiet
+for node in $(sinfo -h -N -p batch -t down -o %N); do
+    cluster start "$node"
+done
+until_true 60 all_are_idle
 
 # A search that takes some seconds of one rank, in 30 jobs or so.
 search_options() {

@@ -11,25 +11,29 @@ says cluster.json '"hosts": "n[1-2]"'
 says cluster.json '"devices_per_node": 2'
 first=$(sha256sum <cluster.json)
 
-LAUNCH=mpirun submit --nodes=2 --ntasks-per-node=1 --nodelist=n1,n2 "$scripts/plan.sbatch"
+LAUNCH=mpirun submit --nodes=2 --gpus-per-node=2 "$scripts/plan.sbatch"
 ended 0
-says "$job.out" "2 ranks by mpirun"
+says "$job.out" "4 ranks by mpirun"
+says "$job.out" "known from an earlier profile"
 says "$job.out" "the plan is in plan.json"
 says plan.json '"status": "optimal"'
+says plan.json '"device_count": 4'
 [ "$first" != "$(sha256sum <cluster.json)" ] || complain "$command_line: no new profile"
-[ ! -e plan.checkpoint ] && [ ! -e plan.checkpoint.nodes ] ||
-    complain "$command_line: a checkpoint was left"
+absent plan.checkpoint plan.checkpoint.nodes
 
-LAUNCH=srun submit --nodes=2 --ntasks-per-node=1 --nodelist=n1,n2 "$scripts/plan.sbatch"
+# Nodes without GPUs, of which the profile knows nothing.
+LAUNCH=srun submit --nodes=2 --ntasks-per-node=1 --nodelist=n3,n4 "$scripts/plan.sbatch"
 ended 0
-says "$job.out" "known from an earlier profile"
+says "$job.out" "2 ranks by srun"
+says cluster.json '"hosts": "n[3-4]"'
 says plan.json '"status": "optimal"'
+says plan.json '"device_count": 2'
 
 command_line="uniap plan on nodes that the profile is not of"
 status=0
-srun --mpi=pmix --nodes=2 --ntasks=2 --nodelist=n3,n4 "$UNIAP" plan -m "$MODEL" -c cluster.json \
+srun --mpi=pmix --nodes=2 --ntasks=2 --nodelist=n2,n4 "$UNIAP" plan -m "$MODEL" -c cluster.json \
     -b 16 -o other.json >out 2>err || status=$?
 [ $status -eq 2 ] || complain "$command_line: exit status $status, expected 2"
-says err "measured on n[1-2], but this job also has n[3-4]"
+says err "measured on n[3-4], but this job also has n2"
 absent other.json
 finish

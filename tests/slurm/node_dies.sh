@@ -1,5 +1,6 @@
 # A node ends, with all that runs on it, while a search uses it: the job says so, goes back into
-# the queue and on from its checkpoint on other nodes.
+# the queue and on from its checkpoint on other nodes. UAP_LAUNCHERS: with which (srun);
+# `ctest -C long -R slurm.node_dies` does both.
 . "$UAP_SOURCE_DIR/tests/slurm/common.bash"
 search_options
 # shellcheck disable=SC2086 # a list of words
@@ -15,7 +16,7 @@ node_is() {
     [ "$(sinfo -h -p batch -n "$1" -o %t)" = "$2" ]
 }
 
-for LAUNCH in srun mpirun; do
+for LAUNCH in ${UAP_LAUNCHERS:-srun}; do
     export LAUNCH
     rm -f plan.json plan.checkpoint*
     touch slow
@@ -30,7 +31,7 @@ for LAUNCH in srun mpirun; do
     hurry
     ended 0
     same_plan
-    grep -qE "DUE TO NODE FAILURE|no answer from $node" "$job.out" ||
+    grep -qE "Node failure on $node|no answer from $node" "$job.out" ||
         complain "$command_line: not told that $node is gone"
     says "$job.out" "going on from plan.checkpoint"
     case ,$(scontrol show hostnames "$(field NodeList)" | paste -sd,), in

@@ -27,7 +27,7 @@ export PLAN_OPTIONS="--seq 512 --precision fp32 --space tp"
 
 # three_lines: the arguments that the plan says are in the launch lines.
 three_lines() {
-    says "$job.out" "torchrun --nnodes=2 --nproc-per-node=1 --master-addr=n1"
+    says "$job.out" "torchrun --nnodes=2 --nproc-per-node=1 --master-addr=n3"
     says "$job.out" "pretrain_gpt.py --"
     says "$job.out" "--global-batch-size 16"
     says "$job.out" "--deepspeed_config ds.json"
@@ -36,16 +36,16 @@ three_lines() {
     says plan.py "def apply("
 }
 
-LAUNCH=srun submit --nodes=2 --ntasks-per-node=1 --nodelist=n1 "$scripts/train.sbatch"
+LAUNCH=srun submit --nodes=2 --nodelist=n3,n4 --ntasks-per-node=1 "$scripts/train.sbatch"
 ended 0
 three_lines
 
 rm -f plan.json ds.json plan.py
 export LAUNCH=mpirun
-job=$(sbatch --parsable --nodes=2 --ntasks-per-node=1 --output=%A.out "$scripts/profile.sbatch")
-job=$(sbatch --parsable --dependency=afterok:"$job" --nodes=2 --ntasks-per-node=1 --output=%A.out \
+job=$(sbatch --parsable --nodes=2 --nodelist=n3,n4 --ntasks-per-node=1 --output=%A.out "$scripts/profile.sbatch")
+job=$(sbatch --parsable --dependency=afterok:"$job" --nodes=2 --nodelist=n3,n4 --ntasks-per-node=1 --output=%A.out \
     "$scripts/plan.sbatch")
-TRAIN_ONLY=yes submit --dependency=afterok:"$job" --nodes=2 --ntasks-per-node=1 "$scripts/train.sbatch"
+TRAIN_ONLY=yes submit --dependency=afterok:"$job" --nodes=2 --nodelist=n3,n4 --ntasks-per-node=1 "$scripts/train.sbatch"
 ended 0
 three_lines
 finish
