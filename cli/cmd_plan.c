@@ -102,14 +102,15 @@ static uap_status choose_devices(const uap_plan_request *r, const uap_plan_work 
     uap_machine machine = {0};
     uap_status rc = UAP_OK;
     uap_allocation_of_job(&job);
-    UAP_TRY(uap_job_devices(
-        &job, w->cluster,
-        &(uap_job_ask){.devices = r->devices, .other_nodes = r->other_nodes}, devices,
-        err));
-    if (job.is_job && job.told != UAP_TOLD_DEVICES && !r->other_nodes) {
+    const bool looks = job.is_job && job.told != UAP_TOLD_DEVICES;
+    if (looks) {
         uap_machine_look(&machine);
-        uap_job_note_machine(&machine, w->cluster);
     }
+    UAP_TRY(uap_job_devices(&job, w->cluster,
+                            &(uap_job_ask){.devices = r->devices,
+                                           .other_nodes = r->other_nodes,
+                                           .machine = looks ? &machine : NULL},
+                            devices, err));
     uap_job_note_memory(&job, &machine, r->search.memory_limit_bytes);
 done:
     return rc;
