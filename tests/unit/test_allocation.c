@@ -71,9 +71,9 @@ static void forms_of_lists(void **state)
     assert_false(uap_slurm_ids("7-4", &count));
     assert_false(uap_slurm_ids("0,,1", &count));
     assert_false(uap_slurm_ids("", &count));
-    assert_true(uap_slurm_shapes("4(x2),2,2", shape, &n));
+    assert_true(uap_slurm_shapes("4(x2),4(x3),2,2", shape, &n));
     assert_int_equal(n, 2);
-    assert_i64(shape[0].nodes, 2);
+    assert_i64(shape[0].nodes, 5);
     assert_i64(shape[0].devices, 4);
     assert_i64(shape[1].nodes, 2);
     assert_i64(shape[1].devices, 2);
