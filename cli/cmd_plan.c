@@ -53,6 +53,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
          "layers as blocks, or attention and MLP apart (block)",
          .choices = "block|operator"},
+        {0, "for", UAP_OPT_CHOICE, &r->target, NULL,
+         "only plans that a framework can be told: one strategy for all layers (none)",
+         .choices = UAP_TARGETS},
         {0, "devices", UAP_OPT_INT, &r->devices, "N",
          "devices to use (the profile's; of a part of its nodes the job's)", .min = 1,
          .max = DEVICES_MAX},
@@ -135,7 +138,7 @@ done:
 }
 
 /* What is about to be searched. */
-static void note_inputs(const uap_plan_work *w)
+static void note_inputs(uap_plan_work *w)
 {
     char note[UAP_GROWN_TEXT];
     const int64_t has = uap_cluster_devices(w->cluster);
@@ -150,7 +153,7 @@ static void note_inputs(const uap_plan_work *w)
                 uap_cluster_grown_note(w->cluster, w->options.cost.devices, note));
     }
     UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine",
-            (int)uap_cost_source(w->cost).n, uap_engine_name(w->options.engine));
+            (int)uap_plan_work_source(w).n, uap_engine_name(w->options.engine));
 }
 
 /* The configurations, on each rank that searches. */
@@ -200,7 +203,7 @@ static int run(const uap_cli *cli, const uap_plan_request *r, uap_plan_work *w)
     if (*uap_stop_flag() == 0) {
         note_inputs(w);
     }
-    const uap_source source = uap_cost_source(w->cost);
+    const uap_source source = uap_plan_work_source(w);
     uap_inputs inputs;
     uap_plan_work_inputs(w, r, &inputs);
     UAP_TRY(uap_search_run(cli, &r->search, &source, &inputs, &w->result, &err));

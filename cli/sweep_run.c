@@ -49,7 +49,7 @@ static uap_status borrow(const sweep_run *s, size_t i, uap_carried *best, uap_er
 {
     const uap_plan *lender[LENDERS];
     size_t n = 0;
-    if (uap_cost_count(s->w->cost) < 2) {
+    if (s->w->space != NULL || uap_cost_count(s->w->cost) < 2) {
         return UAP_OK;
     }
     for (size_t k = i; k-- > 0 && n < LENDERS;) {
@@ -179,7 +179,7 @@ static uap_status search(sweep_run *s, size_t i, double left_s, uap_err *err)
     if (args.time_limit_s > 0) {
         args.time_limit_s = fmax(left_s / (double)(s->sweep.n - i), 1e-9);
     }
-    const uap_source source = uap_cost_source(w->cost);
+    const uap_source source = uap_plan_work_source(w);
     uap_plan_work_inputs(w, s->r, &inputs);
     rc = uap_search_run(s->cli, &args, &source, &inputs, &w->result, err);
 done:
