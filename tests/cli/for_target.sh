@@ -35,6 +35,10 @@ exact=$(tpi plan.json)
 run 0 plan "${vit[@]}" -o plan.json --engine cbc
 [ "$exact" = "$(tpi plan.json)" ] || complain "$command_line: $(tpi plan.json), exact $exact"
 
+# A model that only DeepSpeed takes.
+run 0 plan -m "$models/t5-large.json" -c "$clusters/env-b.json" -b 16 --for deepspeed --quiet -o plan.json
+run 0 export plan.json --to deepspeed
+
 # Sweeps, and what nothing fits.
 run 0 plan "${llama[@]}" --sweep-devices 8:16 --plans plans
 run 0 export plans/plan-16.json --to megatron
