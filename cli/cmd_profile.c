@@ -33,6 +33,7 @@ typedef struct request {
     int64_t nodes, devices_per_node;
     int backend, precision, granularity;
     uap_fuse *fuse; /* own, while it runs */
+    bool unwatched; /* read before MPI starts, in main.c */
     bool quick, full, dry_run, survey_only, quiet, fail_on_outlier, exclude_outliers;
 } request;
 
@@ -104,6 +105,10 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "a rank that takes S seconds to answer in the survey, or three times as much "
          "behind it, is left out (10)",
          .min = 0.01, .max = 3600},
+        {0, "unwatched", UAP_OPT_FLAG, &r->unwatched, NULL,
+         .help =
+             "MPI without threads: small messages are quicker, a rank that hangs behind "
+             "the survey holds up all"},
         {0, "fail-on-outlier", UAP_OPT_FLAG, &r->fail_on_outlier, NULL,
          .help = "exit with 1 where the survey finds something slow or silent"},
         {0, "exclude-outliers", UAP_OPT_FLAG, &r->exclude_outliers, NULL,

@@ -28,6 +28,9 @@ typedef struct uap_sweep {
     /* Sizes measured besides, at most: each halves (in ratio) the gap in which the lines say
      * least (fit.h). */
     int32_t doubts;
+    /* Seconds that a sweep may take, by rank 0's clock: where it would take longer it leaves out
+     * sizes between (none further apart than 64 times) and measures none besides; 0: no limit. */
+    double allow_s;
     struct uap_samples
         *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_sweep;

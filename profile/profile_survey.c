@@ -469,6 +469,7 @@ uap_jout *uap_profile_survey_summary(const uap_profile *profile)
     uap_jset_i64(object, "ranks", uap_comm_size(survey->all));
     uap_jset_i64(object, "left_out", survey->n_left_out);
     uap_jset_i64(object, "suspects", survey->found.suspects);
+    uap_jset_bool(object, "cut_short", survey->found.is_cut_short);
     uap_jset_str(object, "drain", uap_profile_drain(profile));
     uap_jset_str(object, "left_out_hosts",
                  survey->left_out != NULL ? survey->left_out : "");

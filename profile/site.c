@@ -274,9 +274,15 @@ done:
     return rc;
 }
 
+static double elapsed_s(void *self)
+{
+    const uap_site *site = self;
+    return uap_clock_s() - site->began_s;
+}
+
 uap_survey_machine uap_site_machine(uap_site *site)
 {
-    return (uap_survey_machine){.self = site, .measure = measure};
+    return (uap_survey_machine){.self = site, .measure = measure, .elapsed_s = elapsed_s};
 }
 
 /* ---- Begin and end --------------------------------------------------------------------- */
@@ -343,6 +349,7 @@ uap_status uap_site_new(const uap_comm *comm, uap_device *device,
     UAP_TRY(uap_comm_agree(comm, prepare(site, device, err), err));
     UAP_TRY(uap_desk_new(site->comm, sizeof(order_message), sizeof(report_message),
                          &site->desk, err));
+    site->began_s = uap_clock_s();
     *out = site;
     site = NULL;
 done:
