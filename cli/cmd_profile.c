@@ -79,7 +79,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "--full)",
          .min = 1, .max = MICRO_BATCH_MAX},
         {0, "precision", UAP_OPT_CHOICE, &r->precision, NULL,
-         "compute type (fp32 on CPUs, bf16 on GPUs)", .choices = "fp32|bf16|fp16"},
+         "compute type (fp32 on CPUs, bf16 on GPUs)", .choices = "fp32|bf16|fp16|tf32"},
         {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
          "layers as blocks, or attention and MLP apart (block)",
          .choices = "block|operator"},

@@ -100,6 +100,9 @@ static uap_status run_train(const uap_links *links, const uap_operation *op,
     uap_status rc = UAP_OK;
     double spent = 0;
     *seconds = 0;
+    if (links->channel != NULL) {
+        return uap_links_run_device_train(links, op, count, seconds, err);
+    }
     uap_guard_enter();
     UAP_TRY(uap_comm_barrier(links->comm, err));
     if (op->is_p2p) {

@@ -132,10 +132,28 @@ static void choose_precision(uap_profile *profile)
     if (!profile->info.native[profile->precision]) {
         (void)snprintf(profile->note, sizeof profile->note,
                        "%s is not native on this device: the work ran as fp32", name);
-    } else if (is_gpu && uap_comm_size(profile->comm) > 1) {
+    }
+}
+
+const char *uap_profile_link_library(const uap_profile *profile)
+{
+    const char *const own = uap_channel_library(profile->device);
+    return own[0] != '\0' ? own : uap_comm_library();
+}
+
+uap_status uap_profile_links_new(uap_profile *profile, const uap_comm *comm,
+                                 uap_links **out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_links_new(comm, &profile->sweep, out, err));
+    UAP_TRY(uap_links_between_devices(*out, profile->device, err));
+    if (profile->info.backend == UAP_BACKEND_CUDA && uap_comm_size(comm) > 1 &&
+        !uap_links_are_between_devices(*out) && profile->note[0] == '\0') {
         (void)snprintf(profile->note, sizeof profile->note,
                        "links were measured between host memories, not between GPUs");
     }
+done:
+    return rc;
 }
 
 /* Groups of like nodes, and what a group knows of itself. */
@@ -487,7 +505,7 @@ static uap_status run_list(uap_profile *profile, const list_progress *progress,
 {
     const double start = uap_clock_s() - profile->before_s;
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_links_new(profile->comm, &profile->sweep, &profile->links, err));
+    UAP_TRY(uap_profile_links_new(profile, profile->comm, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
         const double elapsed_s = uap_clock_s() - start;
         UAP_TRY(decide(profile, &profile->item[i], elapsed_s, err));

@@ -242,6 +242,14 @@ UAP_NODISCARD uap_status uap_profile_share_points(const uap_comm *comm, int root
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
 
+/* Buffers for the profile's sweeps over comm, between devices where that can be; otherwise GPUs
+ * get a note. Errors: as uap_links_new, MPI, NO_DEVICE. Collective over comm. */
+UAP_NODISCARD uap_status uap_profile_links_new(uap_profile *profile, const uap_comm *comm,
+                                               uap_links **out, uap_err *err);
+
+/* What carries messages between the ranks' memories: the device's library, else MPI. Local. */
+const char *uap_profile_link_library(const uap_profile *profile);
+
 /* Whether an item fits into room_s seconds; essential ones always do, and a layer is given
  * fewer runs where the usual number does not fit. Local. */
 uap_item_state uap_item_fit(uap_item *item, double room_s);
