@@ -366,6 +366,11 @@ static uap_status measure(const uap_cli *cli, const request *r, uap_profile *pro
     uap_status rc = UAP_OK;
     uap_cluster *cluster = NULL;
     const bool shows = cli->rank == 0 && !r->quiet;
+    if (cli->rank == 0 && uap_profile_survey_is_cut_short(profile)) {
+        UAP_LOG(WARNING, GLOBAL,
+                "profile: the survey took longer than planned and left out rounds "
+                "(--budget, --survey-only)");
+    }
     const int32_t n_told = cli->rank == 0 ? report_findings(profile, 0) : 0;
     UAP_TRY(uap_profile_run(profile, shows ? show_progress : NULL, &shown, err));
     if (cli->rank == 0) {
@@ -452,6 +457,7 @@ static uap_profile_options options_of(request *r, const uap_model *const *model,
         .reuse = old,
         .keeps_samples = r->raw != NULL,
         .max_age_s = days * DAY_S,
+        .survey_only = r->survey_only,
         .fuse = r->fuse,
         .stub = getenv("UNIAP_STUB"),
         .announce = announce,

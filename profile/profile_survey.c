@@ -17,6 +17,8 @@
 #define DEADLINE_S 10.0
 /* Of the budget, that the survey may plan with. */
 #define BUDGET_SHARE (1.0 / 3.0)
+/* And take, where rounds take longer than planned. */
+#define BUDGET_SHARE_MOST 0.5
 
 /* Ranks in the order of their nodes, as a cluster profile numbers its devices; launchers
  * may deal them out in turn. */
@@ -125,6 +127,9 @@ uap_status uap_profile_survey_prepare(uap_profile *profile, const uap_comm *comm
     }
     uap_survey_plan_make(&survey->partition, &costs, profile->effort->tournament_max,
                          BUDGET_SHARE * profile->budget_s, &survey->plan);
+    survey->plan.budget_s = options->survey_only
+                                ? (options->budget_s > 0 ? options->budget_s : HUGE_VAL)
+                                : BUDGET_SHARE_MOST * profile->budget_s;
 done:
     return rc;
 }
@@ -376,6 +381,11 @@ void uap_profile_usual_text(const uap_profile *profile, uap_round_kind kind, cha
 int32_t uap_profile_n_findings(const uap_profile *profile)
 {
     return profile->survey.found.findings.n;
+}
+
+bool uap_profile_survey_is_cut_short(const uap_profile *profile)
+{
+    return profile->survey.found.is_cut_short;
 }
 
 const char *uap_profile_drain(const uap_profile *profile)
