@@ -21,7 +21,7 @@ typedef struct made_up_channel {
 /* What this rank has seen. */
 static struct {
     bool has_library;
-    int opened, closed, queued, ids;
+    int opened, closed, queued, ids, exchanges;
     bool is_legal; /* operations so far */
     uap_channel_place last;
 } seen;
@@ -61,6 +61,15 @@ static void close_made_up(void *channel)
     free(channel);
 }
 
+/* Neighbours: the lower one sends first, the other receives, and then the other way round. */
+static bool is_in_turn(const uap_channel_operation *o, int rank)
+{
+    const bool is_there = seen.exchanges++ % 2 == 0, is_lower = rank % 2 == 0;
+    const int peer = is_lower ? rank + 1 : rank - 1;
+    return is_there == is_lower ? o->to == peer && o->from == UAP_COMM_NOBODY
+                                : o->from == peer && o->to == UAP_COMM_NOBODY;
+}
+
 static uap_status queue(void *inner, const uap_channel_operation *o, uap_err *err)
 {
     made_up_channel *c = inner;
@@ -70,8 +79,7 @@ static uap_status queue(void *inner, const uap_channel_operation *o, uap_err *er
     (void)err;
     seen.queued++;
     seen.is_legal = seen.is_legal && o->n > 0 && whole <= c->place.n_floats &&
-                    (!is_exchange || ((o->to < 0) != (o->from < 0) &&
-                                      o->to < c->place.size && o->from < c->place.size));
+                    (!is_exchange || is_in_turn(o, c->place.rank));
     c->ends_s = fmax(c->ends_s, uap_clock_s()) + LATENCY_S + (double)o->n / FLOATS_PER_S;
     return UAP_OK;
 }
@@ -149,7 +157,7 @@ static void test_all_ranks(void **state)
     assert_all(uap_links_between_devices(links, device, &err) == UAP_OK);
     assert_all(uap_links_are_between_devices(links));
     assert_all(seen.opened == 1 && seen.last.size == size && seen.last.rank == rank &&
-               is_named_by(0));
+               is_named_by(0) && seen.ids == (rank == 0 ? 1 : 0));
     if (size == 1) {
         return;
     }
