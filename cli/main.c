@@ -122,6 +122,16 @@ static void ignore_signals(void)
     (void)signal(SIGUSR1, SIG_IGN);
 }
 
+/* MPI starts before options are read. */
+static bool has_word(int argc, char *const *argv, const char *word)
+{
+    bool found = false;
+    for (int i = 1; i < argc; i++) {
+        found = found || strcmp(argv[i], word) == 0;
+    }
+    return found;
+}
+
 int main(int argc, char **argv)
 {
     uap_err err = {0};
@@ -131,7 +141,8 @@ int main(int argc, char **argv)
     /* MPI takes half a second to start in a process of its own. */
     const bool needs_mpi = is_launched() || (what != NULL && what->where == UAP_ON_ALL);
     ignore_signals();
-    if (argc > 1 && strcmp(argv[1], "profile") == 0) {
+    if (argc > 1 && strcmp(argv[1], "profile") == 0 &&
+        !has_word(argc, argv, "--unwatched")) {
         uap_comm_ask_for_threads(); /* its measurements are watched */
     }
     if (needs_mpi && uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {

@@ -63,8 +63,10 @@ static uap_status check_options(const uap_cluster *cluster,
 
 static double peak_of(const uap_device_class *device, uap_precision precision)
 {
-    static const uap_precision alike[UAP_PRECISION_COUNT] = {
-        [UAP_FP32] = UAP_FP32, [UAP_BF16] = UAP_FP16, [UAP_FP16] = UAP_BF16};
+    static const uap_precision alike[UAP_PRECISION_COUNT] = {[UAP_FP32] = UAP_FP32,
+                                                             [UAP_BF16] = UAP_FP16,
+                                                             [UAP_FP16] = UAP_BF16,
+                                                             [UAP_TF32] = UAP_TF32};
     const double peak = device->peak_flops[precision];
     return peak > 0.0 ? peak : device->peak_flops[alike[precision]];
 }
