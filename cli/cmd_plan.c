@@ -1,5 +1,6 @@
 /* `uniap plan`: a model and a cluster in, the best plan out. All ranks search. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/dump.h"
 #include "cli/job_nodes.h"
 #include "cli/log_json.h"
@@ -8,6 +9,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/numbers.h"
+#include "common/room.h"
 #include "mpi/comm.h"
 #include "plan/enough.h"
 #include "plan/plan_build.h"
@@ -21,7 +23,7 @@
 
 /* What the command line said. */
 typedef struct request {
-    const char *model, *cluster, *output, *space, *dump;
+    const char *model, *cluster, *output, *space, *dump, *connect;
     int64_t seq, batch, devices, memory_bytes, reserve_bytes, seed;
     int precision, optimizer, schedule, cost, granularity;
     bool tp_across_nodes, other_nodes;
@@ -86,6 +88,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {0, "dump-instances", UAP_OPT_STR, &r->dump, "DIR",
          .help = "write every configuration as .json and .lp before the search"},
         UAP_SEARCH_OPTIONS(&r->search),
+        UAP_CONNECT_OPTION(&r->connect),
         {0, "seed", UAP_OPT_INT, &r->seed, "N",
          "noted in the plan; both engines are deterministic (0)", .min = 0, .max = 9e15},
     };
@@ -99,6 +102,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 
 static uap_status check_request(const request *r, uap_plan_options *options, uap_err *err)
 {
+    if (r->dump != NULL && uap_room_here() != NULL) {
+        return UAP_FAIL(err, BAD_USAGE, "--dump-instances: not with --connect");
+    }
     const struct {
         bool given;
         const char *option, *what;
@@ -290,6 +296,13 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.socket = r.connect,
+                                                   .output = r.output,
+                                                   .log = r.search.log,
+                                                   .argc = argc,
+                                                   .argv = argv});
     }
     if (cli->rank != 0 && !uap_search_is_shared(&r.search)) {
         return UAP_EXIT_OK;

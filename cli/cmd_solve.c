@@ -1,5 +1,6 @@
 /* `uniap solve`: one instance file in, its best plan out. All ranks search. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/log_json.h"
 #include "cli/search_args.h"
 #include "cli/stop.h"
@@ -14,7 +15,7 @@
 #include <stdio.h>
 
 typedef struct request {
-    const char *instance, *output;
+    const char *instance, *output, *connect;
     uap_search_args search;
 } request;
 
@@ -30,6 +31,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {'o', "output", UAP_OPT_STR, &r->output, "FILE",
          .help = "where the plan goes; - (default) is standard output"},
         UAP_SEARCH_OPTIONS(&r->search),
+        UAP_CONNECT_OPTION(&r->connect),
     };
     const uap_usage usage = {.name = "solve",
                              .synopsis = "INSTANCE.json [-o FILE] [options]",
@@ -124,6 +126,13 @@ int uap_cmd_solve(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.socket = r.connect,
+                                                   .output = r.output,
+                                                   .log = r.search.log,
+                                                   .argc = argc,
+                                                   .argv = argv});
     }
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);

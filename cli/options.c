@@ -2,6 +2,8 @@
  * and what was expected. */
 #include "cli/options.h"
 
+#include "common/room.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -65,7 +67,7 @@ int uap_exit_of(uap_status status)
 int uap_cli_fail(const uap_cli *cli, const uap_err *err)
 {
     if (cli->rank == 0) {
-        (void)fprintf(stderr, "uniap: %s\n",
+        (void)fprintf(uap_room_err(), "uniap: %s\n",
                       err->msg[0] != '\0' ? err->msg : uap_status_text(err->code));
     }
     return uap_exit_of(err->code == UAP_OK ? UAP_INTERNAL : err->code);
@@ -280,8 +282,8 @@ static uap_status read_option(const uap_usage *usage, int argc, char **argv, int
 
 static void print_help(const uap_usage *usage)
 {
-    (void)printf("Usage: uniap %s %s\n\n%s\n\nOptions:\n", usage->name, usage->synopsis,
-                 usage->about);
+    (void)fprintf(uap_room_out(), "Usage: uniap %s %s\n\n%s\n\nOptions:\n", usage->name,
+                  usage->synopsis, usage->about);
     for (int i = 0; i < usage->n_options; i++) {
         const uap_option *option = &usage->option[i];
         char left[96], letter[8] = "    ";
@@ -292,13 +294,14 @@ static void print_help(const uap_usage *usage)
         (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name,
                        value != NULL ? " " : "", value != NULL ? value : "");
         if (strlen(left) > 26) {
-            (void)printf("  %s\n%30s%s\n", left, "", option->help);
+            (void)fprintf(uap_room_out(), "  %s\n%30s%s\n", left, "", option->help);
         } else {
-            (void)printf("  %-26s  %s\n", left, option->help);
+            (void)fprintf(uap_room_out(), "  %-26s  %s\n", left, option->help);
         }
     }
-    (void)printf("      --help                  this text\n"
-                 "      --version               the program's version\n");
+    (void)fprintf(uap_room_out(),
+                  "      --help                  this text\n"
+                  "      --version               the program's version\n");
 }
 
 static uap_status read_all(const uap_usage *usage, int argc, char **argv,
@@ -346,7 +349,7 @@ uap_parsed uap_options_parse(const uap_cli *cli, const uap_usage *usage, int arg
         if (cli->rank == 0 && strcmp(question, "--help") == 0) {
             print_help(usage);
         } else if (cli->rank == 0) {
-            (void)printf("uniap %s\n", UAP_VERSION);
+            (void)fprintf(uap_room_out(), "uniap %s\n", UAP_VERSION);
         }
         return UAP_PARSED_HELP;
     }

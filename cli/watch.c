@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
+#include "common/room.h"
 #include "common/sha256.h"
 #include "search/exact_node.h"
 
@@ -237,7 +238,7 @@ uap_status uap_watch_begin(uap_watch *watch, const uap_comm *comm, const int64_t
     uap_status rc = UAP_OK;
     watch->start_s = uap_wall_s();
     watch->value = UAP_TREE_NO_ANSWER;
-    watch->is_live = isatty(STDERR_FILENO) == 1;
+    watch->is_live = uap_room_here() == NULL && isatty(STDERR_FILENO) == 1;
     if (uap_comm_rank(comm) == 0) {
         note_bounds(&watch->inputs, quick, n);
         if (watch->checkpoint != NULL) {
