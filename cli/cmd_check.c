@@ -19,6 +19,7 @@ typedef struct request {
     int precision;        /* uap_precision */
     bool seq_given, devices_given, precision_given;
     bool quiet;
+    uap_sent_args sent;
 } request;
 
 static const char about[] =
@@ -40,7 +41,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .help = "config.json or its directory (the plan's model.source)"},
         {'c', "cluster", UAP_OPT_STR, &r->cluster, "CLUSTER",
          .help = "cluster profile (the plan's cluster.source)"},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes with the numbers derived here; - is standard "
                  "output, then without the table"},
         {0, "from", UAP_OPT_CHOICE, &r->from, NULL, .choices = "uniap|galvatron",
@@ -64,6 +65,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent,
                              .min_args = 1,
                              .max_args = 1};
     return uap_options_parse(cli, &usage, argc, argv, &r->plan, NULL);
@@ -200,10 +202,10 @@ int uap_cmd_check(const uap_cli *cli, int argc, char **argv)
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
     if (uap_connect_is_asked(r.connect)) {
-        return uap_connect_run(cli, &(uap_connect){.socket = r.connect,
+        return uap_connect_run(cli, &(uap_connect){.command = "check",
+                                                   .socket = r.connect,
                                                    .output = r.output,
-                                                   .argc = argc,
-                                                   .argv = argv});
+                                                   .sent = &r.sent});
     }
     return run(cli, &r);
 }

@@ -13,6 +13,7 @@ typedef struct request {
     const char *plan, *output, *connect;
     int target; /* uap_export_target */
     bool target_given, quiet;
+    uap_sent_args sent;
 } request;
 
 static const char about[] =
@@ -30,7 +31,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
     const uap_option option[] = {
         {0, "to", UAP_OPT_CHOICE, &r->target, NULL, .choices = UAP_EXPORT_TARGETS,
          .given = &r->target_given, .help = "the framework (required)"},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where it goes (- : standard output)"},
         {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no notes"},
         UAP_CONNECT_OPTION(&r->connect),
@@ -40,6 +41,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent,
                              .min_args = 1,
                              .max_args = 1};
     return uap_options_parse(cli, &usage, argc, argv, &r->plan, NULL);
@@ -102,10 +104,10 @@ int uap_cmd_export(const uap_cli *cli, int argc, char **argv)
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
     if (uap_connect_is_asked(r.connect)) {
-        return uap_connect_run(cli, &(uap_connect){.socket = r.connect,
+        return uap_connect_run(cli, &(uap_connect){.command = "export",
+                                                   .socket = r.connect,
                                                    .output = r.output,
-                                                   .argc = argc,
-                                                   .argv = argv});
+                                                   .sent = &r.sent});
     }
     return run(cli, &r);
 }

@@ -28,6 +28,7 @@ typedef struct request {
     int precision, optimizer, schedule, cost, granularity;
     bool tp_across_nodes, other_nodes;
     uap_search_args search;
+    uap_sent_args sent;
 } request;
 
 /* What the command holds while it works. */
@@ -55,7 +56,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
         {'c', "cluster", UAP_OPT_STR, &r->cluster, "CLUSTER", .help = "cluster profile"},
         {'b', "batch", UAP_OPT_INT, &r->batch, "BATCH", "global batch, samples", .min = 1,
          .max = BATCH_MAX},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes; - is standard output, then without the table"},
         {0, "seq", UAP_OPT_INT, &r->seq, "N",
          "tokens per sample (the model's training length, at most 4096)", .min = 1,
@@ -96,7 +97,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
                              .synopsis = "-m MODEL -c CLUSTER -b BATCH -o FILE [options]",
                              .about = about,
                              .option = option,
-                             .n_options = (int)(sizeof option / sizeof option[0])};
+                             .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent};
     return uap_options_parse(cli, &usage, argc, argv, NULL, NULL);
 }
 
@@ -298,11 +300,11 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
     if (uap_connect_is_asked(r.connect)) {
-        return uap_connect_run(cli, &(uap_connect){.socket = r.connect,
+        return uap_connect_run(cli, &(uap_connect){.command = "plan",
+                                                   .socket = r.connect,
                                                    .output = r.output,
                                                    .log = r.search.log,
-                                                   .argc = argc,
-                                                   .argv = argv});
+                                                   .sent = &r.sent});
     }
     if (cli->rank != 0 && !uap_search_is_shared(&r.search)) {
         return UAP_EXIT_OK;

@@ -17,6 +17,7 @@
 typedef struct request {
     const char *instance, *output, *connect;
     uap_search_args search;
+    uap_sent_args sent;
 } request;
 
 static const char about[] =
@@ -28,7 +29,7 @@ static const char about[] =
 static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 {
     const uap_option option[] = {
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes; - (default) is standard output"},
         UAP_SEARCH_OPTIONS(&r->search),
         UAP_CONNECT_OPTION(&r->connect),
@@ -38,6 +39,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent,
                              .min_args = 1,
                              .max_args = 1};
     return uap_options_parse(cli, &usage, argc, argv, &r->instance, NULL);
@@ -128,11 +130,11 @@ int uap_cmd_solve(const uap_cli *cli, int argc, char **argv)
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
     }
     if (uap_connect_is_asked(r.connect)) {
-        return uap_connect_run(cli, &(uap_connect){.socket = r.connect,
+        return uap_connect_run(cli, &(uap_connect){.command = "solve",
+                                                   .socket = r.connect,
                                                    .output = r.output,
                                                    .log = r.search.log,
-                                                   .argc = argc,
-                                                   .argv = argv});
+                                                   .sent = &r.sent});
     }
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);

@@ -23,6 +23,10 @@
 #define FILES_MAX 64
 #define FILE_MAX  ((size_t)1 << 30)
 
+/* What the service calls the output, so that answers do not depend on its name here. */
+#define OUTPUT_NAME "output"
+#define WRITTEN     "\nwritten to "
+
 typedef struct sent_file {
     char *name;
     char *text;  /* NULL for a directory */
@@ -199,8 +203,8 @@ static bool is_named(const client *c, const char *name)
     if (n > sizeof inside - 1 && strcmp(base + n - (sizeof inside - 1), inside) == 0) {
         base[n - (sizeof inside - 1)] = '\0';
     }
-    for (int i = 1; i < c->asked->argc; i++) {
-        if (strstr(c->asked->argv[i], base) != NULL) {
+    for (int i = 0; i < c->asked->sent->n; i++) {
+        if (strstr(c->asked->sent->arg[i], base) != NULL) {
             return true;
         }
     }
@@ -251,13 +255,24 @@ static uap_status add_file(client *c, const char *name, uap_err *err)
     return UAP_OK;
 }
 
+static bool is_stdout(const char *output)
+{
+    return strcmp(output, "-") == 0;
+}
+
 static uap_status ask(client *c, uap_err *err)
 {
     uap_jout *params = uap_jout_object(), *args = uap_jout_array();
     uap_jout *files = uap_jout_object(), *faults = uap_jout_object();
     uap_jout *directories = uap_jout_array();
-    for (int i = 1; i < c->asked->argc; i++) {
-        uap_jadd_str(args, c->asked->argv[i]);
+    if (c->asked->output != NULL) {
+        uap_jadd_str(args, is_stdout(c->asked->output) ? "-o-" : "-o" OUTPUT_NAME);
+    }
+    if (c->asked->log != NULL) {
+        uap_jadd_str(args, "--log-json=-"); /* which makes it tell its lines as events */
+    }
+    for (int i = 0; i < c->asked->sent->n; i++) {
+        uap_jadd_str(args, c->asked->sent->arg[i]);
     }
     for (int i = 0; i < c->n_files; i++) {
         const sent_file *file = &c->file[i];
@@ -274,7 +289,7 @@ static uap_status ask(client *c, uap_err *err)
     uap_jset_bool(params, "progress", true);
     c->call++;
     c->n_printed = 0;
-    return send_call(c, c->asked->argv[0], params, false, err);
+    return send_call(c, c->asked->command, params, false, err);
 }
 
 /* ---- The answer ---- */
@@ -291,6 +306,19 @@ static void print_rest(const client *c, const char *text)
     }
 }
 
+/* With the output's name here where it stands, at the end. */
+static void print_out(const client *c, const char *text)
+{
+    static const char end[] = WRITTEN OUTPUT_NAME "\n";
+    const size_t n = strlen(text), n_end = sizeof end - 1;
+    if (n >= n_end && strcmp(text + n - n_end, end) == 0) {
+        (void)fwrite(text, 1, n - n_end, stdout);
+        (void)printf(WRITTEN "%s\n", c->asked->output);
+    } else {
+        (void)fputs(text, stdout);
+    }
+}
+
 static uap_status take_result(const client *c, const uap_jval *result, int *exit,
                               uap_err *err)
 {
@@ -304,15 +332,14 @@ static uap_status take_result(const client *c, const uap_jval *result, int *exit
     UAP_TRY(uap_jget(result, "files", UAP_JSON_OBJECT, &files, err));
     for (size_t i = 0; i < uap_jlen(&files); i++) {
         const uap_jval file = uap_jentry(&files, i);
-        if (c->asked->output == NULL || strcmp(file.key, c->asked->output) != 0) {
-            return UAP_FAIL(err, BAD_INPUT, "the service wrote %.80s, expected %s",
-                            file.key,
-                            c->asked->output != NULL ? c->asked->output : "nothing");
+        if (c->asked->output == NULL || strcmp(file.key, OUTPUT_NAME) != 0) {
+            return UAP_FAIL(err, BAD_INPUT,
+                            "the service wrote %.80s, which was not asked for", file.key);
         }
         UAP_TRY(uap_jas_str(&file, &text, err));
-        UAP_TRY(uap_file_write(file.key, text, strlen(text), err));
+        UAP_TRY(uap_file_write(c->asked->output, text, strlen(text), err));
     }
-    (void)fputs(out, stdout);
+    print_out(c, out);
     print_rest(c, rest);
     *exit = (int)status;
 done:

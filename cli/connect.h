@@ -15,14 +15,13 @@ extern "C" {
 #define UAP_CONNECT_OPTION(to)                                                           \
     {                                                                                    \
         0, "connect", UAP_OPT_STR, (to), "SOCKET",                                       \
-            .help = "let the service at SOCKET do it (uniap serve)"                      \
+            .stays_here = true, .help = "let the service at SOCKET do it (uniap serve)"  \
     }
 
 typedef struct uap_connect {
-    const char *socket, *output,
-        *log; /* of the command line; each may be NULL but the first */
-    int argc;
-    char **argv; /* the command's */
+    const char *command, *socket;
+    const char *output, *log;  /* of the command line; or NULL */
+    const uap_sent_args *sent; /* the rest of it */
 } uap_connect;
 
 /* Whether the command is to go to a service: in the service itself it never does. */

@@ -245,7 +245,7 @@ static const uap_option *find_letter(const uap_usage *usage, char letter)
 
 /* One option at argv[*at]; moves *at past its value. */
 static uap_status read_option(const uap_usage *usage, int argc, char **argv, int *at,
-                              uap_err *err)
+                              bool *stays_here, uap_err *err)
 {
     const char *text = argv[*at];
     const bool is_long = text[1] == '-';
@@ -266,6 +266,7 @@ static uap_status read_option(const uap_usage *usage, int argc, char **argv, int
     if (option->given != NULL) {
         *option->given = true;
     }
+    *stays_here = option->stays_here;
     if (option->kind == UAP_OPT_FLAG && value == NULL) {
         *(bool *)option->out = true;
         return UAP_OK;
@@ -304,6 +305,20 @@ static void print_help(const uap_usage *usage)
                   "      --version               the program's version\n");
 }
 
+/* argv[from .. to] are to be sent. */
+static uap_status note_sent(const uap_usage *usage, char **argv, int from, int to,
+                            uap_err *err)
+{
+    for (int i = from; usage->sent != NULL && i <= to; i++) {
+        if (usage->sent->n == UAP_SENT_ARGS_MAX) {
+            return UAP_FAIL(err, BAD_USAGE, "found more than %d arguments",
+                            UAP_SENT_ARGS_MAX);
+        }
+        usage->sent->arg[usage->sent->n++] = argv[i];
+    }
+    return UAP_OK;
+}
+
 static uap_status read_all(const uap_usage *usage, int argc, char **argv,
                            const char **arg, int *n_args, uap_err *err)
 {
@@ -311,16 +326,21 @@ static uap_status read_all(const uap_usage *usage, int argc, char **argv,
     bool options_ended = false;
     for (int at = 1; at < argc; at++) {
         const char *text = argv[at];
+        const int from = at;
+        bool stays_here = false;
         if (!options_ended && strcmp(text, "--") == 0) {
             options_ended = true;
         } else if (!options_ended && text[0] == '-' && text[1] != '\0') {
-            UAP_TRY(read_option(usage, argc, argv, &at, err));
+            UAP_TRY(read_option(usage, argc, argv, &at, &stays_here, err));
         } else if (*n_args < usage->max_args) {
             arg[(*n_args)++] = text;
         } else {
             return UAP_FAIL(err, BAD_USAGE,
                             "found '%.80s', expected an option (`uniap %s --help`)", text,
                             usage->name);
+        }
+        if (!stays_here) {
+            UAP_TRY(note_sent(usage, argv, from, at, err));
         }
     }
     if (*n_args < usage->min_args) {

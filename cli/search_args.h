@@ -61,8 +61,13 @@ uap_search_args uap_search_args_default(void);
          "seconds from one checkpoint to the next (30)",                                   \
          .min = 0.001,                                                                     \
          .max = 1e9},                                                                      \
-        {0,         "log-json", UAP_OPT_STR,                                               \
-         &(a)->log, "FILE",     .help = "the log and the search's events as JSON lines"},  \
+        {0,                                                                                \
+         "log-json",                                                                       \
+         UAP_OPT_STR,                                                                      \
+         &(a)->log,                                                                        \
+         "FILE",                                                                           \
+         .help = "the log and the search\'s events as JSON lines",                         \
+         .stays_here = true},                                                              \
     {                                                                                      \
         0, "quiet", UAP_OPT_FLAG, &(a)->quiet, NULL, .help = "no table and no progress"    \
     }
