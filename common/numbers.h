@@ -20,6 +20,11 @@ static inline int64_t uap_max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static inline int32_t uap_min_i32(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
 static inline int32_t uap_max_i32(int32_t a, int32_t b)
 {
     return a > b ? a : b;

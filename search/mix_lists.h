@@ -26,7 +26,8 @@ struct uap_mix_outer {
     uap_stage_terms *terms; /* [n_types][pp] */
     uap_list *head; /* [pp][L][width] before stage i that starts at (a, X), transfer in */
     uap_list *tail; /* [pp][L][width] behind stage i that ends at (b, Y), transfer in */
-    uap_list *suffix;   /* [L][width] scratch: from (a, X) of one stage on */
+    uap_list
+        *scratch; /* [L][width] from (a, X) of one stage on, or up to its end at (b, Y) */
     double *before;     /* [pp][L][width] least S of head */
     double *ended;      /* [pp][L][width] least S up to the end of stage i at (b, Y) */
     bool is_simple;     /* E waits for no backward work */
@@ -67,8 +68,10 @@ void uap_mix_outer_aim(uap_mix_outer *o, int64_t target);
 UAP_NODISCARD uap_status uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best,
                                           uap_err *err);
 
-/* Sets the budgets of all segments from the lists in front of and behind them.
- * False: no memory. */
-bool uap_mix_budget(uap_mix_outer *o);
+/* Makes the lists in front of stages, from which the target can be kept with what is behind
+ * them; and sets the budgets of all segments from the lists on both sides. As jobs of a crew:
+ * where mix->stopped is set, some are missing. Errors: as above. */
+UAP_NODISCARD uap_status uap_mix_prefixes(uap_mix_outer *o, uap_err *err);
+UAP_NODISCARD uap_status uap_mix_budget(uap_mix_outer *o, uap_err *err);
 
 #endif

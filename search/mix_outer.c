@@ -152,7 +152,7 @@ static bool take_start(void *self, const uap_mix_task *task, const char *from)
 {
     uap_mix_outer *o = self;
     const int32_t in = uap_mix_in(o->mix, task->layer, task->t) + task->id;
-    return uap_mix_stair_take(o, from, &o->suffix[task->layer * o->mix->width + in]);
+    return uap_mix_stair_take(o, from, &o->scratch[task->layer * o->mix->width + in]);
 }
 
 /* Points that a start of a stage looks at, about. */
@@ -193,7 +193,7 @@ static uap_status suffix_of_stage(uap_mix_outer *o, int32_t i, uap_err *err)
     if (job.task == NULL) {
         return no_memory(err);
     }
-    memset(o->suffix, 0, n * sizeof *o->suffix);
+    memset(o->scratch, 0, n * sizeof *o->scratch);
     for (span s = {.i = i, .a = o->lo[i]}; s.a <= o->hi[i]; s.a++) {
         for (s.t = 0; s.t < mix->n_types; s.t++) {
             const int32_t first = uap_mix_in(mix, s.a, s.t);
@@ -222,7 +222,7 @@ static bool make_tail(void *self, const uap_mix_task *task, uap_bytes *out)
     uap_mix_stair acc;
     acc.n = 0;
     for (int32_t x = 0; x < link->n_in; x++) {
-        const uap_list *list = &o->suffix[a * o->mix->width + x];
+        const uap_list *list = &o->scratch[a * o->mix->width + x];
         const double fwd = (double)link->x_fwd[y * link->n_in + x];
         const double bwd = (double)link->x_bwd[y * link->n_in + x];
         const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
@@ -264,7 +264,7 @@ static uap_status cross_back(uap_mix_outer *o, int32_t i, uap_err *err)
     for (int32_t a = o->lo[i]; a <= o->hi[i]; a++) {
         int64_t points = 0;
         for (int32_t x = 0; x < uap_mix_n_in(mix, a); x++) {
-            points += o->suffix[a * mix->width + x].count;
+            points += o->scratch[a * mix->width + x].count;
         }
         for (int32_t y = 0; y < uap_mix_n_out(mix, a - 1) && points > 0; y++) {
             if (o->ended[uap_mix_at(o, i - 1, a - 1, y)] <= o->priced) {
@@ -310,137 +310,13 @@ uap_status uap_mix_suffixes(uap_mix_outer *o, uap_mix_point *best, uap_err *err)
         }
     }
     for (int32_t x = 0; x < uap_mix_n_in(mix, 0) && !mix->stopped; x++) {
-        for (int32_t j = 0; j < o->suffix[x].count; j++) {
-            const uap_mix_point *p = &o->pool[o->suffix[x].first + j];
+        for (int32_t j = 0; j < o->scratch[x].count; j++) {
+            const uap_mix_point *p = &o->pool[o->scratch[x].first + j];
             *best = p->s + p->m < best->s + best->m ? *p : *best;
         }
     }
 done:
     return rc;
-}
-
-/* --- Prefixes -------------------------------------------------------------------------- */
-
-/* The least S and time of a list. */
-static uap_mix_point least_of(const uap_mix_outer *o, const uap_list *list)
-{
-    uap_mix_point least = {.s = HUGE_VAL, .t = HUGE_VAL};
-    for (int32_t j = 0; j < list->count; j++) {
-        least.s = uap_min_f64(least.s, o->pool[list->first + j].s);
-        least.t = uap_min_f64(least.t, o->pool[list->first + j].t);
-    }
-    return least;
-}
-
-/* Adds what the heads in front of one span give at its end. */
-static void prefix_of_span(uap_mix_outer *o, const uap_group *group, const span *s,
-                           const uap_list *head, uap_mix_stair *end)
-{
-    const uap_mix *mix = o->mix;
-    const int32_t b = s->a + s->l - 1;
-    uap_cell_bounds cell;
-    const uap_mix_point behind =
-        least_of(o, &o->tail[uap_mix_at(o, s->i, b, uap_mix_out(mix, b, s->t) + s->y)]);
-    if (isinf(behind.s) ||
-        !uap_outer_cell(group, uap_cell(group, s->x, s->l, s->y), &cell)) {
-        return;
-    }
-    const uap_stage_terms *terms = uap_mix_terms(o, s->t, s->i);
-    const double toll = uap_mix_toll(mix, s->t);
-    const double alone =
-        uap_max_f64(uap_stage_term_least(terms, cell.p, behind.t), cell.alone);
-    const double own = terms->round_trips ? (double)o->c * cell.p : 0;
-    for (int32_t j = 0; j < head->count; j++) {
-        const uap_mix_point *h = &o->pool[head->first + j];
-        const double sum = h->s + cell.s + toll;
-        const double m = uap_max_f64(h->m, alone);
-        if (sum + behind.s + m <= o->priced && h->t + own <= o->target) {
-            uap_mix_stair_add(end, (uap_mix_point){.s = sum, .m = m, .t = h->t + cell.p});
-        }
-    }
-}
-
-/* Ends of stage i: lists at (b, Y), from all its starts, into ends[L][width]. */
-static void prefix_of_stage(uap_mix_outer *o, int32_t i, uap_mix_stair *ends)
-{
-    const uap_mix *mix = o->mix;
-    for (int32_t j = 0; j < mix->n_layers * mix->width; j++) {
-        ends[j].n = 0;
-    }
-    for (span s = {.i = i, .a = o->lo[i]}; s.a <= o->hi[i]; s.a++) {
-        for (s.t = 0; s.t < mix->n_types; s.t++) {
-            const uap_group *group = uap_mix_group(o, s.t, i, s.a);
-            int32_t first = 1;
-            int32_t last = 0;
-            if (group != NULL) {
-                uap_stage_lengths(mix->segments[0], i, s.a, group, &first, &last);
-            }
-            for (s.x = 0; group != NULL && s.x < group->n_in; s.x++) {
-                const int32_t in = uap_mix_in(mix, s.a, s.t) + s.x;
-                const uap_list *head = &o->head[uap_mix_at(o, i, s.a, in)];
-                for (s.l = first; s.l <= last && head->count > 0; s.l++) {
-                    const int32_t b = s.a + s.l - 1;
-                    uap_mix_stair *end = &ends[b * mix->width + uap_mix_out(mix, b, s.t)];
-                    const int32_t n_out = uap_kind_of(mix->chain[s.t], b)->n_out;
-                    const bool is_live = uap_mix_is_live(mix, i, s.t, s.a, s.l);
-                    for (s.y = 0; s.y < n_out && is_live; s.y++) {
-                        prefix_of_span(o, group, &s, head, &end[s.y]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/* Heads of stage i + 1 at layer a from the ends of stage i. */
-static bool cross_forward(uap_mix_outer *o, int32_t i, int32_t a,
-                          const uap_mix_stair *ends)
-{
-    const uap_mix *mix = o->mix;
-    const uap_mix_link *link = uap_mix_link_of(mix, a - 1);
-    uap_mix_stair acc;
-    for (int32_t x = 0; x < link->n_in; x++) {
-        acc.n = 0;
-        for (int32_t y = 0; y < link->n_out; y++) {
-            const uap_mix_stair *end = &ends[(a - 1) * mix->width + y];
-            const double fwd = (double)link->x_fwd[y * link->n_in + x];
-            const double bwd = (double)link->x_bwd[y * link->n_in + x];
-            const double term = uap_boundary_term(&o->terms[0], fwd, bwd);
-            for (int32_t j = 0; j < end->n; j++) {
-                const uap_mix_point *p = &end->at[j];
-                const uap_mix_point q = {.s = p->s + fwd + bwd,
-                                         .m = uap_max_f64(p->m, term),
-                                         .t = p->t + fwd + bwd};
-                if (q.s + q.m <= o->priced) {
-                    uap_mix_stair_add(&acc, q);
-                }
-            }
-        }
-        if (!uap_mix_stair_store(o, &o->head[uap_mix_at(o, i + 1, a, x)], &acc)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool prefix_pass(uap_mix_outer *o)
-{
-    const uap_mix *mix = o->mix;
-    const size_t n = (size_t)mix->n_layers * (size_t)mix->width;
-    const uap_mix_stair nothing = {.n = 1, .at = {{.type = -1, .next = -1}}};
-    uap_mix_stair *ends = uap_calloc(n, sizeof *ends);
-    bool ok = ends != NULL;
-    for (int32_t t = 0; ok && t < mix->n_types; t++) {
-        ok = uap_mix_stair_store(o, &o->head[uap_mix_in(mix, 0, t)], &nothing);
-    }
-    for (int32_t i = 0; ok && i + 1 < mix->pp; i++) {
-        prefix_of_stage(o, i, ends);
-        for (int32_t a = o->lo[i + 1]; ok && a <= o->hi[i + 1]; a++) {
-            ok = cross_forward(o, i, a, ends);
-        }
-    }
-    uap_free(ends);
-    return ok;
 }
 
 /* --- Set-up ---------------------------------------------------------------------------- */
@@ -468,13 +344,15 @@ static bool alloc_outer(uap_mix_outer *o)
     const size_t all = (size_t)mix->pp * (size_t)mix->n_layers * (size_t)mix->width;
     o->head = uap_calloc(all, sizeof *o->head);
     o->tail = uap_calloc(all, sizeof *o->tail);
-    o->suffix = uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *o->suffix);
+    o->scratch =
+        uap_calloc((size_t)mix->n_layers * (size_t)mix->width, sizeof *o->scratch);
     o->before = uap_calloc(all, sizeof *o->before);
     o->ended = uap_calloc(all, sizeof *o->ended);
     o->fwd_before = uap_calloc((size_t)mix->n_layers, sizeof *o->fwd_before);
     o->terms = uap_calloc((size_t)mix->n_types * (size_t)mix->pp, sizeof *o->terms);
-    return o->head != NULL && o->tail != NULL && o->suffix != NULL && o->before != NULL &&
-           o->ended != NULL && o->terms != NULL && o->fwd_before != NULL;
+    return o->head != NULL && o->tail != NULL && o->scratch != NULL &&
+           o->before != NULL && o->ended != NULL && o->terms != NULL &&
+           o->fwd_before != NULL;
 }
 
 void uap_mix_outer_free(uap_mix_outer *outer)
@@ -482,7 +360,7 @@ void uap_mix_outer_free(uap_mix_outer *outer)
     if (outer != NULL) {
         uap_free(outer->head);
         uap_free(outer->tail);
-        uap_free(outer->suffix);
+        uap_free(outer->scratch);
         uap_free(outer->before);
         uap_free(outer->ended);
         uap_free(outer->terms);
@@ -497,8 +375,11 @@ static uap_status run_passes(uap_mix_outer *o, double *least, uap_err *err)
     uap_mix_point best = {.s = HUGE_VAL};
     uap_status rc = UAP_OK;
     UAP_TRY(uap_mix_suffixes(o, &best, err));
-    if (!o->mix->stopped && !isinf(best.s) && (!prefix_pass(o) || !uap_mix_budget(o))) {
-        rc = no_memory(err);
+    if (!o->mix->stopped && !isinf(best.s)) {
+        UAP_TRY(uap_mix_prefixes(o, err));
+    }
+    if (!o->mix->stopped && !isinf(best.s)) {
+        UAP_TRY(uap_mix_budget(o, err));
     }
     *least = best.s + best.m;
 done:

@@ -2,11 +2,18 @@
  * they take of every group, each segment and boundary at its least over all classes. Group
  * limits decide more than layouts do, and without classes all of them can be counted. */
 #include "search/mix_rough.h"
+#include "search/mix_job.h"
 
+#include "common/mem.h"
 #include "common/numbers.h"
 
 #include <math.h>
 #include <string.h>
+
+static uap_status no_memory(uap_err *err)
+{
+    return UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts");
+}
 
 typedef struct rough_run {
     uap_mix *mix;
@@ -21,6 +28,19 @@ typedef struct rough_run {
 } rough_run;
 
 /* ---- Segments and boundaries at their least ------------------------------------------- */
+
+/* Spans of a stage i of type t from layer a on; none where it does not start there. */
+static const uap_group *spans_of(const uap_mix *mix, int32_t i, int32_t t, int32_t a,
+                                 int32_t *first, int32_t *last)
+{
+    const uap_group *group = uap_mix_group_at(mix, t, i, a);
+    *first = 1;
+    *last = 0;
+    if (group != NULL) {
+        uap_stage_lengths(mix->segments[0], i, a, group, first, last);
+    }
+    return group;
+}
 
 static void least_transfers(rough_run *run)
 {
@@ -50,12 +70,9 @@ static void least_before(rough_run *run)
         for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
             const double from = run->before[i * n + a];
             for (int32_t t = 0; t < mix->n_types && from <= run->target; t++) {
-                const uap_group *group = uap_mix_group_at(mix, t, i, a);
-                int32_t first = 1;
-                int32_t last = 0;
-                if (group != NULL) {
-                    uap_stage_lengths(mix->segments[0], i, a, group, &first, &last);
-                }
+                int32_t first;
+                int32_t last;
+                const uap_group *group = spans_of(mix, i, t, a, &first, &last);
                 for (int32_t l = first; l <= last; l++) {
                     uap_cell_bounds cell;
                     const int32_t next = a + l;
@@ -98,7 +115,7 @@ static bool extend(rough_run *run, int32_t i, int32_t t, int32_t a, int32_t l)
     uap_mix *mix = run->mix;
     const uap_group *group = uap_mix_group_at(mix, t, i, a);
     const int32_t next = a + l;
-    const uap_list *behind = &run->rough->suffix[(i + 1) * (mix->n_layers + 1) + next];
+    const uap_list *behind = &run->rough->suffix[uap_mix_rough_at(mix, i + 1, next)];
     const uap_stage_type *type = &mix->in->type[t];
     uap_cell_bounds cell;
     if (behind->count == 0 || !uap_mix_least_cell(group, l, &cell)) {
@@ -134,54 +151,93 @@ static bool extend(rough_run *run, int32_t i, int32_t t, int32_t a, int32_t l)
     return true;
 }
 
-static bool suffix_of_start(rough_run *run, int32_t i, int32_t a)
+static bool make_suffix(void *self, const uap_mix_task *task, uap_bytes *out)
 {
-    const uap_mix *mix = run->mix;
-    for (int32_t t = 0; t < mix->n_types; t++) {
-        const uap_group *group = uap_mix_group_at(mix, t, i, a);
-        int32_t first = 1;
-        int32_t last = 0;
-        if (group != NULL) {
-            uap_stage_lengths(mix->segments[0], i, a, group, &first, &last);
-        }
+    rough_run *run = self;
+    for (int32_t t = 0; t < run->mix->n_types; t++) {
+        int32_t first;
+        int32_t last;
+        (void)spans_of(run->mix, task->i, t, task->layer, &first, &last);
         for (int32_t l = first; l <= last; l++) {
-            if (!extend(run, i, t, a, l)) {
+            if (!extend(run, task->i, t, task->layer, l)) {
                 return false;
             }
         }
     }
-    return uap_device_lists_end(&run->lists,
-                                &run->rough->suffix[i * (mix->n_layers + 1) + a]);
+    return uap_device_lists_put(&run->lists, out);
 }
 
-static bool run_all(rough_run *run)
+static bool take_suffix(void *self, const uap_mix_task *task, const char *from)
+{
+    rough_run *run = self;
+    return uap_device_lists_take(
+        &run->lists, from,
+        &run->rough->suffix[uap_mix_rough_at(run->mix, task->i, task->layer)]);
+}
+
+/* Labels that the suffixes of stages i .. from layer a on look at, about. */
+static int64_t labels_of_start(const rough_run *run, int32_t i, int32_t a)
+{
+    const uap_mix *mix = run->mix;
+    int64_t labels = 0;
+    for (int32_t t = 0; t < mix->n_types; t++) {
+        int32_t first;
+        int32_t last;
+        (void)spans_of(mix, i, t, a, &first, &last);
+        for (int32_t l = first; l <= last; l++) {
+            labels += run->rough->suffix[uap_mix_rough_at(mix, i + 1, a + l)].count;
+        }
+    }
+    return labels;
+}
+
+static uap_status suffixes_of_stage(rough_run *run, int32_t i, uap_err *err)
 {
     uap_mix *mix = run->mix;
     const uap_segments *s = mix->segments[0];
+    uap_mix_job job = {.mix = mix,
+                       .self = run,
+                       .make = make_suffix,
+                       .take = take_suffix,
+                       .task = uap_calloc((size_t)mix->n_layers, sizeof *job.task)};
+    if (job.task == NULL) {
+        return no_memory(err);
+    }
+    for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
+        if (run->before[i * mix->n_layers + a] <= run->target) {
+            job.task[job.n++] =
+                (uap_mix_task){i, 0, a, 0, 1 + labels_of_start(run, i, a), 0};
+        }
+    }
+    const uap_status rc = uap_mix_job_do(&job, err);
+    uap_free(job.task);
+    return rc;
+}
+
+static uap_status run_all(rough_run *run, uap_err *err)
+{
+    const uap_mix *mix = run->mix;
     uap_device_point nothing = {0};
+    uap_status rc = UAP_OK;
     for (int32_t g = 0; g < mix->n_groups; g++) {
         uap_devices_set(mix, &nothing.left, g, uap_mix_usable(mix, g));
     }
-    uap_list *end = &run->rough->suffix[mix->pp * (mix->n_layers + 1) + mix->n_layers];
+    uap_list *end = &run->rough->suffix[uap_mix_rough_at(mix, mix->pp, mix->n_layers)];
     if (!uap_device_lists_add(&run->lists, &nothing) ||
         !uap_device_lists_end(&run->lists, end)) {
-        return false;
+        return run->lists.no_memory ? no_memory(err) : UAP_OK;
     }
-    for (int32_t i = mix->pp - 1; i >= 0; i--) {
-        for (int32_t a = s->lo[i]; a <= s->hi[i]; a++) {
-            if (run->before[i * mix->n_layers + a] <= run->target &&
-                !suffix_of_start(run, i, a)) {
-                return false;
-            }
-        }
+    for (int32_t i = mix->pp - 1; i >= 0 && !mix->stopped; i--) {
+        UAP_TRY(suffixes_of_stage(run, i, err));
     }
     const uap_list *first = &run->rough->suffix[0];
-    run->rough->least = HUGE_VAL;
-    for (int32_t j = 0; j < first->count; j++) {
+    run->rough->least = mix->stopped ? 0 : HUGE_VAL;
+    for (int32_t j = 0; j < first->count && !mix->stopped; j++) {
         const uap_device_point *p = &run->lists.pool.at[first->first + j];
         run->rough->least = uap_min_f64(run->rough->least, p->s + p->m);
     }
-    return true;
+done:
+    return rc;
 }
 
 void uap_mix_rough_free(uap_mix_rough *rough)
@@ -201,24 +257,23 @@ uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
                      .target = (double)target * (1 + 1e-11) + 1,
                      .c = (double)mix->in->micro_batches,
                      .lists = {.mix = mix, .longest = longest}};
+    uap_status rc = UAP_OK;
     run.lists.grid = run.target * 2e-3;
     *rough = (uap_mix_rough){.suffix = uap_calloc(lists, sizeof *rough->suffix)};
     run.before = uap_calloc((size_t)mix->pp * layers, sizeof *run.before);
     run.x_fwd = uap_calloc(2 * layers, sizeof *run.x_fwd);
-    run.lists.no_memory =
-        rough->suffix == NULL || run.before == NULL || run.x_fwd == NULL;
-    if (!run.lists.no_memory) {
-        run.x_bwd = run.x_fwd + layers;
-        least_transfers(&run);
-        least_before(&run);
-        if (!run_all(&run)) {
-            rough->least = 0;
-        }
+    if (rough->suffix == NULL || run.before == NULL || run.x_fwd == NULL) {
+        rc = no_memory(err);
+        goto done;
     }
+    run.x_bwd = run.x_fwd + layers;
+    least_transfers(&run);
+    least_before(&run);
+    rc = run_all(&run, err);
+done:
     rough->pool = run.lists.pool.at;
     uap_device_lists_free(&run.lists);
     uap_free(run.before);
     uap_free(run.x_fwd);
-    return run.lists.no_memory ? UAP_FAIL(err, NO_MEMORY, "out of memory for the cuts")
-                               : UAP_OK;
+    return rc;
 }

@@ -18,9 +18,9 @@ static inline size_t uap_mix_rough_at(const uap_mix *mix, int32_t i, int32_t a)
     return (size_t)i * ((size_t)mix->n_layers + 1) + (size_t)a;
 }
 
-/* From the segments' bounds; lists of `longest` points at most. Ends early, with least 0,
- * where mix->stopped is set. Freed with uap_mix_rough_free, also after a failure. Errors:
- * NO_MEMORY. */
+/* From the segments' bounds; lists of `longest` points at most, as jobs of a crew. Ends early,
+ * with least 0, where mix->stopped is set. Freed with uap_mix_rough_free, also after a failure.
+ * Errors: NO_MEMORY, those of the crew. */
 UAP_NODISCARD uap_status uap_mix_rough_run(uap_mix *mix, int64_t target, int32_t longest,
                                            uap_mix_rough *rough, uap_err *err);
 void uap_mix_rough_free(uap_mix_rough *rough);

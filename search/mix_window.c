@@ -10,13 +10,15 @@
 #include <math.h>
 #include <string.h>
 
-#define MARGIN       1e-11 /* relative, for sums along a path */
-#define NARROW       1e-3  /* of the target: windows are not split any further */
-#define MOST_WINDOWS 192
-#define PRICE_ROUNDS 12
-#define COUNT_EFFORT 50000
-#define COUNT_BATCH  4     /* windows whose devices are counted side by side */
-#define COUNT_LABELS 75000 /* that a count looks at, about */
+#define MARGIN            1e-11 /* relative, for sums along a path */
+#define NARROW            1e-3  /* of the target: windows are not split any further */
+#define MOST_WINDOWS      192
+#define PRICE_ROUNDS      12
+#define COUNT_EFFORT      50000
+#define BATCH             4 /* windows that are split, or whose devices are counted, side by side */
+#define COUNT_LABELS      75000 /* that a count looks at, about; */
+#define ARCS_PER_LABEL    30    /* and arcs, or crosses, that take as long as one */
+#define CROSSES_PER_LABEL 120
 
 /* ---- One window ------------------------------------------------------------------------ */
 
@@ -217,9 +219,9 @@ static void reach_heads(uap_mix_window *w, double *head, bool is_priced)
 
 typedef struct windows {
     window *at;    /* [MOST_WINDOWS] */
-    double *price; /* [MOST_WINDOWS][n_groups] */
+    double *price; /* [MOST_WINDOWS + 1][n_groups], the last of a task */
     int32_t n;
-    uap_mix_task task[COUNT_BATCH]; /* of the job at hand; i: the window */
+    uap_mix_task task[2 * BATCH]; /* of the job at hand; i: the window */
 } windows;
 
 /* Whether a window is too narrow to be split, so that its devices are to be counted. */
@@ -230,21 +232,17 @@ static bool is_pending(const uap_mix_window *w, const windows *all, int32_t k)
            (all->n >= MOST_WINDOWS || win->most - win->lo <= NARROW * w->target);
 }
 
-/* The lowest window of all, or of those that are not pending; -1: none. */
-static int32_t lowest(const uap_mix_window *w, const windows *all, bool of_all)
+static int32_t lowest(const windows *all)
 {
-    int32_t best = -1;
-    for (int32_t i = 0; i < all->n; i++) {
-        if ((of_all || !is_pending(w, all, i)) &&
-            (best < 0 || all->at[i].bound < all->at[best].bound)) {
-            best = i;
-        }
+    int32_t best = 0;
+    for (int32_t i = 1; i < all->n; i++) {
+        best = all->at[i].bound < all->at[best].bound ? i : best;
     }
     return best;
 }
 
 /* Splits window k where its best plan is: that one is not in the lower part. */
-static void split(uap_mix_window *w, windows *all, int32_t k)
+static void split(const uap_mix_window *w, windows *all, int32_t k)
 {
     const size_t groups = (size_t)w->mix->n_groups;
     const window old = all->at[k];
@@ -255,19 +253,41 @@ static void split(uap_mix_window *w, windows *all, int32_t k)
     }
     double *price = all->price + (size_t)all->n * groups;
     memcpy(price, all->price + (size_t)k * groups, groups * sizeof *price);
-    all->at[all->n] = (window){.lo = cut, .hi = old.hi, .bound = old.bound};
+    all->at[all->n++] = (window){.lo = cut, .hi = old.hi, .bound = old.bound};
     all->at[k] = (window){.lo = old.lo, .hi = cut, .bound = old.bound};
-    raise_bound(w, &all->at[all->n++], price);
-    raise_bound(w, &all->at[k], all->price + (size_t)k * groups);
 }
 
-/* ---- Counting, as a job of a crew ---- */
+/* ---- Several windows, as a job of a crew ---- */
 
 /* The search at hand, for its tasks. */
 typedef struct window_search {
     uap_mix_window *w;
     windows *all;
 } window_search;
+
+/* Raises a window's bound by prices: the result is what is known then, and the prices. */
+static bool make_raise(void *self, const uap_mix_task *task, uap_bytes *out)
+{
+    const window_search *search = self;
+    const size_t groups = (size_t)search->w->mix->n_groups;
+    window win = search->all->at[task->i];
+    double *price = search->all->price + (size_t)MOST_WINDOWS * groups;
+    memcpy(price, search->all->price + (size_t)task->i * groups, groups * sizeof *price);
+    raise_bound(search->w, &win, price);
+    return uap_bytes_put(out, &win, sizeof win) &&
+           uap_bytes_put(out, price, groups * sizeof *price);
+}
+
+static bool take_raise(void *self, const uap_mix_task *task, const char *from)
+{
+    const window_search *search = self;
+    windows *all = search->all;
+    const size_t groups = (size_t)search->w->mix->n_groups;
+    from = uap_bytes_get(from, &all->at[task->i], sizeof *all->at);
+    (void)uap_bytes_get(from, all->price + (size_t)task->i * groups,
+                        groups * sizeof *all->price);
+    return true;
+}
 
 /* Counts devices in a window: the result is its bound. */
 static bool make_count(void *self, const uap_mix_task *task, uap_bytes *out)
@@ -301,43 +321,70 @@ static bool take_count(void *self, const uap_mix_task *task, const char *from)
     return true;
 }
 
-/* Puts the lowest pending windows within the target into the job's tasks. */
-static int32_t list_pending(const uap_mix_window *w, windows *all)
+/* Raising a bound takes as long as looking at so many labels, about. */
+static int64_t labels_of_raise(const uap_mix_window *w)
 {
+    const int64_t types = w->mix->n_types;
+    const int64_t crosses = types * types * w->mix->pp * w->mix->n_layers;
+    return 1 + PRICE_ROUNDS * (w->n_arcs / ARCS_PER_LABEL + crosses / CROSSES_PER_LABEL);
+}
+
+/* Puts the lowest windows within the target, pending or not, into the job's tasks; at most
+ * `most`. Returns their number. */
+static int32_t list_lowest(const uap_mix_window *w, windows *all, bool pending,
+                           int32_t most)
+{
+    const int64_t labels = pending ? COUNT_LABELS : labels_of_raise(w);
     int32_t n = 0;
     for (int32_t k = 0; k < all->n; k++) {
-        if (!is_pending(w, all, k) || all->at[k].bound > w->target) {
+        if (is_pending(w, all, k) != pending || all->at[k].is_counted ||
+            all->at[k].bound > w->target) {
             continue;
         }
-        int32_t j = n < COUNT_BATCH ? n++ : COUNT_BATCH;
+        int32_t j = n < most ? n++ : most;
         while (j > 0 && all->at[k].bound < all->at[all->task[j - 1].i].bound) {
             j--;
-            if (j + 1 < COUNT_BATCH) {
+            if (j + 1 < most) {
                 all->task[j + 1] = all->task[j];
             }
         }
-        if (j < COUNT_BATCH) {
-            all->task[j] = (uap_mix_task){.i = k, .id = k, .labels = COUNT_LABELS};
+        if (j < most) {
+            all->task[j] = (uap_mix_task){.i = k, .id = k, .labels = labels};
         }
     }
     return n;
 }
 
-static uap_status count_pending(uap_mix_window *w, windows *all, int32_t n, uap_err *err)
+/* Does the n tasks listed, whose effort does not count. */
+static uap_status do_tasks(uap_mix_window *w, windows *all, int32_t n, bool counts,
+                           uap_err *err)
 {
     uap_mix *mix = w->mix;
     window_search search = {w, all};
     uap_mix_job job = {.mix = mix,
                        .self = &search,
-                       .make = make_count,
-                       .take = take_count,
+                       .make = counts ? make_count : make_raise,
+                       .take = counts ? take_count : take_raise,
                        .task = all->task,
                        .n = n};
     const int64_t effort = mix->effort;
-    mix->effort = INT64_MAX; /* each has its own */
+    mix->effort = INT64_MAX;
     const uap_status rc = uap_mix_job_do(&job, err);
     mix->effort = effort;
     return rc;
+}
+
+/* Splits the n windows listed and raises the bounds of their parts. */
+static uap_status split_listed(uap_mix_window *w, windows *all, int32_t n, uap_err *err)
+{
+    int32_t tasks = n;
+    for (int32_t j = 0; j < n && all->n < MOST_WINDOWS; j++) {
+        all->task[tasks] = all->task[j];
+        all->task[tasks].i = all->task[tasks].id = all->n;
+        tasks++;
+        split(w, all, all->task[j].i);
+    }
+    return do_tasks(w, all, tasks, false, err);
 }
 
 /* Whether the search must stop; asked between windows. In a crew all must end alike. */
@@ -358,25 +405,25 @@ static bool must_stop(const uap_mix_window *w)
 static uap_status search_windows(uap_mix_window *w, windows *all, double *bound,
                                  uap_err *err)
 {
+    /* The lowest first; a crew also looks at others. */
+    const int32_t at_once = w->mix->segments[0]->crew == NULL ? 1 : BATCH;
     uap_status rc = UAP_OK;
     all->at[0] = (window){.hi = HUGE_VAL};
     all->n = 1;
     memcpy(all->price, w->mix->price, (size_t)w->mix->n_groups * sizeof *all->price);
     raise_bound(w, &all->at[0], all->price);
     for (;;) {
-        const window *win = &all->at[lowest(w, all, true)];
+        const window *win = &all->at[lowest(all)];
         *bound = win->bound;
         if (win->bound > w->target || win->is_counted || must_stop(w)) {
             break;
         }
-        const int32_t n = list_pending(w, all);
-        const int32_t k = lowest(w, all, false);
-        const bool splits =
-            k >= 0 && all->at[k].bound <= w->target && !all->at[k].is_counted;
-        if (splits && n < COUNT_BATCH) {
-            split(w, all, k);
+        const int32_t pending = list_lowest(w, all, true, BATCH);
+        const int32_t n = pending < BATCH ? list_lowest(w, all, false, at_once) : 0;
+        if (n > 0) {
+            UAP_TRY(split_listed(w, all, n, err));
         } else {
-            UAP_TRY(count_pending(w, all, n, err));
+            UAP_TRY(do_tasks(w, all, list_lowest(w, all, true, BATCH), true, err));
         }
     }
 done:
@@ -450,7 +497,7 @@ uap_status uap_mix_window_bound(uap_mix *mix, int64_t target, bool fix, int64_t 
     const size_t groups = (size_t)mix->n_groups;
     uap_mix_window w;
     windows all = {.at = uap_calloc(MOST_WINDOWS, sizeof *all.at),
-                   .price = uap_calloc(MOST_WINDOWS * groups, sizeof *all.price)};
+                   .price = uap_calloc((MOST_WINDOWS + 1) * groups, sizeof *all.price)};
     double *kept = uap_calloc(groups, sizeof *kept);
     double least = 0;
     uap_status rc = UAP_OK;
