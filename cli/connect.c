@@ -147,10 +147,11 @@ static void print_line(client *c, const uap_jval *params)
 {
     int64_t number = -1;
     const char *text = NULL;
-    if (uap_jget_i64(params, "line", 0, INT64_MAX, &number, NULL) == UAP_OK &&
-        uap_jget_str(params, "text", &text, NULL) == UAP_OK && number == c->n_printed) {
+    if (uap_jget_i64(params, "line", -1, INT64_MAX, &number, NULL) == UAP_OK &&
+        uap_jget_str(params, "text", &text, NULL) == UAP_OK &&
+        (number < 0 || number == c->n_printed)) {
         (void)fprintf(stderr, "%s\n", text);
-        c->n_printed++;
+        c->n_printed += number >= 0;
     }
 }
 

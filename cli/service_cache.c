@@ -22,8 +22,7 @@ enum { FIND, TOUCH, KEEP, OLDEST, DROP, N_STATEMENTS };
 static const char *const statement_text[] = {
     [FIND] = "SELECT text FROM result WHERE key = ?1",
     [TOUCH] = "UPDATE result SET used = ?2 WHERE key = ?1",
-    [KEEP] = "INSERT OR REPLACE INTO result (key, text, bytes, used) "
-             "VALUES (?1, ?2, ?3, ?4)",
+    [KEEP] = "INSERT OR REPLACE INTO result VALUES (?1, ?2, ?3, ?4)",
     [OLDEST] = "SELECT key, bytes FROM result ORDER BY used LIMIT 1",
     [DROP] = "DELETE FROM result WHERE key = ?1",
 };

@@ -101,6 +101,24 @@ static uap_rpc_code admit(const uap_service *s, const uap_service_client *client
     return UAP_RPC_OK;
 }
 
+/* CBC holds a lock of the process for seconds: such a request must not take the place of a
+ * small one. */
+static bool asks_for_cbc(const uap_jval *params)
+{
+    uap_jval list, value;
+    const char *text = NULL;
+    if (uap_jfind(params, "options", &list) && uap_jfind(&list, "engine", &value)) {
+        return uap_jas_str(&value, &text, NULL) == UAP_OK && strcmp(text, "cbc") == 0;
+    }
+    for (size_t i = 0; uap_jfind(params, "args", &list) && i < uap_jlen(&list); i++) {
+        value = uap_jat(&list, i);
+        if (uap_jas_str(&value, &text, NULL) == UAP_OK && strstr(text, "cbc") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void call_command(uap_service *s, uap_service_client *client,
                          const uap_rpc_call *call, uap_service_method method)
 {
@@ -117,6 +135,7 @@ static void call_command(uap_service *s, uap_service_client *client,
         return;
     }
     (void)snprintf(task.id, sizeof task.id, "%s", call->id);
+    task.is_long = asks_for_cbc(&call->params);
     task.params = canonical(&call->params, &task.wants_news);
     const bool has_key = task.params != NULL && make_key(&task);
     if (has_key && answer_at_once(s, client, &task)) {

@@ -20,6 +20,7 @@ bool uap_service_enqueue(uap_service *s, uap_service_client *client,
     request->task = *task;
     (void)pthread_mutex_init(&request->task.lock, NULL);
     request->client = client;
+    request->state = task->is_long ? UAP_REQUEST_WAITING : UAP_REQUEST_QUEUED;
     request->start_s = uap_wall_s();
     request->number = ++s->n_came;
     client->pending++;

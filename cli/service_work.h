@@ -35,6 +35,7 @@ typedef struct uap_service_task {
     bool wants_news;
     char id[160];               /* as JSON, for the news */
     volatile sig_atomic_t stop; /* set to end it with what it has */
+    bool is_long;               /* not to be tried */
     bool keeps_checkpoint;      /* it ends because the service does */
     bool ran_over;              /* as a try, which therefore counts for nothing */
     uap_status status;          /* once it has ended */

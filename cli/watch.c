@@ -168,7 +168,12 @@ static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
                    p->elapsed_s, p->worked, p->open, best, seconds(watch->bound),
                    100.0 * p->busy, p->steals);
     watch->last_line_s = p->elapsed_s;
-    if (watch->is_live) {
+    const uap_room *room = uap_room_here();
+    if (room != NULL) { /* of the moment, and no part of what the command prints */
+        if (room->on_line != NULL) {
+            room->on_line(room->context, -1, line);
+        }
+    } else if (watch->is_live) {
         cut_to_terminal(line);
         (void)fprintf(stderr, ERASE_THE_LINE "%s", line);
         watch->has_line = true;

@@ -46,7 +46,8 @@ typedef struct uap_room {
     int64_t memory_limit_bytes; /* likewise */
     int64_t most_bytes;         /* of all that this thread allocates; 0: no limit */
     const volatile sig_atomic_t *stop;
-    /* Called as things happen; may be NULL. line: number from 0, text without its end. */
+    /* Called as things happen; may be NULL. line: number from 0 in the order
+     * they are printed to err, or -1 for one of the moment alone; text without its end. */
     void (*on_line)(void *context, int64_t number, const char *text);
     void (*on_event)(void *context, const char *json);
     void *context;
