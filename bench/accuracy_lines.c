@@ -15,7 +15,7 @@
 #define FITTED_MIN       1024.0
 #define FORETOLD_MIN     1536.0
 #define FACTOR           2.0
-#define SWITCH_STEPS     3
+#define DOUBTS           12
 #define ROUNDS           5
 #define POINTS_MAX       32
 #define LEAST_ITERATIONS 5
@@ -47,32 +47,26 @@ static double foretold_s(const line_check *check, const uap_collective *collecti
                                              NULL);
 }
 
+static uap_sweep sweep_of(const uap_bench_accuracy *bench, bool is_fitted)
+{
+    /* Nothing beyond the largest size that is fitted is foretold. */
+    return (uap_sweep){.min_bytes = is_fitted ? FITTED_MIN : FORETOLD_MIN,
+                       .max_bytes = bench->max_bytes / (is_fitted ? 1 : 2),
+                       .factor = FACTOR,
+                       .doubts = is_fitted ? DOUBTS : 0,
+                       .point_s = bench->turn_s,
+                       .min_iterations = LEAST_ITERATIONS,
+                       .max_iterations = MOST_ITERATIONS};
+}
+
 /* One sweep; of the two only the one that the check is about is filled. */
-static uap_status sweep_once(const uap_bench_accuracy *bench, const uap_comm *comm,
-                             const line_check *check, double min_bytes,
+static uap_status sweep_once(uap_links *links, const line_check *check,
                              uap_collective *collective, uap_p2p *p2p, uap_err *err)
 {
-    const bool is_fitted = min_bytes <= FITTED_MIN;
-    /* Nothing beyond the largest size that is fitted is foretold. */
-    const uap_sweep sweep = {.min_bytes = min_bytes,
-                             .max_bytes = bench->max_bytes / (is_fitted ? 1 : 2),
-                             .factor = FACTOR,
-                             .switch_steps = is_fitted ? SWITCH_STEPS : 0,
-                             .point_s = bench->turn_s,
-                             .min_iterations = LEAST_ITERATIONS,
-                             .max_iterations = MOST_ITERATIONS};
     const uap_group_shape shape = {check->size, 1};
-    uap_status rc = UAP_OK;
-    uap_links *links = NULL;
-    memset(collective, 0, sizeof *collective);
-    memset(p2p, 0, sizeof *p2p);
-    UAP_TRY(uap_links_new(comm, &sweep, &links, err));
-    rc = check->size == 0
-             ? uap_links_p2p(links, 1, false, p2p, err)
-             : uap_links_collective(links, check->kind, shape, true, collective, err);
-done:
-    uap_links_free(links);
-    return rc;
+    return check->size == 0
+               ? uap_links_p2p(links, 1, false, p2p, err)
+               : uap_links_collective(links, check->kind, shape, true, collective, err);
 }
 
 /* What the rounds of one check found, and the medians over rounds. */
@@ -90,8 +84,17 @@ static uap_status one_round(const uap_bench_accuracy *bench, const uap_comm *com
     uap_status rc = UAP_OK;
     uap_collective fitted = {0}, measured = {0};
     uap_p2p fitted_pair = {0}, measured_pair = {0};
-    UAP_TRY(sweep_once(bench, comm, check, FITTED_MIN, &fitted, &fitted_pair, err));
-    UAP_TRY(sweep_once(bench, comm, check, FORETOLD_MIN, &measured, &measured_pair, err));
+    uap_links *links = NULL;
+    const uap_sweep all = sweep_of(bench, true);
+    UAP_TRY(uap_links_new(comm, &all, &links, err));
+    /* In turns the one and the other first, which evens out drift. */
+    for (int i = 0; i < 2; i++) {
+        const bool is_fitted = (i == 0) == (round % 2 == 0);
+        const uap_sweep sweep = sweep_of(bench, is_fitted);
+        uap_links_change_sweep(links, &sweep);
+        UAP_TRY(sweep_once(links, check, is_fitted ? &fitted : &measured,
+                           is_fitted ? &fitted_pair : &measured_pair, err));
+    }
     const bool is_p2p = check->size == 0;
     const uap_point *point = is_p2p ? measured_pair.point : measured.point;
     const int32_t n = is_p2p ? measured_pair.n_points : measured.n_points;
@@ -105,6 +108,7 @@ static uap_status one_round(const uap_bench_accuracy *bench, const uap_comm *com
             foretold_s(check, &fitted, &fitted_pair, point[i].bytes);
     }
 done:
+    uap_links_free(links);
     uap_free(fitted.point);
     uap_free(fitted_pair.point);
     uap_free(measured.point);
@@ -123,14 +127,14 @@ static double over_rounds(double time[ROUNDS][POINTS_MAX], int32_t size)
 }
 
 /* How far a size's times lie from their median over rounds, the median over all. */
-static double own_spread(line_rounds *rounds)
+static double own_spread(const line_rounds *rounds, double time[ROUNDS][POINTS_MAX])
 {
     double away[ROUNDS * POINTS_MAX];
     int32_t n = 0;
     for (int32_t i = 0; i < rounds->n; i++) {
-        const double median = over_rounds(rounds->measured, i);
+        const double median = over_rounds(time, i);
         for (int32_t r = 0; r < ROUNDS; r++) {
-            away[n++] = fabs(rounds->measured[r][i] / median - 1);
+            away[n++] = fabs(time[r][i] / median - 1);
         }
     }
     return uap_median(away, n);
@@ -168,7 +172,8 @@ static uap_status check_line(const uap_bench_accuracy *bench, const uap_comm *co
                 bench->lists_sizes && uap_comm_rank(comm) == 0 ? bench->out : NULL);
         error = uap_median(rounds.error, rounds.n); /* sorts them */
         largest = rounds.error[rounds.n - 1];
-        self = own_spread(&rounds);
+        self = fmax(own_spread(&rounds, rounds.measured),
+                    own_spread(&rounds, rounds.foretold));
         verdict = !(self <= bench->line_bar) ? UAP_DUEL_TOO_NOISY
                   : error <= bench->line_bar ? UAP_DUEL_AGREES
                                              : UAP_DUEL_DIFFERS;

@@ -2,10 +2,12 @@
  * Runs on every rank: one rank is one device. */
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/profile_end.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "mpi/comm.h"
+#include "mpi/fuse.h"
 #include "profile/merge.h"
 #include "profile/profile.h"
 
@@ -30,6 +32,7 @@ typedef struct request {
     double budget_s, deadline_s, max_age_days;
     int64_t nodes, devices_per_node;
     int backend, precision, granularity;
+    uap_fuse *fuse; /* own, while it runs */
     bool quick, full, dry_run, survey_only, quiet, fail_on_outlier, exclude_outliers;
 } request;
 
@@ -353,6 +356,7 @@ static void print_survey(const uap_profile *profile)
 static uap_status measure(const uap_cli *cli, const request *r, uap_profile *profile,
                           const char *command, uap_err *err)
 {
+    const double patience_s = uap_profile_patience_s(profile);
     progress shown = {.live = isatty(STDERR_FILENO) != 0};
     uap_status rc = UAP_OK;
     uap_cluster *cluster = NULL;
@@ -362,10 +366,14 @@ static uap_status measure(const uap_cli *cli, const request *r, uap_profile *pro
     if (cli->rank == 0) {
         (void)report_findings(profile, n_told);
     }
+    uap_fuse_light(cli->rank == 0 ? r->fuse : NULL, "putting the profile together",
+                   patience_s);
     UAP_TRY(uap_profile_cluster(profile, command, &cluster, err));
     if (cli->rank == 0) {
+        uap_fuse_light(r->fuse, "writing the profile", patience_s);
         rc = uap_cluster_save(cluster, r->output, err);
     }
+    uap_fuse_out(r->fuse);
     if (uap_profile_comm(profile) != NULL) {
         UAP_TRY(uap_comm_agree(uap_profile_comm(profile), rc, err));
     }
@@ -412,38 +420,6 @@ static uap_status merge_parts(const uap_cli *cli, const request *r, const char *
     return uap_comm_agree(cli->comm, rc, err);
 }
 
-/* Ranks that come back only now are given so long before they count as hung. */
-#define LAST_WAIT_S 5.0
-
-/* Where a rank still hangs, nothing can be done with all ranks any more, not even ending in
- * order: what there is to write is written, and this ends the job. */
-static void end_without_missing(const uap_cli *cli, uap_profile *profile, int status)
-{
-    uap_err err = {0};
-    int missing = 0;
-    bool is_stuck = false;
-    if (cli->rank != 0 || profile == NULL) {
-        return;
-    }
-    if (uap_profile_missing(profile, LAST_WAIT_S, &missing, &is_stuck, &err) != UAP_OK) {
-        (void)uap_cli_fail(cli, &err);
-    }
-    if (missing > 0) {
-        (void)fprintf(stderr,
-                      "uniap: %d rank%s that did not answer still hang%s; the job "
-                      "is ended without %s\n",
-                      missing, missing == 1 ? "" : "s", missing == 1 ? "s" : "",
-                      missing == 1 ? "it" : "them");
-    } else if (is_stuck) {
-        (void)fprintf(stderr, "uniap: measurements that were given up never end; the job "
-                              "is ended with them\n");
-    }
-    if (missing > 0 || is_stuck) {
-        (void)fflush(NULL);
-        uap_comm_abort(cli->comm, status);
-    }
-}
-
 /* What is taken from an earlier profile counts for so long, where nothing is said. */
 #define MAX_AGE_DAYS 30.0
 #define DAY_S        86400.0
@@ -471,6 +447,7 @@ static uap_profile_options options_of(request *r, const uap_model *const *model,
         .reuse = old,
         .keeps_samples = r->raw != NULL,
         .max_age_s = days * DAY_S,
+        .fuse = r->fuse,
         .stub = getenv("UNIAP_STUB"),
         .announce = announce,
         .context = r};
@@ -490,6 +467,9 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
     if (cli->rank == 0 && r->raw != NULL && rc == UAP_OK) {
         rc = uap_file_check_writable(r->raw, err);
     }
+    if (rc == UAP_OK) {
+        rc = uap_fuse_new(uap_profile_end_job, cli, &r->fuse, err);
+    }
     UAP_TRY(uap_comm_agree(cli->comm, rc, err));
     UAP_TRY(uap_comm_agree(cli->comm, load_models(r, model, err), err));
     if (r->reuse != NULL) {
@@ -506,13 +486,17 @@ static uap_status run(const uap_cli *cli, request *r, const char *command, int *
         print_survey(profile);
     }
     if (r->raw != NULL) {
+        uap_fuse_light(cli->rank == 0 ? r->fuse : NULL, "writing the single times",
+                       uap_profile_patience_s(profile));
         UAP_TRY(uap_profile_save_samples(profile, r->raw, err));
+        uap_fuse_out(r->fuse);
     }
     if (r->fail_on_outlier && uap_profile_n_findings(profile) > 0) {
         *status = UAP_EXIT_FAILURE;
     }
 done:
-    end_without_missing(cli, profile, rc == UAP_OK ? *status : uap_exit_of(rc));
+    uap_profile_end(cli, profile, rc, *status, err);
+    uap_fuse_free(r->fuse);
     uap_profile_free(profile);
     uap_cluster_free(old);
     for (int32_t i = 0; i < UAP_LIST_MAX; i++) {

@@ -85,8 +85,8 @@ done:
     return rc;
 }
 
-static uap_status take_plan(const uap_checkpoint *from, uap_exact *e, uap_tree *tree,
-                            uap_err *err)
+uap_status uap_resume_plan(const uap_checkpoint *from, uap_exact *e, uap_tree *tree,
+                           uap_err *err)
 {
     uap_status rc = UAP_OK;
     UAP_TRY(check_plan(from, e, err));
@@ -171,7 +171,7 @@ uap_status uap_resume(const uap_checkpoint *from, uap_exact *e, uap_tree *tree,
     size_t at = 0;
     int64_t n_nodes = 0;
     if (from->plan_bytes > 0) {
-        UAP_TRY(take_plan(from, e, tree, err));
+        UAP_TRY(uap_resume_plan(from, e, tree, err));
     }
     while (at < from->node_bytes) {
         uint32_t length = 0;

@@ -16,6 +16,10 @@ extern "C" {
 UAP_NODISCARD uap_status uap_resume(const uap_checkpoint *from, uap_exact *e,
                                     uap_tree *tree, uap_err *err);
 
+/* The plan alone. */
+UAP_NODISCARD uap_status uap_resume_plan(const uap_checkpoint *from, uap_exact *e,
+                                         uap_tree *tree, uap_err *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,16 +7,21 @@
 #include "common/file.h"
 #include "common/numbers.h"
 #include "common/room.h"
+#include "configs/allocation.h"
 #include "plan/plan_table.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+/* Memory of the machine, or what a batch job may use of it. */
 static int64_t machine_bytes(void)
 {
     const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes : 0;
+    const int64_t all = pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes : 0;
+    uap_allocation job;
+    uap_allocation_of_job(&job);
+    return job.memory_bytes > 0 && job.memory_bytes < all ? job.memory_bytes : all;
 }
 
 uap_search_args uap_search_args_default(void)
@@ -91,11 +96,13 @@ static uap_status run_shared(const uap_cli *cli, const uap_search_args *args,
 {
     bool broken = false;
     const uap_room *room = uap_room_here();
-    uap_watch watch = {.checkpoint = room != NULL ? room->checkpoint : args->checkpoint,
+    const char *kept = room == NULL ? args->checkpoint : room->checkpoint;
+    uap_watch watch = {.checkpoint = room != NULL && args->is_part ? NULL : kept,
                        .interval_s = room != NULL ? room->checkpoint_interval_s
                                                   : args->checkpoint_interval_s,
                        .quiet = args->quiet,
-                       .inputs = *inputs};
+                       .inputs = *inputs,
+                       .seed = args->seed};
     const uap_status rc =
         uap_search_ranks(cli->comm, source, limits, &watch, result, &broken, err);
     uap_watch_end(&watch);

@@ -18,10 +18,13 @@ typedef struct uap_search_args {
     const char *checkpoint, *log;
     double checkpoint_interval_s;
     bool quiet;
+    const uap_checkpoint *seed; /* no option: as in uap_watch */
+    bool
+        is_part; /* no option: of several searches, which keep no checkpoint in a service */
 } uap_search_args;
 
-/* Defaults: exact, no time limit, proof, 3/4 of the machine's memory, no checkpoint but one
- * in 30 s. */
+/* Defaults: exact, no time limit, proof, 3/4 of the machine's memory or of what a Slurm job
+ * has of it, no checkpoint but one in 30 s. */
 uap_search_args uap_search_args_default(void);
 
 /* The rows of the option table that fill an uap_search_args `*a`. */
@@ -44,7 +47,7 @@ uap_search_args uap_search_args_default(void);
          UAP_OPT_GIB,                                                                      \
          &(a)->memory_limit_bytes,                                                         \
          "GIB",                                                                            \
-         "memory of the search itself (3/4 of the machine)",                               \
+         "memory of the search itself (3/4 of the machine's or job's)",                    \
          .min = 0.001,                                                                     \
          .max = 1048576.0},                                                                \
         {0,                                                                                \

@@ -223,6 +223,9 @@ static uap_status root(void *self, uap_tree *tree, uap_err *err)
     if (s->watch != NULL && uap_watch_resumes(s->watch)) {
         return uap_resume(&s->watch->from, &s->exact, tree, err);
     }
+    if (s->watch != NULL && s->watch->seed != NULL) {
+        UAP_TRY(uap_resume_plan(s->watch->seed, &s->exact, tree, err));
+    }
     for (int32_t i = 0; i < s->exact.source->n; i++) {
         if (s->quick[i] != INT64_MAX) {
             uap_node node = {.config = i, .bound = s->quick[i], .chain = s->quick[i]};

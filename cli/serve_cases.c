@@ -156,7 +156,7 @@ static uap_status make_plan(uap_serve_case *c, const char *configs, int i, uap_e
     UAP_TRY(add(c, text, err));
     (void)snprintf(text, sizeof text, "--seq=%d", 256 + 64 * i);
     UAP_TRY(add(c, text, err));
-    UAP_TRY(add(c, i % 3 == 0 ? "--schedule=all" : "--schedule=1f1b", err));
+    UAP_TRY(add(c, i % 3 == 0 ? "--schedule=gpipe" : "--schedule=1f1b", err));
 done:
     return rc;
 }

@@ -17,6 +17,9 @@ typedef struct uap_watch {
     double interval_s;      /* between checkpoints */
     bool quiet;             /* no lines for people */
     uap_inputs inputs;      /* rank 0's: what a checkpoint is of */
+    /* Rank 0's: a plan to beat from the start, for a search that sets out from no checkpoint;
+     * NULL: none. Only `value` and `plan` count. */
+    const uap_checkpoint *seed;
     /* Its own. */
     uap_checkpoint from; /* what the search set out from; zeros: nothing */
     char *text;          /* that `from` points into */

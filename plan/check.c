@@ -325,6 +325,7 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
     uap_status rc = UAP_OK;
     uap_check_setting setting;
     uap_cluster_groups *groups = NULL;
+    uap_cluster whole = {0};
     uap_check check = {.arena = uap_arena_new()};
     if (check.arena == NULL) {
         return UAP_FAIL(err, NO_MEMORY, "out of memory checking a plan");
@@ -336,7 +337,8 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
                       plan->instance.name);
         goto done;
     }
-    UAP_TRY(make_setting(plan, model, cluster, &setting, &groups, err));
+    UAP_TRY(uap_cluster_grow(cluster, plan->options.cost.devices, &whole, err));
+    UAP_TRY(make_setting(plan, model, &whole, &setting, &groups, err));
     UAP_TRY(settle_inputs(plan, &setting, &check, err));
     if (plan->status != UAP_PLAN_INFEASIBLE && uap_check_is_mixed(&setting)) {
         setting.of_stage =
@@ -356,5 +358,6 @@ uap_status uap_check_plan(uap_plan *plan, const uap_model *model,
 done:
     uap_check_free(&check);
     uap_cluster_groups_free(groups);
+    uap_cluster_grown_free(&whole);
     return rc;
 }

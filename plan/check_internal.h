@@ -5,6 +5,7 @@
 #define UAP_PLAN_CHECK_INTERNAL_H
 
 #include "configs/cluster_groups.h"
+#include "configs/cluster_grow.h"
 #include "plan/check.h"
 
 #ifdef __cplusplus

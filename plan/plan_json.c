@@ -1,7 +1,6 @@
 /* Writing a plan as "uniap-plan" version 1 (docs/formats.md). What is unstated is left
  * out, so that a hand-written plan that was read and written says no more than before. */
-#include "common/json_write.h"
-#include "plan/plan.h"
+#include "plan/plan_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -112,7 +111,7 @@ static const char *schedules_name(uint32_t schedules)
     return "all";
 }
 
-static uap_jout *write_options(const uap_plan_options *options)
+uap_jout *uap_plan_json_options(const uap_plan_options *options)
 {
     const uap_cost_options *cost = &options->cost;
     uap_jout *object = uap_jout_object();
@@ -140,7 +139,7 @@ static uap_jout *write_options(const uap_plan_options *options)
     return object;
 }
 
-static uap_jout *write_input(const uap_plan_input *input)
+uap_jout *uap_plan_json_input(const uap_plan_input *input)
 {
     uap_jout *object = uap_jout_object();
     set_str(object, "name", input->name);
@@ -150,7 +149,7 @@ static uap_jout *write_input(const uap_plan_input *input)
     return object;
 }
 
-static uap_jout *write_search(const uap_plan_search *search)
+uap_jout *uap_plan_json_search(const uap_plan_search *search)
 {
     uap_jout *object = uap_jout_object();
     uap_jset_f64(object, "wall_s", search->wall_s);
@@ -204,19 +203,19 @@ static uap_jout *write_plan(const uap_plan *plan)
     }
     uap_jset(root, "warnings", warnings);
     if (plan->options.stated) {
-        uap_jset(root, "options", write_options(&plan->options));
+        uap_jset(root, "options", uap_plan_json_options(&plan->options));
     }
     if (plan->model.name != NULL) {
-        uap_jset(root, "model", write_input(&plan->model));
+        uap_jset(root, "model", uap_plan_json_input(&plan->model));
     }
     if (plan->cluster.name != NULL) {
-        uap_jset(root, "cluster", write_input(&plan->cluster));
+        uap_jset(root, "cluster", uap_plan_json_input(&plan->cluster));
     }
     if (plan->instance.name != NULL) {
-        uap_jset(root, "instance", write_input(&plan->instance));
+        uap_jset(root, "instance", uap_plan_json_input(&plan->instance));
     }
     if (plan->search.stated) {
-        uap_jset(root, "search", write_search(&plan->search));
+        uap_jset(root, "search", uap_plan_json_search(&plan->search));
     }
     return root;
 }

@@ -6,15 +6,17 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct uap_device {
     const uap_backend_table *table;
     void *inner;
+    char failure[sizeof((uap_err *)0)->msg];
 };
 
 struct uap_work {
-    const uap_backend_table *table;
+    uap_device *device;
     void *inner;
 };
 
@@ -91,11 +93,43 @@ done:
     return rc;
 }
 
+const char *uap_device_failure(const uap_device *device)
+{
+    return device->failure;
+}
+
+void uap_device_fail(uap_device *device, const char *why)
+{
+    (void)snprintf(device->failure, sizeof device->failure, "%s", why);
+}
+
+/* A device in error is not used again. */
+static uap_status refuse_failed(const uap_device *device, uap_err *err)
+{
+    return device->failure[0] != '\0' ? UAP_FAIL(err, NO_DEVICE, "%s", device->failure)
+                                      : UAP_OK;
+}
+
+/* Keeps the first failure of the device itself; what does not fit into its memory is none. */
+static uap_status note(uap_device *device, uap_status rc, const uap_err *own,
+                       uap_err *err)
+{
+    if (rc == UAP_NO_DEVICE && device->failure[0] == '\0') {
+        memcpy(device->failure, own->msg, sizeof device->failure);
+    }
+    return rc == UAP_OK ? rc : uap_fail(err, rc, own->file, own->line, "%s", own->msg);
+}
+
 uap_status uap_device_measure_limits(uap_device *device, uap_device_limits *out,
                                      uap_err *err)
 {
+    uap_status rc = UAP_OK;
+    uap_err own = {0};
     memset(out, 0, sizeof *out);
-    return device->table->measure_limits(device->inner, out, err);
+    UAP_TRY(refuse_failed(device, err));
+    rc = note(device, device->table->measure_limits(device->inner, out, &own), &own, err);
+done:
+    return rc;
 }
 
 void uap_device_read_clocks(const uap_device *device, uap_device_clocks *out)
@@ -150,15 +184,19 @@ uap_status uap_work_new(uap_device *device, const uap_work_shape *shape, uap_wor
 {
     uap_status rc = UAP_OK;
     uap_work *work = NULL;
+    uap_err own = {0};
     *out = NULL;
     UAP_TRY(check_shape(shape, err));
+    UAP_TRY(refuse_failed(device, err));
     work = uap_calloc(1, sizeof *work);
     if (work == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory for work on a device");
         goto done;
     }
-    work->table = device->table;
-    UAP_TRY(device->table->work_new(device->inner, shape, &work->inner, err));
+    work->device = device;
+    UAP_TRY(note(device,
+                 device->table->work_new(device->inner, shape, &work->inner, &own), &own,
+                 err));
     *out = work;
     work = NULL;
 done:
@@ -169,7 +207,7 @@ done:
 void uap_work_free(uap_work *work)
 {
     if (work != NULL) {
-        work->table->work_free(work->inner);
+        work->device->table->work_free(work->inner);
         uap_free(work);
     }
 }
@@ -177,5 +215,13 @@ void uap_work_free(uap_work *work)
 uap_status uap_work_run(uap_work *work, uap_pass pass, uap_poll *poll, void *context,
                         double *seconds, uap_err *err)
 {
-    return work->table->work_run(work->inner, pass, poll, context, seconds, err);
+    uap_device *device = work->device;
+    uap_status rc = UAP_OK;
+    uap_err own = {0};
+    UAP_TRY(refuse_failed(device, err));
+    rc = note(device,
+              device->table->work_run(work->inner, pass, poll, context, seconds, &own),
+              &own, err);
+done:
+    return rc;
 }

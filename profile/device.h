@@ -75,6 +75,12 @@ void uap_device_close(uap_device *device); /* NULL is legal */
 UAP_NODISCARD uap_status uap_device_describe(const uap_device *device,
                                              uap_device_info *out, uap_err *err);
 
+/* Why the device failed, its first error (NO_DEVICE) since it was opened; "" while it works. Valid while it is open. Local. */
+const char *uap_device_failure(const uap_device *device);
+
+/* From now on the device is in error, for trying out what becomes of that. Local. */
+void uap_device_fail(uap_device *device, const char *why);
+
 /* What a program meets on the device beside speed. */
 typedef struct uap_device_limits {
     int64_t usable_bytes;      /* of memory that one program gets, now */

@@ -134,6 +134,10 @@ static void rank_text(const uap_finding *f, char *text, size_t n)
     } else if (f->kind == UAP_FINDING_FAR && f->median_s < 0) {
         (void)snprintf(text, n,
                        ": its memory is of other NUMA nodes than its processors");
+    } else if (f->kind == UAP_FINDING_FAR && f->value_s < 0) {
+        (void)snprintf(text, n,
+                       ": processors of several NUMA nodes, the device's is %.0f",
+                       f->median_s);
     } else if (f->kind == UAP_FINDING_FAR) {
         (void)snprintf(text, n, ": processors of NUMA node %.0f, the device's is %.0f",
                        f->value_s, f->median_s);
@@ -171,9 +175,11 @@ void uap_finding_text(const uap_finding *finding, const uap_partition *partition
         return;
     }
     if (finding->kind == UAP_FINDING_SILENT) {
-        const char *why = finding->answers ? " behind the survey: its work did not end"
-                                           : " behind the survey";
-        (void)snprintf(text + used, n - (size_t)used, "%s", finding->is_later ? why : "");
+        (void)snprintf(text + used, n - (size_t)used, "%s%s",
+                       finding->is_later ? " behind the survey" : "",
+                       finding->has_failed ? ": the device failed"
+                       : finding->answers  ? ": its work did not end"
+                                           : "");
         return;
     }
     (void)snprintf(text + used, n - (size_t)used,

@@ -41,6 +41,7 @@ typedef struct uap_finding {
     bool sends, receives; /* LINK: the ends that are slow */
     bool is_later;        /* SILENT: behind the survey */
     bool answers;         /* SILENT: it is there, but its work does not end */
+    bool has_failed;      /* SILENT: it is there, but its device is in error */
     double
         value_s; /* the best it could do when found; infinite: no answer. THROTTLED: MHz;
                       * FAR: NUMA node, -1: several; CROWDED: ranks */

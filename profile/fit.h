@@ -45,6 +45,13 @@ uap_line uap_fit_pieces(const uap_point *point, int32_t n, uap_pieces *out);
 
 #define UAP_FIT_POINTS_MAX 64
 
+/* The size between two neighbours of the n points (ascending) at which one more measurement would
+ * tell most of what the lines leave open: where the lines of its neighbours, as far off as those
+ * points are, disagree most, wide gaps before narrow ones; 0 where nothing is open by more than a
+ * tenth over a factor of 2. */
+double uap_fit_doubt(uap_line line, const uap_pieces *pieces, const uap_point *point,
+                     int32_t n);
+
 /* How far the usable points lie from the lines: |fitted - seconds| / seconds. */
 typedef struct uap_residuals {
     double median, largest;

@@ -9,6 +9,7 @@
 #include "profile/device_backend.h"
 #include "profile/links_impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define SHAPES_MANY  32
@@ -94,6 +95,12 @@ void uap_links_free(uap_links *links)
         uap_free(links->blocks[0]);
         uap_free(links);
     }
+}
+
+void uap_links_change_sweep(uap_links *links, const uap_sweep *sweep)
+{
+    assert(1.5 * sweep->max_bytes <= (double)links->n_floats * sizeof(float));
+    links->sweep = *sweep;
 }
 
 void uap_links_buffers(const uap_links *links, const float **send, float **recv)

@@ -25,9 +25,9 @@ typedef struct uap_sweep {
     /* From so many bytes on the sweep ends where the line through the last points foretold
      * the next ones, and one far beyond, its last; 0: never before max_bytes. */
     double settle_bytes;
-    /* Sizes measured besides, to close in on each switch between pieces by halving (in
-     * ratio) the gap it lies in. */
-    int32_t switch_steps;
+    /* Sizes measured besides, at most: each halves (in ratio) the gap in which the lines say
+     * least (fit.h). */
+    int32_t doubts;
     struct uap_samples
         *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_sweep;
@@ -53,6 +53,9 @@ typedef struct uap_links uap_links;
 UAP_NODISCARD uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep,
                                        uap_links **out, uap_err *err);
 void uap_links_free(uap_links *links); /* NULL is legal; local */
+
+/* From now on other sizes, over the same buffers: none larger than those they were made for. Local. */
+void uap_links_change_sweep(uap_links *links, const uap_sweep *sweep);
 
 /* The buffers, of max_bytes and more each: for timing the same bytes in another way. Local. */
 void uap_links_buffers(const uap_links *links, const float **send, float **recv);

@@ -290,57 +290,47 @@ done:
     return rc;
 }
 
-/* Where two pieces differ by less at their switch it does not matter where it is. */
-#define SWITCH_RATIO 1.1
-
-static double line_s(const uap_piece *line, double bytes)
-{
-    return line->latency_s + bytes / line->bandwidth_Bps;
-}
-
-/* Measures one more size, of about so many bytes, and keeps the points in order. */
+/* Measures one more size, of about so many bytes, and keeps the points in order; *is_new: there
+ * was no point of it. */
 static uap_status add_point(const uap_links *links, uap_operation *op, size_t parts,
-                            double bytes, uap_swept *swept, uap_point *added,
-                            uap_err *err)
+                            double bytes, uap_swept *swept, bool *is_new, uap_err *err)
 {
+    uap_status rc = UAP_OK;
     int32_t at = swept->n_points;
-    *added = (uap_point){.bytes = choose_size(op, parts, bytes)};
-    const uap_status rc = measure_point(links, op, added, err);
-    for (; at > 0 && swept->point[at - 1].bytes > added->bytes; at--) {
+    uap_point added = {.bytes = choose_size(op, parts, bytes)};
+    *is_new = true;
+    for (int32_t i = 0; i < swept->n_points; i++) {
+        *is_new = *is_new && fabs(swept->point[i].bytes - added.bytes) >= 1;
+    }
+    if (!*is_new) {
+        return UAP_OK;
+    }
+    UAP_TRY(measure_point(links, op, &added, err));
+    for (; at > 0 && swept->point[at - 1].bytes > added.bytes; at--) {
         swept->point[at] = swept->point[at - 1];
     }
-    swept->point[at] = *added;
+    swept->point[at] = added;
     swept->n_points++;
+done:
     return rc;
 }
 
-/* Halves the gap around the switch to piece k: a time belongs to the piece that it is nearer
- * to, in ratio. */
+/* The lines, and further sizes where they say least, one after the other. */
 static uap_status close_in(const uap_links *links, uap_operation *op, size_t parts,
-                           int32_t k, uap_swept *swept, uap_err *err)
+                           uap_swept *swept, uap_err *err)
 {
-    const uap_piece *below = &swept->pieces.piece[k - 1];
-    uap_piece *above = &swept->pieces.piece[k];
     uap_status rc = UAP_OK;
-    double low = 0, high = HUGE_VAL;
-    for (int32_t i = 0; i < swept->n_points; i++) {
-        const double bytes = swept->point[i].bytes;
-        low = bytes < above->from_bytes ? bytes : low;
-        high = bytes > above->from_bytes && bytes < high ? bytes : high;
-    }
-    const double step =
-        fabs(log(line_s(above, above->from_bytes) / line_s(below, above->from_bytes)));
-    for (int32_t i = 0; i < links->sweep.switch_steps && step > log(SWITCH_RATIO); i++) {
-        uap_point added;
-        UAP_TRY(add_point(links, op, parts, sqrt(low * high), swept, &added, err));
-        if (added.bytes <= low || added.bytes >= high) {
-            break; /* no size between them */
+    bool is_new = true;
+    swept->line = uap_fit_pieces(swept->point, swept->n_points, &swept->pieces);
+    for (int32_t i = 0; i < links->sweep.doubts && is_new; i++) {
+        const double bytes =
+            uap_fit_doubt(swept->line, &swept->pieces, swept->point, swept->n_points);
+        if (!(bytes > 0)) {
+            break;
         }
-        const double from_below = fabs(log(added.seconds / line_s(below, added.bytes)));
-        const double from_above = fabs(log(added.seconds / line_s(above, added.bytes)));
-        *(from_below < from_above ? &low : &high) = added.bytes;
+        UAP_TRY(add_point(links, op, parts, bytes, swept, &is_new, err));
+        swept->line = uap_fit_pieces(swept->point, swept->n_points, &swept->pieces);
     }
-    above->from_bytes = sqrt(low * high);
 done:
     return rc;
 }
@@ -351,7 +341,7 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
     const int32_t n = uap_sweep_points(&links->sweep);
     const double start = uap_clock_s();
     uap_status rc = UAP_OK;
-    const size_t room = (size_t)n + (size_t)(UAP_PIECES_MAX * links->sweep.switch_steps);
+    const size_t room = (size_t)(n + links->sweep.doubts);
     uap_point *point = uap_calloc(room, sizeof *point);
     int32_t measured = 0;
     memset(out, 0, sizeof *out);
@@ -363,13 +353,10 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
     if (rc == UAP_OK) {
         rc = run_sizes(links, &op, parts, point, &measured, err);
     }
-    if (rc == UAP_OK) {
-        out->line = uap_fit_pieces(point, measured, &out->pieces);
-    }
     out->point = point;
     out->n_points = measured;
-    for (int32_t k = 1; k < out->pieces.n && rc == UAP_OK; k++) {
-        rc = close_in(links, &op, parts, k, out, err);
+    if (rc == UAP_OK) {
+        rc = close_in(links, &op, parts, out, err);
     }
     if (rc != UAP_OK) {
         uap_free(point);

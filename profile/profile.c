@@ -2,6 +2,7 @@
 #include "profile/profile.h"
 
 #include "common/mem.h"
+#include "mpi/fuse.h"
 #include "mpi/guard.h"
 #include "profile/clock.h"
 #include "profile/device_backend.h"
@@ -42,12 +43,24 @@ static void count_on_nodes(uap_profile *profile)
     }
 }
 
+/* A driver that starts up takes long, libraries on shared file systems too. */
+#define OPENING_PATIENCE 30.0
+#define OWN_PATIENCE     6.0
+
 static uap_status open_device(uap_profile *profile, int local_rank, uap_err *err)
 {
     const uap_profile_options *options = &profile->options;
-    return options->table != NULL
-               ? uap_device_open_table(options->table, local_rank, &profile->device, err)
-               : uap_device_open(options->backend, local_rank, &profile->device, err);
+    uap_fuse_light(options->fuse, "opening its device",
+                   OPENING_PATIENCE * profile->survey.deadline_s);
+    uap_status rc =
+        options->table != NULL
+            ? uap_device_open_table(options->table, local_rank, &profile->device, err)
+            : uap_device_open(options->backend, local_rank, &profile->device, err);
+    if (rc == UAP_OK) {
+        rc = uap_device_describe(profile->device, &profile->info, err);
+    }
+    uap_fuse_out(options->fuse);
+    return rc;
 }
 
 /* The same backend everywhere: a node without a GPU would not do the same work. */
@@ -58,8 +71,7 @@ static uap_status open_devices(uap_profile *profile, uap_err *err)
     int64_t backend[2];
     UAP_TRY(
         uap_comm_agree(comm, open_device(profile, uap_comm_node_rank(comm), err), err));
-    UAP_TRY(uap_comm_agree(
-        comm, uap_device_describe(profile->device, &profile->info, err), err));
+    uap_binding_take(profile->info.bus_id, &profile->binding);
     backend[0] = (int64_t)profile->info.backend;
     backend[1] = -backend[0];
     UAP_TRY(uap_comm_allreduce_i64(comm, backend, 2, UAP_COMM_MIN, err));
@@ -239,8 +251,22 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
     *out = profile;
     profile = NULL;
 done:
+    if (profile != NULL && profile->n_given_up > 0) {
+        *out = profile;
+        return rc;
+    }
     uap_profile_free(profile);
     return rc;
+}
+
+const char *uap_profile_own_failure(const uap_profile *profile)
+{
+    return profile->device != NULL ? uap_device_failure(profile->device) : "";
+}
+
+double uap_profile_patience_s(const uap_profile *profile)
+{
+    return OWN_PATIENCE * profile->survey.deadline_s;
 }
 
 void uap_profile_free(uap_profile *profile)
@@ -337,6 +363,10 @@ static void stall(uap_profile *profile)
 static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
 {
     stall(profile);
+    if (profile->survey.fails) {
+        profile->survey.fails = false;
+        uap_device_fail(profile->device, "as the stub says");
+    }
     const uap_group_shape shape = {item->collective.size, item->collective.stride};
     uap_samples_name(profile->samples, item->pub.what);
     item->repeat.samples = profile->samples;

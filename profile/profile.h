@@ -51,6 +51,7 @@ typedef struct uap_profile_options {
     double max_age_s;
     bool keeps_samples; /* every single time, for uap_profile_save_samples */
     const struct uap_backend_table *table; /* devices that are made up; NULL: `backend` */
+    struct uap_fuse *fuse; /* lit for what may hang (mpi/fuse.h); NULL: nothing is */
     const char *stub; /* survey made-up devices and links (stub.h); NULL: real ones */
     /* Called on rank 0 with the plan before the survey begins; may be NULL. */
     void (*announce)(void *context, const uap_survey_plan *plan);
@@ -82,7 +83,8 @@ typedef struct uap_profile_item {
  * look at the devices' speed (a fraction of a second) and lists the measurements in their
  * order: links, layers at the smallest micro-batch, overlap, layers at larger ones. What would
  * not end within the budget is marked already. The models must outlive *out; the caller frees
- * it. Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI. Collective. */
+ * it. Errors: NO_DEVICE, UNSUPPORTED, BAD_USAGE, NO_MEMORY, MPI; *out may then be there all the
+ * same, for uap_profile_missing. Collective. */
 UAP_NODISCARD uap_status uap_profile_new(const uap_comm *comm,
                                          const uap_profile_options *options,
                                          uap_profile **out, uap_err *err);
@@ -112,6 +114,12 @@ const char *uap_profile_drain(const uap_profile *profile);
  * all ranks together any more, not even ending MPI. 0 elsewhere. Local. */
 UAP_NODISCARD uap_status uap_profile_missing(uap_profile *profile, double wait_s,
                                              int *missing, bool *is_stuck, uap_err *err);
+
+/* Why this rank's device failed, for which it was left out; "" where it did not. Local. */
+const char *uap_profile_own_failure(const uap_profile *profile);
+
+/* Seconds that nobody but this process can know to be too long for a step of its own. Local. */
+double uap_profile_patience_s(const uap_profile *profile);
 
 int32_t uap_profile_count(const uap_profile *profile);
 uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index);

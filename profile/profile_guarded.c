@@ -58,7 +58,9 @@ static uap_status run_watched(uap_profile *profile, guarded_step *s, uap_said *s
         *profile = *s->copy;
     }
     profile->n_given_up += end != UAP_GUARD_RETURNED;
-    *said = said_of[end];
+    *said = end == UAP_GUARD_RETURNED && uap_device_failure(profile->device)[0] != '\0'
+                ? UAP_SAID_FAILED
+                : said_of[end];
     return rc;
 }
 
@@ -80,6 +82,8 @@ static uap_status lead(uap_profile *profile, uap_said own, bool *again, uap_err 
     UAP_TRY(uap_profile_survey_lose(profile, said, &has_lost, err));
     rc = *again ? UAP_OK : uap_site_all_done(survey->site, survey->is_left_out, err);
 done:
+    /* The others then wait for a verdict that does not come. */
+    profile->n_given_up += rc != UAP_OK;
     uap_free(said);
     return rc;
 }

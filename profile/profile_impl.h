@@ -3,6 +3,7 @@
 #define UAP_PROFILE_PROFILE_IMPL_H
 
 #include "common/json_write.h"
+#include "profile/binding.h"
 #include "profile/layers.h"
 #include "profile/links.h"
 #include "profile/profile.h"
@@ -74,6 +75,7 @@ typedef struct uap_profile_survey {
     double elapsed_s, deadline_s;
     double slowness; /* of this rank's layers, as the stub says; 1 without one */
     double stall_s;  /* of this rank's first measurement, as the stub says */
+    bool fails;      /* and whether it fails */
 } uap_profile_survey;
 
 /* Which ranks have like devices in nodes of one size. Each group measures for itself, all at
@@ -111,6 +113,7 @@ struct uap_profile {
     int32_t least_on_node, most_on_node; /* ranks */
     uap_device *device;
     uap_device_info info;
+    uap_binding binding;  /* of this rank */
     int64_t memory_bytes; /* per rank, the least of any */
     uap_precision precision;
     uap_profile_options options;

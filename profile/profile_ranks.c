@@ -2,7 +2,6 @@
  * their device's, processors that several ranks share while others idle, and devices that heat
  * or power holds back. */
 #include "common/mem.h"
-#include "profile/binding.h"
 #include "profile/fit.h"
 #include "profile/profile_impl.h"
 
@@ -25,7 +24,7 @@ static rank_state state_of_self(const uap_profile *profile)
     const uap_device_clocks *c = profile->clocks;
     rank_state own;
     memset(&own, 0, sizeof own);
-    uap_binding_read("", profile->info.bus_id, &own.binding);
+    own.binding = profile->binding;
     own.mhz = c[0].mhz > 0 && c[1].mhz > 0 ? fmin(c[0].mhz, c[1].mhz) : 0;
     own.is_held_back = c[0].is_held_back || c[1].is_held_back ||
                        (c[0].throttles >= 0 && c[1].throttles > c[0].throttles);

@@ -202,11 +202,37 @@ uap_survey_limits uap_profile_survey_limits(const uap_profile *profile)
     return is_shared ? uap_survey_limits_shared() : uap_survey_limits_default();
 }
 
+/* Rank 0 writes the profile: without its device there is none. */
+static uap_status refuse_rank_0(const uap_profile *profile, uap_err *err)
+{
+    const uap_profile_survey *survey = &profile->survey;
+    const char *const failure = uap_device_failure(profile->device);
+    const uap_findings *found = &survey->found.findings;
+    bool has_failed = failure[0] != '\0';
+    for (int32_t i = 0; i < found->n; i++) {
+        has_failed =
+            has_failed || (found->finding[i].device == 0 && found->finding[i].has_failed);
+    }
+    /* What its failure was is part of this. */
+    uap_err_clear(err);
+    return UAP_FAIL(
+        err, NO_DEVICE,
+        "the device of rank 0, on %s, %s%s%s; rank 0 writes the profile: start "
+        "the job without this device or node",
+        survey->host[survey->partition.node_of[0]],
+        has_failed ? "failed" : "does not answer", failure[0] != '\0' ? ": " : "",
+        failure);
+}
+
 /* From the findings so far. */
 static uap_status leave_out(uap_profile *profile, uap_err *err)
 {
     uap_profile_survey *survey = &profile->survey;
     choose_left_out(profile, survey->is_left_out);
+    if (survey->is_left_out[0]) {
+        survey->is_left_out[0] = false;
+        return refuse_rank_0(profile, err);
+    }
     survey->n_left_out = 0;
     for (int32_t r = 0; r < survey->partition.devices; r++) {
         survey->n_left_out += survey->is_left_out[r];
@@ -244,11 +270,13 @@ uap_status uap_profile_survey_lose(uap_profile *profile, const uap_said *said,
                                .peer = UAP_NOBODY,
                                .is_later = true,
                                .answers = said[r] == UAP_SAID_WORKS,
+                               .has_failed = said[r] == UAP_SAID_FAILED,
                                .value_s = HUGE_VAL,
                                .median_s = HUGE_VAL,
                                .score = HUGE_VAL,
                                .again_s = HUGE_VAL};
-        if (!survey->is_left_out[r] && (f.answers || said[r] == UAP_SAID_SILENT)) {
+        if (!survey->is_left_out[r] &&
+            (f.answers || f.has_failed || said[r] == UAP_SAID_SILENT)) {
             *has_lost = true;
             UAP_TRY(uap_findings_add(&survey->found.findings, &f, err));
         }
@@ -266,6 +294,7 @@ uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err)
                                       .transfers = TRANSFERS,
                                       .device_s = profile->effort->survey_device_s,
                                       .deadline_s = survey->deadline_s,
+                                      .fuse = profile->options.fuse,
                                       .stub = profile->options.stub};
     const double start = uap_clock_s();
     uap_status rc = UAP_OK, mine = UAP_OK;
@@ -284,6 +313,7 @@ uap_status uap_profile_survey_run(uap_profile *profile, uap_err *err)
     }
     survey->slowness = uap_stub_slowness(&stub, uap_comm_rank(survey->all));
     survey->stall_s = uap_stub_stall_s(&stub, uap_comm_rank(survey->all));
+    survey->fails = uap_stub_fails(&stub, uap_comm_rank(survey->all));
     mine = uap_comm_rank(survey->all) == 0 ? survey_all(profile, err)
                                            : uap_site_serve(survey->site, err);
     UAP_TRY(uap_site_end(survey->site, is_left_out, &members, err));

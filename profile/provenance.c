@@ -13,12 +13,17 @@
 /* A rank whose layers took this much longer than the medians is named. */
 #define SLOW_RATIO 1.25
 
+/* Ranks of a node whose bindings are written. */
+#define BINDINGS_MAX 16
+
 /* What every rank tells rank 0. */
 typedef struct rank_report {
     char host[64];
     char device[96];
     double ratio; /* own layer times by the medians; 0: no layers */
     uap_device_clocks clocks[2];
+    uap_binding binding;
+    char bus_id[32];
 } rank_report;
 
 static rank_report report_self(const uap_profile *profile)
@@ -31,6 +36,8 @@ static rank_report report_self(const uap_profile *profile)
         own.ratio = profile->own_layers_s / profile->layers_s;
     }
     memcpy(own.clocks, profile->clocks, sizeof own.clocks);
+    own.binding = profile->binding;
+    memcpy(own.bus_id, profile->info.bus_id, sizeof own.bus_id);
     return own;
 }
 
@@ -63,6 +70,39 @@ static void add_clocks(uap_jout *object, const uap_profile *profile,
     uap_jset_i64(clocks, "held_back_ranks", held_back);
     uap_jset(object, "clocks", clocks);
     uap_free(mhz);
+}
+
+/* Where the first node's ranks run, as an example of all, and how many ranks of all were bound
+ * near to their devices by this program. What is not known is left out. */
+static void add_bindings(uap_jout *object, const uap_profile *profile,
+                         const rank_report *report)
+{
+    const uap_comm *comm = profile->comm;
+    uap_jout *all = uap_jout_object(), *ranks = uap_jout_array();
+    int64_t moved = 0;
+    for (int r = 0; r < uap_comm_size(comm); r++) {
+        const uap_binding *b = &report[r].binding;
+        moved += b->is_moved;
+        if (r >= BINDINGS_MAX || uap_comm_node_of(comm, r) != uap_comm_node_of(comm, 0)) {
+            continue;
+        }
+        uap_jout *one = uap_jout_object();
+        uap_jset_str(one, "processors", b->list);
+        if (b->numa_node >= 0) {
+            uap_jset_i64(one, "numa_node", b->numa_node);
+        }
+        if (report[r].bus_id[0] != '\0') {
+            uap_jset_str(one, "device", report[r].bus_id);
+            uap_jset_str(one, "network_adapters", b->adapters);
+        }
+        if (b->device_node >= 0) {
+            uap_jset_i64(one, "device_numa_node", b->device_node);
+        }
+        uap_jadd(ranks, one);
+    }
+    uap_jset(all, "first_node", ranks);
+    uap_jset_i64(all, "ranks_bound_near_devices", moved);
+    uap_jset(object, "bindings", all);
 }
 
 /* The nodes as a host list, which does not grow with them. Names that are none are left out
@@ -219,6 +259,7 @@ static char *compose(const uap_profile *profile, const char *command,
     uap_jset_f64(object, "elapsed_s", profile->elapsed_s);
     add_residuals(object, profile);
     add_clocks(object, profile, report);
+    add_bindings(object, profile, report);
     if (profile->note[0] != '\0') {
         uap_jset_str(object, "note", profile->note);
     }

@@ -15,6 +15,8 @@
 /* Rank 0 waits so much longer than ranks do for one another. */
 #define PATIENCE    1.5
 #define SHORT_BYTES 8
+/* Rank 0's own part of a round, for which nobody else can give up on it. */
+#define OWN_PATIENCE 6.0
 /* Others have at least this share of the deadline from the end of its own part on. */
 #define OWN_DELAY 0.5
 /* Rank 0 looks at the clock at least so often where it can. */
@@ -160,7 +162,7 @@ static void take_in(uap_site *site, const report_message *report, int from, acti
     }
     site->slot[from] = UAP_NOBODY;
     (*n_open)--;
-    sample[slot].is_silent = report->failed != 0;
+    sample[slot].is_silent = sample[slot].has_failed = report->failed != 0;
     if (act == ACT_SHORT) {
         sample[slot].latency_s = report->seconds / 2;
     } else {
@@ -241,7 +243,10 @@ static uap_status command(uap_site *site, action act, uap_round_kind kind,
     }
     if (own_slot != UAP_NOBODY) {
         report_message report;
+        uap_fuse_light(site->options.fuse, "rank 0's part of the survey",
+                       OWN_PATIENCE * site->options.deadline_s);
         UAP_TRY(obey(site, &own, &report, err));
+        uap_fuse_out(site->options.fuse);
         take_in(site, &report, 0, act, sample, &n_open);
     }
     UAP_TRY(collect(site, act, sample, n_open, until_s, err));

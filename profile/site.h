@@ -5,6 +5,7 @@
 #define UAP_PROFILE_SITE_H
 
 #include "mpi/comm.h"
+#include "mpi/fuse.h"
 #include "profile/device.h"
 #include "profile/stub.h"
 #include "profile/survey.h"
@@ -20,6 +21,7 @@ typedef struct uap_site_options {
                                * connection and does not count */
     double device_s;   /* to spend on the check of a device */
     double deadline_s; /* a rank that takes longer for an order is silent */
+    uap_fuse *fuse;    /* ends the job where rank 0 itself hangs; NULL: nothing does */
     const char *stub;  /* faults of made-up devices and links (stub.h); NULL: none */
 } uap_site_options;
 
@@ -59,11 +61,12 @@ typedef enum uap_said {
     UAP_SAID_DONE,   /* through */
     UAP_SAID_WAITS,  /* gave it up: it waited for others */
     UAP_SAID_WORKS,  /* gave it up: its own work does not end */
+    UAP_SAID_FAILED, /* through, but its device is in error */
     UAP_SAID_SILENT, /* does not answer (or was left out before) */
     UAP_SAID_BACK    /* left out, and knows it */
 } uap_said;
 
-/* On rank 0, when it is through or gave up: said[ranks] of all who stay: DONE, WAITS, WORKS, or
+/* On rank 0, when it is through or gave up: said[ranks] of all who stay: DONE, WAITS, WORKS, FAILED, or
  * SILENT for those that do not even answer within a deadline and a half. Who is busy is waited
  * for. Then either uap_site_all_done, or uap_site_end again with those to leave out, whose
  * *members is for the next call. Errors: MPI. Local. */

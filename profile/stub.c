@@ -17,7 +17,7 @@ static const struct {
     [UAP_STUB_DEVICE] = {"device", 2}, [UAP_STUB_LINK] = {"link", 2},
     [UAP_STUB_PAIR] = {"pair", 3},     [UAP_STUB_LATE] = {"late", 2},
     [UAP_STUB_HANG] = {"hang", 2},     [UAP_STUB_ERROR] = {"error", 1},
-    [UAP_STUB_STALL] = {"stall", 2},
+    [UAP_STUB_STALL] = {"stall", 2},   [UAP_STUB_FAIL] = {"fail", 1},
 };
 
 #define N_KINDS ((int)(sizeof kinds / sizeof kinds[0]))
@@ -65,8 +65,8 @@ uap_status uap_stub_parse(const char *text, uap_stub *out, uap_err *err)
             return UAP_FAIL(
                 err, BAD_USAGE,
                 "stub faults '%.80s': found '%.40s', expected device:A:TIMES, "
-                "link:A:TIMES, pair:A:B:TIMES, late:A:TIMES, hang:A:SECONDS, error:A or "
-                "stall:A:SECONDS, at most %d of them",
+                "link:A:TIMES, pair:A:B:TIMES, late:A:TIMES, hang:A:SECONDS, error:A, "
+                "stall:A:SECONDS or fail:A, at most %d of them",
                 text, at, UAP_STUB_FAULTS_MAX);
         }
         out->n++;
@@ -120,6 +120,7 @@ static void apply(uap_stub *stub, const uap_stub_fault *f, uap_round_kind kind,
         *failed = *failed || is_own;
         break;
     case UAP_STUB_STALL:
+    case UAP_STUB_FAIL:
         break; /* not in the survey */
     }
 }
@@ -155,4 +156,15 @@ double uap_stub_stall_s(const uap_stub *stub, int32_t device)
         seconds += f->kind == UAP_STUB_STALL && f->a == device ? f->value : 0;
     }
     return seconds;
+}
+
+bool uap_stub_fails(const uap_stub *stub, int32_t device)
+{
+    for (int32_t i = 0; i < stub->n; i++) {
+        const uap_stub_fault *f = &stub->fault[i];
+        if (f->kind == UAP_STUB_FAIL && f->a == device) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -54,12 +54,13 @@ static void give_orders(uap_survey_run_state *run, uap_round_kind kind, int32_t 
 }
 
 static uap_status lose(uap_survey_run_state *run, uap_round_kind kind, int32_t device,
-                       uap_err *err)
+                       bool has_failed, uap_err *err)
 {
     const uap_finding finding = {.kind = UAP_FINDING_SILENT,
                                  .where = kind,
                                  .device = device,
                                  .peer = UAP_NOBODY,
+                                 .has_failed = has_failed,
                                  .value_s = (double)INFINITY,
                                  .median_s = (double)NAN,
                                  .score = (double)INFINITY,
@@ -82,7 +83,8 @@ uap_status uap_survey_measure(uap_survey_run_state *run, uap_round_kind kind,
     run->out->rounds++;
     for (int32_t i = 0; i < run->n; i++) {
         if (run->sample[i].is_silent) {
-            UAP_TRY(lose(run, kind, run->order[i].device, err));
+            UAP_TRY(
+                lose(run, kind, run->order[i].device, run->sample[i].has_failed, err));
         }
     }
 done:

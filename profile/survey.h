@@ -61,7 +61,8 @@ typedef struct uap_order {
 } uap_order;
 
 typedef struct uap_sample {
-    bool is_silent; /* the device did not report: it gets no further orders */
+    bool is_silent;  /* the device did not report: it gets no further orders */
+    bool has_failed; /* it is silent because it reported an error */
     float latency_s,
         seconds; /* of the flow to `to`, or of the device's own work (seconds);
                                * infinite: its peer did not answer, or it failed */

@@ -37,7 +37,7 @@ typedef struct uap_crew_job {
 } uap_crew_job;
 
 /* A job of so many steps takes longer than sharing it out, which takes some 0.2 ms. */
-#define UAP_CREW_LEAST_WORK 3000000
+#define UAP_CREW_LEAST_WORK 1000000
 
 /* A task of so many CPU seconds would keep the others waiting. */
 #define UAP_CREW_LONG_TASK_S 0.04

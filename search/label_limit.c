@@ -18,9 +18,8 @@ static size_t band_size(const uap_label_run *run)
     return (size_t)run->slot[run->group->n_len] * (size_t)run->n_tests;
 }
 
-/* Makes band number run->n_bands: tests and limits. *lack: what every label of the band
- * lacks at least. False when out of memory. */
-static bool make_band(uap_label_run *run, uap_band of, double *lack)
+/* Band number run->n_bands as a sweep: what it needs. False when out of memory. */
+static bool open_band(uap_label_run *run, uap_band of, uap_sweep *sweep)
 {
     const size_t wanted = band_size(run) * ((size_t)run->n_bands + 1);
     if (wanted > run->limit_capacity) {
@@ -35,13 +34,12 @@ static bool make_band(uap_label_run *run, uap_band of, double *lack)
     uap_run_band *band = &run->bands[run->n_bands];
     band->band = of;
     const size_t rows = (size_t)run->n_rows * (size_t)run->n_tests;
-    const uap_sweep sweep = {.run = run,
-                             .band = band,
-                             .limit = run->limit + (size_t)run->n_bands * band_size(run),
-                             .through = run->sweep,
-                             .entry = run->sweep + rows,
-                             .places = run->places};
-    uap_band_price(&sweep, lack);
+    *sweep = (uap_sweep){.run = run,
+                         .band = band,
+                         .limit = run->limit + (size_t)run->n_bands * band_size(run),
+                         .through = run->sweep,
+                         .entry = run->sweep + rows,
+                         .places = run->places};
     return true;
 }
 
@@ -97,15 +95,18 @@ static bool make_sharp_bands(uap_label_run *run)
     int32_t n = 1;
     while (n > 0) {
         work_range range = stack[--n];
-        if (!make_band(run, band_of(run, range), &range.lack)) {
+        uap_sweep sweep;
+        if (!open_band(run, band_of(run, range), &sweep)) {
             return false;
         }
+        uap_band_price(&sweep, &range.lack);
         if (range.lack > 0) {
             continue;
         }
         const size_t taken = (size_t)run->n_bands + (size_t)n;
         if (range.end - range.first == 1 || taken + 2 > quota || n + 2 > 64) {
-            run->n_bands++;
+            uap_band_refine(&sweep, true, &range.lack);
+            run->n_bands += range.lack <= 0;
             continue;
         }
         const int32_t middle = (range.first + range.end) / 2;
@@ -132,11 +133,25 @@ bool uap_limits_prepare(uap_label_run *run)
     }
     for (int32_t j = 0; j < run->cls->n_bands; j++) {
         double lack = 0;
-        if (!make_band(run, run->cls->band[j], &lack)) {
+        uap_sweep sweep;
+        if (!open_band(run, run->cls->band[j], &sweep)) {
             return false;
         }
+        uap_band_price(&sweep, &lack);
         run->n_bands += lack <= 0;
     }
+    return true;
+}
+
+/* What every label with a workspace in the range lacks at least. False when out of memory. */
+static bool find_lack(uap_label_run *run, work_range *range)
+{
+    uap_sweep sweep;
+    if (!open_band(run, band_of(run, *range), &sweep)) {
+        return false;
+    }
+    uap_band_price(&sweep, &range->lack);
+    uap_band_refine(&sweep, false, &range->lack);
     return true;
 }
 
@@ -152,7 +167,7 @@ bool uap_limits_excess(uap_label_run *run, double *excess)
     bool ok = range != NULL;
     if (ok) {
         range[0] = (work_range){.first = 0, .end = run->cls->n_works};
-        ok = make_band(run, band_of(run, range[0]), &range[0].lack);
+        ok = find_lack(run, &range[0]);
     }
     while (ok && range[weakest].end - range[weakest].first > 1) {
         work_range *left = &range[weakest];
@@ -160,8 +175,7 @@ bool uap_limits_excess(uap_label_run *run, double *excess)
         const int32_t middle = (left->first + left->end) / 2;
         *right = (work_range){.first = middle, .end = left->end};
         left->end = middle;
-        ok = make_band(run, band_of(run, *left), &left->lack) &&
-             make_band(run, band_of(run, *right), &right->lack);
+        ok = find_lack(run, left) && find_lack(run, right);
         for (int32_t i = 0; i < n; i++) {
             weakest = range[i].lack < range[weakest].lack ? i : weakest;
         }

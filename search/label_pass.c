@@ -62,21 +62,6 @@ bool uap_label_run_reserve(uap_label_run *run, uap_label_list *list, size_t n)
     return !run->no_memory;
 }
 
-/* Keeps the labels for uap_segments_path. */
-static bool save(uap_label_run *run, int32_t slot, const uap_label_list *list)
-{
-    uap_label_list *to = &run->saved[slot];
-    if (list->n == 0) {
-        return true;
-    }
-    if (!uap_label_run_reserve(run, to, to->n + list->n)) {
-        return false;
-    }
-    memcpy(to->at + to->n, list->at, list->n * sizeof *to->at);
-    to->n += list->n;
-    return true;
-}
-
 /* Labels in front of layer l through its row k: those that can go on, and those that can
  * leave. */
 static bool pass_row(uap_label_run *run, int32_t l, int32_t k, const uap_label_list *from)
@@ -111,10 +96,6 @@ static bool pass_row(uap_label_run *run, int32_t l, int32_t k, const uap_label_l
     }
     run->s->labels += (int64_t)(run->shifted.n + run->leaving.n);
     if (!uap_label_count(run, (int64_t)from->n)) {
-        return false;
-    }
-    if (run->saved != NULL &&
-        (!save(run, row_slot, &run->shifted) || !save(run, row_slot, &run->leaving))) {
         return false;
     }
     return uap_label_merge_into(run, &run->shifted, &run->next_rows[k]) &&
@@ -249,6 +230,31 @@ static void swap_lists(uap_label_list **a, uap_label_list **b)
     uap_label_list *swap = *a;
     *a = *b;
     *b = swap;
+}
+
+static bool save_list(uap_label_run *run, const uap_label_list *list, int32_t slot)
+{
+    uap_label_list *to = &run->saved[slot];
+    if (!uap_label_run_reserve(run, to, list->n)) {
+        return false;
+    }
+    if (list->n > 0) {
+        memcpy(to->at, list->at, list->n * sizeof *to->at);
+    }
+    to->n = list->n;
+    return true;
+}
+
+bool uap_label_save_layer(uap_label_run *run, int32_t l)
+{
+    bool ok = true;
+    for (int32_t k = 0; k < uap_run_kind(run, l)->n && ok; k++) {
+        ok = save_list(run, &run->rows[k], uap_row_slot(run, l, k));
+    }
+    for (int32_t e = 0; e < uap_run_blocks(run, l)->n && ok; e++) {
+        ok = save_list(run, &run->blocks[e], uap_block_slot(run, l, e));
+    }
+    return ok;
 }
 
 bool uap_label_layer_done(uap_label_run *run, int32_t l)

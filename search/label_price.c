@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-#define REFINED 8 /* prices between two of the class's, for one functional alone */
+#define REFINED       8 /* prices between two of the class's, for one functional alone */
+#define REFINE_ROUNDS 2
 _Static_assert(UAP_MAX_MULTIPLIERS + REFINED <= UAP_MAX_TESTS, "room for refined prices");
 
 int32_t uap_band_tests(const uap_label_run *run, bool is_sharp)
@@ -45,45 +46,53 @@ static int32_t best_test(const uap_sweep *b, int32_t first, int32_t end, double 
     return best;
 }
 
-/* Prices between the neighbours of the best of those swept last, for one functional. */
-static void refine(uap_sweep *b, int32_t first, int32_t end, double *lack)
-{
-    const uap_label_run *run = b->run;
-    const int32_t f = uap_run_functional(run, 0);
-    for (int32_t round = 0; round < 2; round++) {
-        const double *price = b->band->m;
-        double at_best = 0;
-        const int32_t best = best_test(b, b->first, b->end, &at_best);
-        const double hi = best + 1 < b->end ? price[best + 1] : price[best] * 4;
-        const bool has_lower = best > b->first && price[best - 1] > 0;
-        const double lo = has_lower ? price[best - 1] : hi / 64; /* or none is best */
-        for (int32_t j = first; j < end; j++) {
-            const double share = (double)(j - first + 1) / (double)(end - first + 1);
-            set_test(run, b->band, j, f, lo * pow(hi / lo, share));
-        }
-        b->first = first;
-        b->end = end;
-        uap_sweep_limits(b);
-        (void)best_test(b, first, end, &at_best);
-        *lack = uap_max_f64(*lack, at_best);
-    }
-}
-
 void uap_band_price(const uap_sweep *sweep, double *lack)
 {
     uap_sweep b = *sweep;
     const uap_label_run *run = b.run;
     const int32_t n = run->cls->n_multipliers;
-    const int32_t singles = uap_run_tested(run) * n;
-    for (int32_t j = 0; j < singles; j++) {
+    b.first = 0;
+    b.end = uap_run_tested(run) * n;
+    for (int32_t j = 0; j < b.end; j++) {
         const int32_t f = uap_run_functional(run, j / n);
         set_test(run, b.band, j, f, uap_run_price(run, f, j % n));
     }
-    b.first = 0;
-    b.end = singles;
     uap_sweep_limits(&b);
-    (void)best_test(&b, 0, singles, lack);
-    if (run->n_tests > singles) {
-        refine(&b, singles, run->n_tests, lack);
+    (void)best_test(&b, b.first, b.end, lack);
+}
+
+/* Tests first .. end - 1 between the neighbours of the best of those swept last. */
+static void refine(uap_sweep *b, int32_t first, int32_t end, double *lack)
+{
+    const uap_label_run *run = b->run;
+    const int32_t f = uap_run_functional(run, 0);
+    const double *price = b->band->m;
+    double at_best = 0;
+    const int32_t best = best_test(b, b->first, b->end, &at_best);
+    const double hi = best + 1 < b->end ? price[best + 1] : price[best] * 4;
+    const bool has_lower = best > b->first && price[best - 1] > 0;
+    const double lo = has_lower ? price[best - 1] : hi / 64; /* or none is best */
+    for (int32_t j = first; j < end; j++) {
+        const double share = (double)(j - first + 1) / (double)(end - first + 1);
+        set_test(run, b->band, j, f, lo * pow(hi / lo, share));
+    }
+    b->first = first;
+    b->end = end;
+    uap_sweep_limits(b);
+    (void)best_test(b, first, end, &at_best);
+    *lack = uap_max_f64(*lack, at_best);
+}
+
+void uap_band_refine(const uap_sweep *sweep, bool until_none, double *lack)
+{
+    uap_sweep b = *sweep;
+    const uap_label_run *run = b.run;
+    b.first = 0;
+    b.end = uap_run_tested(run) * run->cls->n_multipliers;
+    const int32_t singles = b.end;
+    for (int32_t round = 0; round < REFINE_ROUNDS && singles < run->n_tests; round++) {
+        if (!until_none || *lack <= 0) {
+            refine(&b, singles, run->n_tests, lack);
+        }
     }
 }

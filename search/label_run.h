@@ -99,7 +99,8 @@ typedef struct uap_label_run {
     size_t n_begun;         /* bytes of others' records in front */
     uap_segment_point *set; /* of the cell at hand */
     size_t set_capacity;
-    uap_label_list *saved; /* [slots] labels by their last row, kept for paths, or NULL */
+    uap_label_list
+        *saved; /* [slots] labels that go on or leave, kept for paths, or NULL */
     /* What can still follow a label, by functional, [slots] lists each: p = -budget left,
      * m = -memory left, w = largest workspace to come. Full labels only. */
     uap_label_list *completion[UAP_MAX_FUNCTIONALS];
@@ -202,6 +203,9 @@ void uap_label_phase_done(uap_label_run *run, uap_label_phase phase, int64_t loo
 /* Makes the lists behind layer l those that the next one starts from; whether there are any
  * labels. */
 bool uap_label_layer_done(uap_label_run *run, int32_t l);
+
+/* Keeps these lists for uap_segments_path. False when out of memory. */
+bool uap_label_save_layer(uap_label_run *run, int32_t l);
 
 /* About how many steps it takes to look at labels: of one functional alone, or full ones; and
  * to find the least of the lists that leave n_blocks blocks. */

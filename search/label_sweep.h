@@ -39,10 +39,14 @@ void uap_sweep_limits(const uap_sweep *sweep);
  * test's own unit. */
 double uap_sweep_lack(const uap_sweep *b, int32_t test);
 
-/* Sets and sweeps the tests of a band: the class's multipliers for each functional, and as far
- * as the run has room for them (one functional alone, sharp), refined prices around the one under which the
- * start lacks most. *lack: the most found, in ticks of its functional. */
+/* Sets and sweeps the tests of a band with the class's multipliers, for each functional.
+ * *lack: the most that the start lacks under one of them, in ticks of its functional. */
 void uap_band_price(const uap_sweep *sweep, double *lack);
+
+/* After that, as far as the run has room for more tests (one functional alone, sharp), refined
+ * prices around the one under which the start lacks most. *lack is raised. until_none: only
+ * until it is positive, when the limits are of no more use. */
+void uap_band_refine(const uap_sweep *sweep, bool until_none, double *lack);
 
 /* How many tests that takes. */
 int32_t uap_band_tests(const uap_label_run *run, bool is_sharp);

@@ -75,7 +75,10 @@ static bool end_layer(uap_label_run *run)
     const int32_t l = run->l++;
     const bool any = uap_label_layer_done(run, l);
     run->is_over = run->l == run->group->n_len || (!any && run->only < 0);
-    return (!any && run->only < 0) || run->saved != NULL || uap_label_end_stages(run, l);
+    if (run->saved != NULL) {
+        return uap_label_save_layer(run, l);
+    }
+    return (!any && run->only < 0) || uap_label_end_stages(run, l);
 }
 
 /* One phase of the next layer of every run. Those that turn out too rough begin again. */

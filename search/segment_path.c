@@ -6,14 +6,35 @@
 
 #include <math.h>
 
-/* Finds in `list` a label that the step through layer l turns into `label`. */
-static const uap_label *find_before(const uap_label_run *run, int32_t l,
-                                    const uap_label_list *list, const uap_label *label,
-                                    const uap_label *step)
+/* A label behind layer l. */
+typedef struct path_end {
+    int32_t l;
+    int32_t row;   /* its last, where it goes on; -1: some row of */
+    int32_t block; /* this one, which it leaves */
+    uap_label label;
+} path_end;
+
+/* What one row of a layer does to a label. */
+typedef struct path_step {
+    int32_t l, in;
+    uap_label by;
+} path_step;
+
+/* Finds in `list` a label that the link from out-class y, and then the step, turn into
+ * `label`. */
+static const uap_label *find_before(const uap_label_run *run, const uap_label_list *list,
+                                    int32_t y, const path_step *step,
+                                    const uap_label *label)
 {
+    uap_label both = uap_label_run_link(run, step->l - 1, y, step->in);
+    both.p += step->by.p;
+    both.f += step->by.f;
+    both.g = step->by.g;
+    both.m = step->by.m;
+    both.w = step->by.w;
     for (size_t i = 0; i < list->n; i++) {
         uap_label q = list->at[i];
-        uap_label_run_add(run, l, step, &q);
+        uap_label_run_add(run, step->l, &both, &q);
         if (q.p == label->p && q.f == label->f && q.g == label->g && q.m == label->m &&
             q.w == label->w) {
             return &list->at[i];
@@ -22,30 +43,58 @@ static const uap_label *find_before(const uap_label_run *run, int32_t l,
     return NULL;
 }
 
-/* A label behind layer l whose last row is `row`. */
-typedef struct path_end {
-    int32_t l, row;
-    uap_label label;
-} path_end;
-
-/* The label and row behind the layer before. */
-static bool step_back(const uap_label_run *run, path_end *end)
+/* A label behind the layer before that the step turns into *end, which it replaces. */
+static bool find_end_before(const uap_label_run *run, const path_step *step,
+                            path_end *end)
 {
-    const uap_label step = uap_label_run_step(run, uap_run_rows(run, end->l), end->row);
-    const int32_t in = uap_run_kind(run, end->l)->in[end->row];
-    const int32_t l = end->l - 1;
+    const int32_t l = step->l - 1;
     const uap_kind *kind = uap_run_kind(run, l);
-    for (int32_t j = 0; j < kind->n; j++) {
-        uap_label both = uap_label_run_link(run, l, kind->out[j], in);
-        both.p += step.p;
-        both.f += step.f;
-        both.g = step.g;
-        both.m = step.m;
-        both.w = step.w;
-        const uap_label *q = find_before(
-            run, end->l, &run->saved[uap_row_slot(run, l, j)], &end->label, &both);
+    const uap_blocks *blocks = uap_run_blocks(run, l);
+    for (int32_t k = 0; k < kind->n; k++) {
+        const uap_label_list *list = &run->saved[uap_row_slot(run, l, k)];
+        const uap_label *q = find_before(run, list, kind->out[k], step, &end->label);
         if (q != NULL) {
-            *end = (path_end){l, j, *q};
+            *end = (path_end){l, k, blocks->block_of[k], *q};
+            return true;
+        }
+    }
+    for (int32_t e = 0; e < blocks->n; e++) {
+        const uap_label_list *list = &run->saved[uap_block_slot(run, l, e)];
+        const uap_label *q = find_before(run, list, blocks->out[e], step, &end->label);
+        if (q != NULL) {
+            *end = (path_end){l, -1, e, *q};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the step leads from the start to the label. */
+static bool is_first(const uap_label_run *run, const path_step *step,
+                     const uap_label *label)
+{
+    uap_label q = {.m = run->s->chain->start_act[run->group->start] * run->cls->inflight};
+    uap_label_run_add(run, 0, &step->by, &q);
+    return step->in == run->x && q.p == label->p && q.f == label->f && q.g == label->g &&
+           q.m == label->m && q.w == label->w;
+}
+
+/* The row by which *end came about, and the label behind the layer before. */
+static bool step_back(const uap_label_run *run, path_end *end, int32_t *row)
+{
+    const uap_kind *kind = uap_run_kind(run, end->l);
+    const uap_blocks *blocks = uap_run_blocks(run, end->l);
+    for (int32_t k = 0; k < kind->n; k++) {
+        const path_step step = {
+            .l = end->l,
+            .in = kind->in[k],
+            .by = uap_label_run_step(run, uap_run_rows(run, end->l), k)};
+        if (end->row >= 0 ? k != end->row : blocks->block_of[k] != end->block) {
+            continue;
+        }
+        *row = k;
+        if (step.l == 0 ? is_first(run, &step, &end->label)
+                        : find_end_before(run, &step, end)) {
             return true;
         }
     }
@@ -55,14 +104,13 @@ static bool step_back(const uap_label_run *run, path_end *end)
 static bool find_end(const uap_label_run *run, const uap_segment_ref *ref, path_end *end)
 {
     const int32_t l = ref->b - ref->a;
-    const uap_kind *kind = uap_run_kind(run, l);
+    const uap_blocks *blocks = uap_run_blocks(run, l);
     const uap_label wanted = {.p = ref->point.p, .f = ref->point.f, .g = ref->point.g};
-    for (int32_t k = 0; k < kind->n; k++) {
-        const uap_label_list *list = &run->saved[uap_row_slot(run, l, k)];
-        for (size_t i = 0; kind->out[k] == ref->y && i < list->n; i++) {
-            const uap_label *q = &list->at[i];
-            if (uap_terms_cover(&run->rule, q, &wanted)) {
-                *end = (path_end){l, k, *q};
+    for (int32_t e = 0; e < blocks->n; e++) {
+        const uap_label_list *list = &run->saved[uap_block_slot(run, l, e)];
+        for (size_t i = 0; blocks->out[e] == ref->y && i < list->n; i++) {
+            if (uap_terms_cover(&run->rule, &list->at[i], &wanted)) {
+                *end = (path_end){l, -1, e, list->at[i]};
                 return true;
             }
         }
@@ -70,20 +118,38 @@ static bool find_end(const uap_label_run *run, const uap_segment_ref *ref, path_
     return false;
 }
 
-static uap_status trace_path(uap_label_run *run, const uap_segment_ref *ref, int32_t *row,
-                             uap_err *err)
+static uap_status trace_path(const uap_label_run *run, const uap_segment_ref *ref,
+                             int32_t *row, uap_err *err)
 {
     path_end end;
     bool ok = find_end(run, ref, &end);
-    while (ok && end.l > 0) {
-        row[end.l] = end.row;
-        ok = step_back(run, &end);
+    for (int32_t l = ref->b - ref->a; l >= 0 && ok; l--) {
+        ok = step_back(run, &end, &row[l]);
     }
-    if (!ok) {
-        return UAP_FAIL(err, INTERNAL, "segment %d..%d lost its path", ref->a, ref->b);
+    return ok ? UAP_OK
+              : UAP_FAIL(err, INTERNAL, "segment %d..%d lost its path", ref->a, ref->b);
+}
+
+/* A path is part of a result: it is finished even when the search must stop, by every member
+ * of a crew for itself. */
+static uap_status walk_to_end(uap_label_run *run, uap_err *err)
+{
+    uap_segments *s = run->s;
+    uap_stop_fn *stop = s->stop;
+    s->stop = NULL;
+    s->effort = INT64_MAX;
+    bool ok = uap_label_runs_walk(&run, 1);
+    if (!ok && run->failed.code == UAP_OK && s->stopped) {
+        run->crew = NULL;
+        s->stopped = false;
+        ok = uap_label_runs_walk(&run, 1);
     }
-    row[0] = end.row;
-    return UAP_OK;
+    s->stop = stop;
+    if (run->failed.code != UAP_OK) {
+        *err = run->failed;
+        return run->failed.code;
+    }
+    return ok ? UAP_OK : UAP_FAIL(err, NO_MEMORY, "out of memory for a path");
 }
 
 uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
@@ -121,18 +187,9 @@ uap_status uap_segments_path(uap_segments *segments, const uap_segment_ref *ref,
         of[f] = at;
     }
     run.saved = saved;
+    run.crew = segments->crew;
     uap_label_run_start(&run, group, ref->x, of);
-    /* A path is part of a result: it is finished even when the search must stop. */
-    uap_stop_fn *stop = segments->stop;
-    segments->stop = NULL;
-    segments->effort = INT64_MAX;
-    uap_label_run *const runs[] = {&run};
-    const bool ok = uap_label_runs_walk(runs, 1);
-    segments->stop = stop;
-    if (!ok) {
-        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a path");
-        goto done;
-    }
+    UAP_TRY(walk_to_end(&run, err));
     rc = trace_path(&run, ref, row, err);
 done:
     for (int32_t i = 0; saved != NULL && i < run.n_slots; i++) {

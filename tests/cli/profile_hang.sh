@@ -33,7 +33,30 @@ measure=(profile -m tiny.json --quick --micro-batches 1 --budget $((60 * scale))
 UNIAP_STUB="stall:2:1000" run_ranks 4 0 "${measure[@]}" -o stalled.json
 says err "its work did not end"
 three_are_left stalled.json
-UNIAP_STUB="stall:2:1000" run_ranks 4 1 "${measure[@]}" --fail-on-outlier -o failed.json
+
+# Its device is in error behind the survey: the same, and the rank says why. The exit status can
+# tell, too.
+UNIAP_STUB="fail:2" run_ranks 4 1 "${measure[@]}" --fail-on-outlier -o broken.json
+says err "[rank 2] profile: its device failed: as the stub says"
+says err "behind the survey: the device failed"
+three_are_left broken.json
+
+# Without rank 0 there is nobody to write: the job ends, with a reason, whatever it is that
+# happens to rank 0 and wherever.
+UNIAP_STUB="error:0" run_ranks 2 1 "${measure[@]}" -o none.json
+says err "the device of rank 0, on node1, failed"
+UNIAP_STUB="fail:0" run_ranks 2 1 "${measure[@]}" -o none.json
+says err "the device of rank 0, on node1, failed: as the stub says"
+UNIAP_STUB="stall:0:1000" run_ranks 2 1 "${measure[@]}" -o none.json
+says err "the device of rank 0, on node1, does not answer"
+UNIAP_STUB="hang:0:1000" run_ranks 2 1 "${measure[@]}" -o none.json
+says err "uniap: rank 0: rank 0's part of the survey has not ended within"
+absent none.json
+
+# Nor does a file that takes in nothing hold up the job: nobody reads from this one.
+mkfifo unread
+UNIAP_STUB="" run_ranks 2 1 "${measure[@]}" -o unread
+says err "uniap: rank 0: writing the profile has not ended within"
 
 # A stall that ends in time is none.
 UNIAP_STUB="stall:2:1" run_ranks 4 0 "${measure[@]}" --deadline $((4 * scale)) -o late.json

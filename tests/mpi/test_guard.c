@@ -2,6 +2,7 @@
  * and those whose own work does not end. */
 #include "mpi/ranks.h"
 
+#include "mpi/fuse.h"
 #include "mpi/guard.h"
 
 #include <math.h>
@@ -199,12 +200,48 @@ static void test_waits(void **state)
     uap_comm_free(apart);
 }
 
+/* What a fuse has told. */
+static atomic_int burnt;
+
+static void note_burning(const void *self, const char *what, double seconds)
+{
+    const double *least_s = self;
+    atomic_store(&burnt, strcmp(what, "the second") == 0 && seconds > *least_s ? 1 : -1);
+}
+
+/* It burns for what does not end in time, once; not for what ends, or is followed by something
+ * else. */
+static void test_fuse(void **state)
+{
+    const double least_s = 0.4;
+    uap_err err = {0};
+    uap_fuse *fuse = NULL;
+    (void)state;
+    atomic_store(&burnt, 0);
+    assert_all(uap_fuse_new(note_burning, &least_s, &fuse, &err) == UAP_OK);
+    uap_fuse_light(fuse, "the first", 2);
+    sleep_s(0.1);
+    uap_fuse_out(fuse);
+    sleep_s(2.4);
+    const int before = atomic_load(&burnt);
+    uap_fuse_light(fuse, "the first", 0.3);
+    uap_fuse_light(fuse, "the second", least_s);
+    for (int i = 0; i < 200 && atomic_load(&burnt) == 0; i++) {
+        sleep_s(0.05);
+    }
+    uap_fuse_free(fuse);
+    uap_fuse_free(NULL);
+    uap_fuse_out(NULL);
+    assert_all(before == 0 && atomic_load(&burnt) == 1);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_returned), cmocka_unit_test(test_alive),
         cmocka_unit_test(test_works),    cmocka_unit_test(test_inside),
         cmocka_unit_test(test_same),     cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_fuse),
     };
     uap_comm_ask_for_threads();
     return RANKS_MAIN(&argc, &argv, tests);

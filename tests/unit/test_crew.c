@@ -5,7 +5,9 @@
 
 #include "search/exact_node.h"
 
+#include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -36,6 +38,9 @@ typedef struct board {
 typedef struct member {
     board *b;
     int rank;
+    int64_t jobs;     /* shared so far */
+    int64_t stops_at; /* from this job on the search must stop; < 0: never */
+    volatile sig_atomic_t is_stopping;
 } member;
 
 static void wait_for_all(const member *m)
@@ -60,11 +65,18 @@ static uap_status meet(void *context, int64_t state, uap_status own, uap_err *er
 static uap_status share(void *context, const uap_crew_job *job, bool *stopped,
                         uap_err *err)
 {
-    const member *m = context;
+    member *m = context;
     board *b = m->b;
     uap_bytes own = {0};
     uap_status rc = UAP_OK;
+    if (m->jobs++ == m->stops_at) {
+        m->is_stopping = 1;
+    }
+    *stopped = m->is_stopping;
     UAP_TRY(meet(context, job->n, UAP_OK, err));
+    if (m->is_stopping) {
+        goto done;
+    }
     b->stopped[m->rank] = false;
     for (int32_t i = job->n - 1; i >= 0 && !b->stopped[m->rank]; i--) {
         if ((i / 2 + i % 3) % CREW != m->rank) {
@@ -116,6 +128,13 @@ static uap_status solve(const uap_source *source, const uap_limits *limits,
                      .nodes = result.stats.nodes,
                      .config = result.config};
     if (result.config >= 0) {
+        int64_t value = -1;
+        int64_t memory[UAP_BRUTE_MAX_LAYERS];
+        uap_brute_cost(in, &result.choice, &value, memory);
+        if (value != result.value || !uap_brute_fits(in, &result.choice)) {
+            rc = UAP_FAIL(err, INTERNAL, "a plan of %" PRId64 " costs %" PRId64,
+                          result.value, value);
+        }
         memcpy(end->first, result.choice.first, (size_t)in->pp * sizeof *end->first);
         memcpy(end->strategy, result.choice.strategy,
                (size_t)in->n_layers * sizeof *end->strategy);
@@ -125,23 +144,24 @@ done:
     return rc;
 }
 
-static void run_member(board *b, int rank, const uap_source *source,
-                       const uap_limits *limits, const uap_instance *in)
+static void run_member(member m, const uap_source *source, uap_limits limits,
+                       const uap_instance *in)
 {
-    member m = {b, rank};
+    outcome *end = &m.b->end[m.rank];
     const uap_crew crew = {.context = &m,
                            .members = CREW,
                            .least_work = -1,
-                           .long_task_s = limits->long_run_s,
+                           .long_task_s = limits.long_run_s,
                            .share = share,
                            .spend = spend,
                            .meet = meet};
     uap_err err = {0};
-    const uap_status rc = solve(source, limits, in, &crew, &b->end[rank], &err);
+    limits.stop = &m.is_stopping;
+    const uap_status rc = solve(source, &limits, in, &crew, end, &err);
     if (rc != UAP_OK) {
-        (void)fprintf(stderr, "member %d: %s\n", rank, err.msg);
+        (void)fprintf(stderr, "member %d: %s\n", m.rank, err.msg);
     }
-    b->end[rank].status = rc;
+    end->status = rc;
     _exit(rc == UAP_OK ? 0 : 1);
 }
 
@@ -161,22 +181,24 @@ static board *make_board(void)
     return b;
 }
 
-/* Every member's end is that of a process alone, which is brute force's. */
-static void check_crew(board *b, const uap_instance *in, uint64_t seed)
+static uap_limits limits_of(uint64_t seed)
+{
+    return (uap_limits){.rough_work = seed % 2 == 0 ? 0 : -1,
+                        .effort = seed % 3 == 0 ? 20 : 0,
+                        .long_run_s = seed % 5 < 2 ? -1 : 1};
+}
+
+/* The search by a crew; from job number stops_at on it must stop. */
+static void run_crew(board *b, const uap_instance *in, uint64_t seed, int64_t stops_at)
 {
     const uap_source source = uap_source_of_instance(in);
-    const uap_limits limits = {.rough_work = seed % 2 == 0 ? 0 : -1,
-                               .effort = seed % 3 == 0 ? 20 : 0,
-                               .long_run_s = seed % 5 < 2 ? -1 : 1};
-    outcome alone = {0};
-    uap_err err = {0};
     pid_t child[CREW];
-    assert_ok(solve(&source, &limits, in, NULL, &alone, &err), &err);
     for (int r = 0; r < CREW; r++) {
         child[r] = fork();
         assert_true(child[r] >= 0);
         if (child[r] == 0) {
-            run_member(b, r, &source, &limits, in);
+            const member m = {.b = b, .rank = r, .stops_at = stops_at};
+            run_member(m, &source, limits_of(seed), in);
         }
     }
     for (int r = 0; r < CREW; r++) {
@@ -184,14 +206,31 @@ static void check_crew(board *b, const uap_instance *in, uint64_t seed)
         assert_int_equal(waitpid(child[r], &status, 0), child[r]);
         assert_int_equal(status, 0);
     }
+}
+
+/* Every member's end is this one. */
+static void check_ends(const board *b, const outcome *of, uint64_t seed)
+{
     for (int r = 0; r < CREW; r++) {
-        if (memcmp(&b->end[r], &alone, sizeof alone) != 0) {
+        if (memcmp(&b->end[r], of, sizeof *of) != 0) {
             fail_msg("seed %" PRIu64 ", member %d: outcome %d, %" PRId64 " in %" PRId64
-                     " nodes; alone %d, %" PRId64 " in %" PRId64,
+                     " nodes, not %d, %" PRId64 " in %" PRId64,
                      seed, r, (int)b->end[r].outcome, b->end[r].value, b->end[r].nodes,
-                     (int)alone.outcome, alone.value, alone.nodes);
+                     (int)of->outcome, of->value, of->nodes);
         }
     }
+}
+
+/* Every member's end is that of a process alone, which is brute force's. */
+static void check_crew(board *b, const uap_instance *in, uint64_t seed)
+{
+    const uap_source source = uap_source_of_instance(in);
+    const uap_limits limits = limits_of(seed);
+    outcome alone = {0};
+    uap_err err = {0};
+    assert_ok(solve(&source, &limits, in, NULL, &alone, &err), &err);
+    run_crew(b, in, seed, -1);
+    check_ends(b, &alone, seed);
     if (alone.outcome == UAP_OUTCOME_OPTIMAL) {
         assert_int_equal(alone.value, solve_exactly(in, seed).value);
     }
@@ -226,6 +265,64 @@ static void a_crew_plans_mixed_clusters(void **state)
         uap_instance_free(in);
     }
     assert_true(b->shared_jobs > 300);
+    (void)munmap(b, sizeof *b);
+}
+
+/* What a search claims that was stopped at a job, or that came to its end, is true. */
+static void check_claim(const outcome *end, const answer *exact, uint64_t seed,
+                        int64_t stops_at)
+{
+    const bool is_early =
+        end->outcome == UAP_OUTCOME_FEASIBLE || end->outcome == UAP_OUTCOME_UNKNOWN;
+    const bool has_plan =
+        end->outcome == UAP_OUTCOME_OPTIMAL || end->outcome == UAP_OUTCOME_FEASIBLE;
+    if ((has_plan && end->value < exact->value) || end->bound > exact->value ||
+        (!is_early &&
+         (end->outcome != exact->outcome || (has_plan && end->value != exact->value)))) {
+        fail_msg("seed %" PRIu64 ", stopped at job %" PRId64 ": outcome %d, %" PRId64
+                 ", bound %" PRId64 " of %" PRId64,
+                 seed, stops_at, (int)end->outcome, end->value, end->bound, exact->value);
+    }
+}
+
+/* Stopped at jobs all over the search and at each of the last: paths of plans, mostly. Returns
+ * how often. */
+static int stop_everywhere(board *b, const uap_instance *in, uint64_t seed)
+{
+    const answer exact = solve_exactly(in, seed);
+    const int64_t before = b->shared_jobs;
+    run_crew(b, in, seed, -1);
+    const int64_t jobs = b->shared_jobs - before;
+    const int64_t stride = jobs > 15 ? (jobs - 5) / 10 : 1;
+    int stops = 0;
+    for (int64_t at = 0; at < jobs; at += at < jobs - 5 ? stride : 1) {
+        run_crew(b, in, seed, at);
+        check_ends(b, &b->end[0], seed);
+        check_claim(&b->end[0], &exact, seed, at);
+        stops++;
+    }
+    return stops;
+}
+
+static void a_crew_that_is_stopped_agrees(void **state)
+{
+    const uap_generate_range range = {6, 12, 3, 7, 1, 4};
+    const uap_generate_range typed = {6, 12, 2, 6, 2, 4};
+    board *b = make_board();
+    int stops = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        uap_instance *in = NULL;
+        uap_err err = {0};
+        if (seed % 2 == 0) {
+            assert_ok(uap_generate_typed(seed, &typed, &in, &err), &err);
+        } else {
+            in = random_instance(seed, &range);
+        }
+        stops += stop_everywhere(b, in, seed);
+        uap_instance_free(in);
+    }
+    assert_true(stops > 100);
     (void)munmap(b, sizeof *b);
 }
 
@@ -312,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_stopped_job_leaves_nothing_at_its_end),
         cmocka_unit_test(a_crew_comes_to_what_one_does),
         cmocka_unit_test(a_crew_plans_mixed_clusters),
+        cmocka_unit_test(a_crew_that_is_stopped_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,6 +224,95 @@ static void test_pieces_of_odd_sweeps(void **state)
     assert_close(uap_fit_residuals(line, &pieces, useless, 3).largest, 0, 0, 0);
 }
 
+/* ---- Sizes between ---------------------------------------------------------------------- */
+
+/* Transports that were met, as seconds of bytes. */
+static double jump_s(double bytes) /* another protocol from 5,000 bytes on */
+{
+    return bytes < 5e3 ? 2e-6 + bytes / 4e9 : 9e-6 + bytes / 12e9;
+}
+
+static double ramp_s(
+    double bytes) /* outgrows a cache from 4 to 8 MiB: five times as slow */
+{
+    const double octaves = fmin(fmax(log2(bytes / 4194304), 0), 1);
+    return 1e-6 + bytes / 16e9 * pow(5, octaves);
+}
+
+static double last_s(double bytes) /* buffers mapped anew for each call from 32 MiB on */
+{
+    return bytes < 33554432 ? 3e-6 + bytes / 2.4e9 : 3e-6 + bytes / 1.25e9;
+}
+
+static double plain_s(double bytes)
+{
+    return 5e-6 + bytes / 10e9;
+}
+
+/* Fits 1 KiB to 32 MiB by factors of 2 and asks for further sizes; the largest error at sizes
+ * between, and how many were asked for. */
+static double error_between(double (*seconds)(double), double noise, int *asked,
+                            double *median)
+{
+    uap_point point[40];
+    uap_pieces pieces;
+    double error[15];
+    int32_t n = 0;
+    for (double bytes = 1024; bytes <= 33554432; bytes *= 2) {
+        const double wobble = n % 2 == 0 ? 1 + noise : 1 - noise;
+        point[n++] = (uap_point)POINT(bytes, seconds(bytes) * wobble);
+    }
+    uap_line line = uap_fit_pieces(point, n, &pieces);
+    double bytes = uap_fit_doubt(line, &pieces, point, n);
+    for (*asked = 0; bytes > 0 && *asked < 12; ++*asked) {
+        int32_t at = n++;
+        for (; at > 0 && point[at - 1].bytes > bytes; at--) {
+            point[at] = point[at - 1];
+        }
+        point[at] = (uap_point)POINT(bytes, seconds(bytes));
+        line = uap_fit_pieces(point, n, &pieces);
+        bytes = uap_fit_doubt(line, &pieces, point, n);
+    }
+    for (int i = 0; i < 15; i++) {
+        const uap_point between = POINT(1536 * pow(2, i), seconds(1536 * pow(2, i)));
+        error[i] = uap_fit_residuals(line, &pieces, &between, 1).largest;
+    }
+    *median = uap_median(error, 15); /* sorts */
+    return error[14];
+}
+
+static void test_sizes_between(void **state)
+{
+    double median = 0;
+    int asked = 0;
+    (void)state;
+    assert_true(error_between(plain_s, 0.02, &asked, &median) < 0.03);
+    assert_i64(asked, 0);
+    assert_true(error_between(jump_s, 0, &asked, &median) < 0.05);
+    assert_true(asked > 0 && asked <= 6);
+    assert_true(error_between(ramp_s, 0, &asked, &median) < 0.2);
+    assert_true(asked <= 12 && median < 0.03);
+    assert_true(error_between(last_s, 0, &asked, &median) < 0.05);
+    assert_true(asked <= 6);
+}
+
+/* A time of which its own spread says that it is no better known asks for nothing. */
+static void test_noise_is_no_doubt(void **state)
+{
+    uap_point point[16];
+    uap_pieces pieces;
+    (void)state;
+    for (int i = 0; i < 16; i++) {
+        const double bytes = 1024 * pow(2, i);
+        point[i] = (uap_point)POINT(bytes, plain_s(bytes) * (i == 9 ? 4 : 1));
+    }
+    const uap_line line = uap_fit_pieces(point, 16, &pieces);
+    assert_true(uap_fit_doubt(line, &pieces, point, 16) > 0);
+    point[9].mad_s = 0.5 * point[9].seconds;
+    assert_true(!(uap_fit_doubt(line, &pieces, point, 16) > 0));
+    assert_true(!(uap_fit_doubt(line, &pieces, point, 1) > 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +327,8 @@ int main(void)
         cmocka_unit_test(test_two_switches_are_found),
         cmocka_unit_test(test_odd_point_is_ignored),
         cmocka_unit_test(test_pieces_of_odd_sweeps),
+        cmocka_unit_test(test_sizes_between),
+        cmocka_unit_test(test_noise_is_no_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
