@@ -183,7 +183,7 @@ until_figure clients 1
 
 # ---- Long searches ----
 
-"$UNIAP" solve hard.json -o hard.plan --connect s >out 2>err &
+"$UNIAP" solve hard.json -o hard.plan --connect s >long.out 2>long.err &
 long=$!
 until_figure running 1
 run 0 plan -m "$models/bert-huge.json" -c "$clusters/env-a.json" -b 24 --seq 512 --quiet -o plan.json --connect s
@@ -195,7 +195,7 @@ case $status in
 5) absent hard.plan ;;
 *) complain "uniap solve --connect, then INT: exit status $status, expected 4 or 5" ;;
 esac
-"$UNIAP" solve hard.json -o hard.plan --connect s >out 2>err &
+"$UNIAP" solve hard.json -o hard.plan --connect s >long.out 2>long.err &
 long=$!
 until_figure running 1
 kill -9 $long
@@ -213,7 +213,7 @@ serve 2 --cache cache --checkpoint-interval 0.2
 run 0 plan -m "$models/bert-huge.json" -c "$clusters/env-a.json" -b 16 --seq 512 -o plan.json --connect s
 [ "$(figure cache_hits_total)" -eq 1 ] || complain "the last service's cache is of no use"
 same 0 solve easy.json --engine cbc
-"$UNIAP" solve hard.json -o hard.plan --connect s >out 2>err &
+"$UNIAP" solve hard.json -o hard.plan --connect s >long.out 2>long.err &
 long=$!
 until_figure running 1
 same 0 plan -m "$models/t5-large.json" -c "$clusters/env-b.json" -b 16 -o plan.json
@@ -231,7 +231,7 @@ ls cache/checkpoints | grep -q . || complain "$command_line: no checkpoint is le
 serve 1 --cache cache --checkpoint-interval 0.2
 run 0 plan -m "$models/t5-large.json" -c "$clusters/env-b.json" -b 16 -o plan.json --connect s
 [ "$(figure cache_hits_total)" -eq 1 ] || complain "the crashed service's cache is of no use"
-"$UNIAP" solve hard.json -o hard.plan --connect s >out 2>err &
+"$UNIAP" solve hard.json -o hard.plan --connect s >long.out 2>long.err &
 long=$!
 until_figure running 1
 sleep 1
@@ -241,7 +241,7 @@ status=0
 wait $long || status=$?
 [ $status -eq 4 ] || [ $status -eq 5 ] || complain "$command_line: the client's exit status is $status"
 served 0
-says err 'resuming from'
+says long.err 'resuming from'
 ls cache/checkpoints | grep -q . || complain "$command_line: no checkpoint is left"
 
 # A damaged cache is put aside; limits hold.
