@@ -4,7 +4,7 @@
 #include "search/ilp_cbc.h"
 
 #include "common/numbers.h"
-#include "search/coin_lock.h"
+#include "search/cbc_lock.h"
 #include "search/objective.h"
 
 #include <coin/Cbc_C_Interface.h>
@@ -309,7 +309,7 @@ uap_status uap_cbc_run(const uap_cbc_task *task, uap_cbc_answer *answer, uap_err
     run r = {.task = task};
     bool again = true;
     *answer = (uap_cbc_answer){.outcome = UAP_OUTCOME_UNKNOWN};
-    uap_coin_lock();
+    uap_cbc_lock();
     r.stage = uap_calloc((size_t)task->instance->pp, sizeof *r.stage);
     if (r.stage == NULL ||
         !uap_choice_init(&answer->choice, task->instance->pp, task->instance->n_layers)) {

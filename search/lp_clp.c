@@ -1,8 +1,6 @@
 /* CLP behind its C interface (search/lp_clp.h). */
 #include "search/lp_clp.h"
 
-#include "search/coin_lock.h"
-
 #include <coin/Clp_C_Interface.h>
 #include <math.h>
 #include <string.h>
@@ -34,13 +32,11 @@ uap_status uap_lp_new(const uap_milp *milp, uap_lp **out, uap_err *err)
         uap_lp_free(lp);
         return UAP_FAIL(err, NO_MEMORY, "out of memory for a linear program");
     }
-    uap_coin_lock();
     lp->model = Clp_newModel();
     Clp_setLogLevel(lp->model, 0);
     Clp_loadProblem(lp->model, milp->n_cols, milp->n_rows, milp->start, milp->row,
                     milp->value, milp->lower, milp->upper, milp->cost, milp->row_lower,
                     milp->row_upper);
-    uap_coin_unlock();
     *out = lp;
     return UAP_OK;
 }
@@ -49,9 +45,7 @@ void uap_lp_free(uap_lp *lp)
 {
     if (lp != NULL) {
         if (lp->model != NULL) {
-            uap_coin_lock();
             Clp_deleteModel(lp->model);
-            uap_coin_unlock();
         }
         uap_free(lp->ray);
         uap_free(lp);
@@ -63,9 +57,7 @@ static bool run(uap_lp *lp, const uap_lp_task *task, int64_t *iterations)
 {
     for (int slice = FIRST_SLICE; slice <= MAX_SLICE; slice *= 2) {
         Clp_setMaximumIterations(lp->model, slice);
-        uap_coin_lock();
         (void)Clp_dual(lp->model, 0);
-        uap_coin_unlock();
         *iterations += Clp_numberIterations(lp->model);
         if (Clp_status(lp->model) != CLP_STOPPED) {
             return true;
@@ -79,9 +71,7 @@ static bool run(uap_lp *lp, const uap_lp_task *task, int64_t *iterations)
 
 static const double *copy_ray(uap_lp *lp)
 {
-    uap_coin_lock();
     double *ray = Clp_infeasibilityRay(lp->model);
-    uap_coin_unlock();
     if (ray == NULL) {
         return NULL;
     }

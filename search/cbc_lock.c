@@ -1,11 +1,11 @@
 /* One lock for the whole process. */
-#include "search/coin_lock.h"
+#include "search/cbc_lock.h"
 
 #include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-void uap_coin_lock(void)
+void uap_cbc_lock(void)
 {
     (void)pthread_mutex_lock(&lock);
 }
