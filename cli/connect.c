@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/room.h"
+#include "common/sha256.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 #define READ_SIZE 65536
 #define FILES_MAX 64
 #define FILE_MAX  ((size_t)1 << 30)
+#define HASH_FROM 4096 /* bytes, from which a text is worth a question of its own */
 
 /* What the service calls the output, so that answers do not depend on its name here. */
 #define OUTPUT_NAME "output"
@@ -29,8 +31,9 @@
 
 typedef struct sent_file {
     char *name;
-    char *text;  /* NULL for a directory */
-    bool failed; /* text says why */
+    char *text;        /* NULL for a directory */
+    bool failed;       /* text says why */
+    bool is_asked_for; /* the service does not hold it: the text itself goes */
 } sent_file;
 
 typedef struct client {
@@ -237,6 +240,13 @@ static uap_status add_file(client *c, const char *name, uap_err *err)
     uap_err fault = {0};
     size_t n = 0;
     sent_file file = {.name = uap_strdup(name)};
+    for (int i = 0; i < c->n_files; i++) {
+        if (strcmp(c->file[i].name, name) == 0 && !c->file[i].is_asked_for) {
+            c->file[i].is_asked_for = true;
+            uap_free(file.name);
+            return UAP_OK;
+        }
+    }
     if (c->n_files == FILES_MAX || !is_named(c, name)) {
         uap_free(file.name);
         return UAP_FAIL(err, BAD_INPUT,
@@ -252,6 +262,7 @@ static uap_status add_file(client *c, const char *name, uap_err *err)
             file.text = uap_strdup(fault.msg);
         }
     }
+    file.is_asked_for = file.text == NULL || file.failed || strlen(file.text) < HASH_FROM;
     c->file[c->n_files++] = file;
     return UAP_OK;
 }
@@ -265,7 +276,7 @@ static uap_status ask(client *c, uap_err *err)
 {
     uap_jout *params = uap_jout_object(), *args = uap_jout_array();
     uap_jout *files = uap_jout_object(), *faults = uap_jout_object();
-    uap_jout *directories = uap_jout_array();
+    uap_jout *directories = uap_jout_array(), *held = uap_jout_object();
     if (c->asked->output != NULL) {
         uap_jadd_str(args, is_stdout(c->asked->output) ? "-o-" : "-o" OUTPUT_NAME);
     }
@@ -279,12 +290,17 @@ static uap_status ask(client *c, uap_err *err)
         const sent_file *file = &c->file[i];
         if (file->text == NULL) {
             uap_jadd_str(directories, file->name);
+        } else if (!file->is_asked_for) {
+            char key[UAP_SHA256_HEX];
+            uap_sha256_hex(file->text, strlen(file->text), key);
+            uap_jset_str(held, file->name, key);
         } else {
             uap_jset_str(file->failed ? faults : files, file->name, file->text);
         }
     }
     uap_jset(params, "args", args);
     uap_jset(params, "files", files);
+    uap_jset(params, "held", held);
     uap_jset(params, "faults", faults);
     uap_jset(params, "directories", directories);
     uap_jset_bool(params, "progress", true);

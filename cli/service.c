@@ -21,6 +21,7 @@
 
 #define OUT_MAX         ((size_t)64 << 20) /* bytes of answers that a client leaves unread */
 #define OUT_MUCH        ((size_t)1 << 20) /* from which on nothing more is taken from it */
+#define HELD_MAX        ((int64_t)128 << 20) /* bytes of documents in memory */
 #define LINES_A_TURN    64
 #define WAIT_BUSY_MS    20
 #define WAIT_IDLE_MS    200
@@ -330,6 +331,7 @@ static void close_service(uap_service *s)
     }
     uap_free(s->client);
     uap_service_cache_close(s->cache);
+    uap_service_held_free(&s->held);
 }
 
 static uap_status loop(uap_service *s, uap_err *err)
@@ -355,7 +357,10 @@ done:
 uap_status uap_service_serve(const uap_cli *cli, const uap_service_options *options,
                              uap_err *err)
 {
-    uap_service s = {.cli = cli, .options = options, .socket = {.fd = -1, .lock = -1}};
+    uap_service s = {.cli = cli,
+                     .options = options,
+                     .socket = {.fd = -1, .lock = -1},
+                     .held = {.max_bytes = HELD_MAX}};
     uap_service_limits limits = options->limits;
     uap_status rc = UAP_OK;
     (void)uap_stop_flag(); /* from here on signals are the service's */

@@ -26,19 +26,61 @@ void uap_service_tell_off(uap_service *s, uap_service_client *client, uap_rpc_co
 
 /* ---- Commands ---- */
 
-/* The parameters but for `progress`, keys sorted: what shapes the answer. Freed by the caller. */
-static char *canonical(const uap_jval *params, bool *wants_news)
+/* The files that were sent, which are held from now on, and those that are held already. NULL:
+ * *missing is not, or there is no memory. */
+static uap_jout *gather_files(uap_service *s, const uap_jval *params,
+                              const char **missing)
 {
+    uap_jval all;
+    const char *text = NULL;
+    uap_jout *files = uap_jout_object();
+    if (uap_jfind(params, "files", &all)) {
+        for (size_t i = 0; i < uap_jlen(&all); i++) {
+            const uap_jval one = uap_jentry(&all, i);
+            uap_jset(files, one.key, uap_jout_copy(&one));
+            if (uap_jtype_of(&one) == UAP_JSON_STRING &&
+                uap_jas_str(&one, &text, NULL) == UAP_OK) {
+                uap_service_held_keep(&s->held, text);
+            }
+        }
+    }
+    if (uap_jfind(params, "held", &all)) {
+        for (size_t i = 0; i < uap_jlen(&all); i++) {
+            const uap_jval one = uap_jentry(&all, i);
+            text = uap_jas_str(&one, &text, NULL) == UAP_OK
+                       ? uap_service_held_find(&s->held, text)
+                       : NULL;
+            if (text == NULL) {
+                *missing = one.key;
+                uap_jout_free(files);
+                return NULL;
+            }
+            uap_jset_str(files, one.key, text);
+        }
+    }
+    return files;
+}
+
+/* The parameters but for `progress`, keys sorted, held documents in their place: what shapes
+ * the answer. Freed by the caller; NULL: see gather_files. */
+static char *canonical(uap_service *s, const uap_jval *params, bool *wants_news,
+                       const char **missing)
+{
+    uap_jout *files = gather_files(s, params, missing);
+    if (files == NULL) {
+        return NULL;
+    }
     uap_jout *copy = uap_jout_object();
     for (size_t i = 0; i < uap_jlen(params); i++) {
         const uap_jval member = uap_jentry(params, i);
         if (strcmp(member.key, "progress") == 0) {
             *wants_news = uap_jget_bool(params, "progress", wants_news, NULL) == UAP_OK &&
                           *wants_news;
-        } else {
+        } else if (strcmp(member.key, "files") != 0 && strcmp(member.key, "held") != 0) {
             uap_jset(copy, member.key, uap_jout_copy(&member));
         }
     }
+    uap_jset(copy, "files", files);
     char *text = uap_jout_text(copy);
     uap_jout_free(copy);
     return text;
@@ -122,7 +164,7 @@ static bool asks_for_cbc(const uap_jval *params)
 static void call_command(uap_service *s, uap_service_client *client,
                          const uap_rpc_call *call, uap_service_method method)
 {
-    const char *why = NULL;
+    const char *why = NULL, *missing = NULL;
     uap_err err = {0};
     uap_service_task task = {.method = method};
     const uap_rpc_code code = admit(s, client, call, &why);
@@ -136,7 +178,15 @@ static void call_command(uap_service *s, uap_service_client *client,
     }
     (void)snprintf(task.id, sizeof task.id, "%s", call->id);
     task.is_long = asks_for_cbc(&call->params);
-    task.params = canonical(&call->params, &task.wants_news);
+    task.params = canonical(s, &call->params, &task.wants_news, &missing);
+    if (missing != NULL) {
+        s->counts.refused++;
+        if (!uap_rpc_put_error(&client->out, call->id, UAP_RPC_MISSING,
+                               "a document that it needs is not held", missing)) {
+            client->is_closing = true;
+        }
+        return;
+    }
     const bool has_key = task.params != NULL && make_key(&task);
     if (has_key && answer_at_once(s, client, &task)) {
         uap_free(task.params);

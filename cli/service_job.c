@@ -148,7 +148,7 @@ static uap_status check_member(const method *m, const uap_jval *member, bool has
     if (strcmp(key, "files") == 0) {
         return check_files(member, key, true, err);
     }
-    if (strcmp(key, "faults") == 0) {
+    if (strcmp(key, "faults") == 0 || strcmp(key, "held") == 0) {
         return check_files(member, key, false, err);
     }
     if (strcmp(key, "progress") == 0) {
@@ -163,7 +163,7 @@ static uap_status check_member(const method *m, const uap_jval *member, bool has
                    : bad(key, "the document, or a name in files", err);
     }
     return bad(key,
-               has_args ? "beside args only files, faults, directories, progress"
+               has_args ? "beside args only files, held, faults, directories, progress"
                         : "a member that this method has",
                err);
 }

@@ -5,6 +5,7 @@
 #include "cli/service.h"
 #include "cli/service_cache.h"
 #include "cli/service_client.h"
+#include "cli/service_held.h"
 #include "cli/service_rpc.h"
 #include "cli/service_socket.h"
 
@@ -51,6 +52,7 @@ typedef struct uap_service {
     uap_service_socket socket;
     uap_service_cache *cache; /* or NULL */
     uap_service_work *work;
+    uap_service_held held;
     uap_service_client *client; /* [options->clients]; fd -1: free */
     uap_service_request *first; /* all that are not answered */
     int64_t n_requests, n_came; /* of them now; ever, which numbers them */
