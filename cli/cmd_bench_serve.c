@@ -32,7 +32,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .max = 1e8},
         {0, "clients", UAP_OPT_INT, &r->clients, "N", "at once (16)", .min = 1,
          .max = 1024},
-        {0, "cases", UAP_OPT_INT, &r->cases, "N", "different ones (64)", .min = 1,
+        {0, "cases", UAP_OPT_INT, &r->cases, "N", "different ones (32)", .min = 1,
          .max = 100000},
         {0, "pause", UAP_OPT_REAL, &r->pause_s, "S",
          "of a client between an answer and its next request (0)", .min = 0, .max = 0.9},
@@ -66,7 +66,7 @@ int uap_cmd_bench_serve(const uap_cli *cli, int argc, char **argv)
                  .folder = "bench-serve",
                  .requests = 1000,
                  .clients = 16,
-                 .cases = 64};
+                 .cases = 32};
     uap_err err = {0};
     uap_status rc = UAP_OK;
     uap_serve_cases cases = {0};
