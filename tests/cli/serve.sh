@@ -246,12 +246,15 @@ ls cache/checkpoints | grep -q . || complain "$command_line: no checkpoint is le
 
 # A damaged cache is put aside; limits hold.
 printf 'no database' >cache/results.sqlite
-serve 1 --cache cache --patience 1 --max-request 1 --max-clients 4 --time-limit 1
+serve 1 --cache cache --patience 1 --max-request 7 --max-clients 4 --time-limit 1
 [ -s cache/results.damaged ] || complain "$command_line: the damaged cache is gone"
-run 4 solve hard.json -o hard.plan --connect s --time-limit 100 2>/dev/null ||
-    true
+command_line="uniap solve, by a service with --time-limit 1"
+start=$SECONDS status=0
+"$UNIAP" solve hard.json -o hard.plan --connect s --time-limit 100 >out 2>err || status=$?
+[ $status -eq 4 ] || [ $status -eq 5 ] || complain "$command_line: exit status $status"
+[ $((SECONDS - start)) -lt $((20 * scale)) ] || complain "$command_line: took too long"
 "$UAP_SERVICE_TOOL" stall s $((20 * scale)) 2>err || complain "$(cat err)"
-head -c 3000000 /dev/zero | tr '\0' ' ' >long
+head -c 9000000 /dev/zero | tr '\0' ' ' >long
 {
     cat long
     echo
