@@ -1,5 +1,6 @@
 /* `uniap plan`: a model and a cluster in, the best plan out. All ranks search. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/dump.h"
 #include "cli/job_nodes.h"
 #include "cli/log_json.h"
@@ -33,7 +34,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {'c', "cluster", UAP_OPT_STR, &r->cluster, "CLUSTER", .help = "cluster profile"},
         {'b', "batch", UAP_OPT_INT, &r->batch, "BATCH", "global batch, samples", .min = 1,
          .max = BATCH_MAX},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes; - is standard output, then without the table"},
         {0, "seq", UAP_OPT_INT, &r->seq, "N",
          "tokens per sample (the model's training length, at most 4096)", .min = 1,
@@ -74,6 +75,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {0, "dump-instances", UAP_OPT_STR, &r->dump, "DIR",
          .help = "write every configuration as .json and .lp before the search"},
         UAP_SEARCH_OPTIONS(&r->search),
+        UAP_CONNECT_OPTION(&r->connect),
         {0, "seed", UAP_OPT_INT, &r->seed, "N",
          "noted in the plan; both engines are deterministic (0)", .min = 0, .max = 9e15},
     };
@@ -81,7 +83,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
                              .synopsis = "-m MODEL -c CLUSTER -b BATCH -o FILE [options]",
                              .about = about,
                              .option = option,
-                             .n_options = (int)(sizeof option / sizeof option[0])};
+                             .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent};
     return uap_options_parse(cli, &usage, argc, argv, NULL, NULL);
 }
 
@@ -230,6 +233,13 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.command = "plan",
+                                                   .socket = r.connect,
+                                                   .output = r.output,
+                                                   .log = r.search.log,
+                                                   .sent = &r.sent});
     }
     if (cli->rank != 0 && !uap_search_is_shared(&r.search)) {
         return UAP_EXIT_OK;

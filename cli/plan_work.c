@@ -4,6 +4,7 @@
 #include "cli/stop.h"
 #include "common/log.h"
 #include "common/numbers.h"
+#include "common/room.h"
 #include "configs/cluster_grow.h"
 #include "plan/enough.h"
 #include "plan/plan_build.h"
@@ -31,7 +32,10 @@ uap_status uap_plan_work_options(const uap_plan_request *r, uap_plan_options *op
          "without --sweep-devices"},
         {r->target != UAP_TARGET_NONE && r->dump != NULL, "--dump-instances",
          "without --for"},
-        {r->sweep == NULL && r->plans != NULL, "--plans", "with --sweep-devices"}};
+        {r->sweep == NULL && r->plans != NULL, "--plans", "with --sweep-devices"},
+        {uap_room_here() != NULL && r->dump != NULL, "--dump-instances",
+         "without --connect"},
+        {uap_room_here() != NULL && r->plans != NULL, "--plans", "without --connect"}};
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
         if (!required[i].given) {
             return UAP_FAIL(err, BAD_USAGE, "%s: not given, expected %s",

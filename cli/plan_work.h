@@ -16,11 +16,12 @@ extern "C" {
 
 /* What the command line said. */
 typedef struct uap_plan_request {
-    const char *model, *cluster, *output, *space, *dump, *sweep, *plans;
+    const char *model, *cluster, *output, *space, *dump, *sweep, *plans, *connect;
     int64_t seq, batch, devices, memory_bytes, reserve_bytes, seed;
     int precision, optimizer, schedule, cost, granularity, target;
     bool tp_across_nodes, other_nodes;
     uap_search_args search;
+    uap_sent_args sent;
 } uap_plan_request;
 
 /* What the command holds while it works. */

@@ -8,6 +8,7 @@
 #include "cli/sweep_counts.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/room.h"
 #include "configs/cluster_grow.h"
 #include "mpi/comm.h"
 #include "plan/plan_carry.h"
@@ -181,6 +182,7 @@ static uap_status search(sweep_run *s, size_t i, double left_s, uap_err *err)
     }
     const uap_source source = uap_plan_work_source(w);
     uap_plan_work_inputs(w, s->r, &inputs);
+    args.is_part = true;
     rc = uap_search_run(s->cli, &args, &source, &inputs, &w->result, err);
 done:
     uap_free(checkpoint);
@@ -266,9 +268,9 @@ static uap_status report(const sweep_run *s, uap_err *err)
         UAP_TRY(uap_sweep_save(&s->sweep, output, err));
     }
     if (!s->r->search.quiet && (output == NULL || strcmp(output, "-") != 0)) {
-        uap_sweep_print(&s->sweep, stdout);
+        uap_sweep_print(&s->sweep, uap_room_out());
         if (output != NULL) {
-            (void)printf("\nwritten to %s\n", output);
+            (void)fprintf(uap_room_out(), "\nwritten to %s\n", output);
         }
     }
 done:
