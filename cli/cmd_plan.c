@@ -54,6 +54,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
          "layers as blocks, or attention and MLP apart (block)",
          .choices = "block|operator"},
+        {0, "for", UAP_OPT_CHOICE, &r->target, NULL,
+         "only plans that a framework can be told: one strategy for all layers (none)",
+         .choices = UAP_TARGETS},
         {0, "devices", UAP_OPT_INT, &r->devices, "N",
          "devices to use (the profile's; of a part of its nodes the job's)", .min = 1,
          .max = DEVICES_MAX},
@@ -105,14 +108,15 @@ static uap_status choose_devices(const uap_plan_request *r, const uap_plan_work 
     uap_machine machine = {0};
     uap_status rc = UAP_OK;
     uap_allocation_of_job(&job);
-    UAP_TRY(uap_job_devices(
-        &job, w->cluster,
-        &(uap_job_ask){.devices = r->devices, .other_nodes = r->other_nodes}, devices,
-        err));
-    if (job.is_job && job.told != UAP_TOLD_DEVICES && !r->other_nodes) {
+    const bool looks = job.is_job && job.told != UAP_TOLD_DEVICES;
+    if (looks) {
         uap_machine_look(&machine);
-        uap_job_note_machine(&machine, w->cluster);
     }
+    UAP_TRY(uap_job_devices(&job, w->cluster,
+                            &(uap_job_ask){.devices = r->devices,
+                                           .other_nodes = r->other_nodes,
+                                           .machine = looks ? &machine : NULL},
+                            devices, err));
     uap_job_note_memory(&job, &machine, r->search.memory_limit_bytes);
 done:
     return rc;
@@ -137,7 +141,7 @@ done:
 }
 
 /* What is about to be searched. */
-static void note_inputs(const uap_plan_work *w)
+static void note_inputs(uap_plan_work *w)
 {
     char note[UAP_GROWN_TEXT];
     const int64_t has = uap_cluster_devices(w->cluster);
@@ -152,7 +156,7 @@ static void note_inputs(const uap_plan_work *w)
                 uap_cluster_grown_note(w->cluster, w->options.cost.devices, note));
     }
     UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine",
-            (int)uap_cost_source(w->cost).n, uap_engine_name(w->options.engine));
+            (int)uap_plan_work_source(w).n, uap_engine_name(w->options.engine));
 }
 
 /* The configurations, on each rank that searches. */
@@ -202,7 +206,7 @@ static int run(const uap_cli *cli, const uap_plan_request *r, uap_plan_work *w)
     if (*uap_stop_flag() == 0) {
         note_inputs(w);
     }
-    const uap_source source = uap_cost_source(w->cost);
+    const uap_source source = uap_plan_work_source(w);
     uap_inputs inputs;
     uap_plan_work_inputs(w, r, &inputs);
     UAP_TRY(uap_search_run(cli, &r->search, &source, &inputs, &w->result, &err));

@@ -136,6 +136,16 @@ static void ignore_signals(void)
     (void)signal(SIGUSR1, SIG_IGN);
 }
 
+/* MPI starts before options are read. */
+static bool has_word(int argc, char *const *argv, const char *word)
+{
+    bool found = false;
+    for (int i = 1; i < argc; i++) {
+        found = found || strcmp(argv[i], word) == 0;
+    }
+    return found;
+}
+
 int main(int argc, char **argv)
 {
     uap_err err = {0};
@@ -146,7 +156,9 @@ int main(int argc, char **argv)
     const bool needs_mpi = is_launched() || (what != NULL && what->where == UAP_ON_ALL &&
                                              !goes_to_service(argc, argv));
     ignore_signals();
-    if (what != NULL && (what->run == uap_cmd_profile || what->run == uap_cmd_serve)) {
+    const bool watches = what != NULL && what->run == uap_cmd_profile &&
+                         !has_word(argc, argv, "--unwatched");
+    if (watches || (what != NULL && what->run == uap_cmd_serve)) {
         uap_comm_ask_for_threads(); /* measurements are watched; requests have their own */
     }
     if (needs_mpi && uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define JOB_MEMORY_MIN ((int64_t)64 << 20) /* less is a default that nobody set */
+
 /* Memory of the machine, or what a batch job may use of it. */
 static int64_t machine_bytes(void)
 {
@@ -21,7 +23,7 @@ static int64_t machine_bytes(void)
     const int64_t all = pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes : 0;
     uap_allocation job;
     uap_allocation_of_job(&job);
-    return job.memory_bytes > 0 && job.memory_bytes < all ? job.memory_bytes : all;
+    return job.memory_bytes >= JOB_MEMORY_MIN ? uap_min_i64(job.memory_bytes, all) : all;
 }
 
 uap_search_args uap_search_args_default(void)
