@@ -60,6 +60,9 @@ static uap_status send_all(const client *c, const char *text, size_t n, uap_err 
 {
     for (size_t sent = 0; sent < n;) {
         const ssize_t now = send(c->fd, text + sent, n - sent, MSG_NOSIGNAL);
+        if (now < 0 && errno == EPIPE) {
+            return UAP_OK; /* whoever closed may have said why: that is read next */
+        }
         if (now < 0 && errno != EINTR) {
             return UAP_FAIL(err, IO, "the service went away: %s", strerror(errno));
         }
