@@ -305,13 +305,22 @@ static void compare(const uap_virtual_cluster *cluster, const uap_findings *find
     }
 }
 
+static double elapsed_s(void *self)
+{
+    const play *p = self;
+    return p->clock_s;
+}
+
 uap_status uap_virtual_cluster_survey(const uap_virtual_cluster *cluster,
                                       const uap_survey_plan *plan, FILE *out,
                                       uap_virtual_survey *result, uap_err *err)
 {
     const uap_survey_limits limits = uap_survey_limits_default();
     play p = {.cluster = cluster};
-    const uap_survey_machine machine = {.self = &p, .measure = measure};
+    const uap_survey_machine machine = {.self = &p,
+                                        .measure = measure,
+                                        .elapsed_s =
+                                            cluster->keeps_budget ? elapsed_s : NULL};
     uap_status rc = UAP_OK;
     uap_survey survey = {.n_lost = 0};
     memset(result, 0, sizeof *result);

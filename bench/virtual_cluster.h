@@ -27,6 +27,7 @@ typedef struct uap_virtual_cluster {
     uap_survey_costs costs; /* what healthy things take */
     double deadline_s;      /* how long an answer is waited for */
     double noise;           /* standard deviation of a time, relative */
+    bool keeps_budget;      /* by its own clock; else the whole plan is run */
     double hiccup;          /* probability that a time is several times too long, once */
     uint64_t seed;
     int32_t n_faults;

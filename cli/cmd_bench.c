@@ -17,9 +17,9 @@ static const char about[] =
     "of\n"
     "UniAP's Table 1 (with CBC beside them) and for Llama-3.1-405B on more than ten\n"
     "thousand devices, and hard recorded instances. Prints tables to standard output.\n"
-    "`uniap bench scaling`, `uts`, `steal-sim`, `profile-sim` and `profile-accuracy` "
-    "have\n"
-    "options of their own.\n\n"
+    "`uniap bench scaling`, `uts`, `steal-sim`, `profile-sim`, `profile-accuracy` and "
+    "`serve`\n"
+    "have options of their own.\n\n"
     "Exit status: 0 done, 1 an engine disagreed or failed, 2 bad usage.";
 
 static const char *const part_name[UAP_BENCH_PART_COUNT] = {
@@ -112,8 +112,8 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
     };
     const uap_usage usage = {
         .name = "bench",
-        .synopsis = "search|scaling|uts|steal-sim|profile-sim|profile-accuracy "
-                    "[options]",
+        .synopsis = "search|scaling|uts|steal-sim|profile-sim|profile-accuracy|"
+                    "serve [options]",
         .about = about,
         .option = option,
         .n_options = (int)(sizeof option / sizeof option[0]),
@@ -127,11 +127,11 @@ static int bench_search(const uap_cli *cli, int argc, char **argv)
     }
     if (strcmp(name, "search") != 0) {
         uap_err err = {0};
-        (void)UAP_FAIL(
-            &err, BAD_USAGE,
-            "bench: found '%.80s', expected search, scaling, uts, steal-sim, profile-sim "
-            "or profile-accuracy",
-            name);
+        (void)UAP_FAIL(&err, BAD_USAGE,
+                       "bench: found '%.80s', expected search, scaling, uts, steal-sim, "
+                       "profile-sim, "
+                       "profile-accuracy or serve",
+                       name);
         return uap_cli_fail(cli, &err);
     }
     return run_search(cli, &parts, &cases, &bench);
@@ -153,6 +153,9 @@ int uap_cmd_bench(const uap_cli *cli, int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "profile-accuracy") == 0) {
         return uap_cmd_bench_profile_accuracy(cli, argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) {
+        return uap_cmd_bench_serve(cli, argc - 1, argv + 1);
     }
     return cli->rank == 0 ? bench_search(cli, argc, argv) : UAP_EXIT_OK;
 }

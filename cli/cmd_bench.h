@@ -13,6 +13,7 @@ uap_command_fn uap_cmd_bench_uts;
 uap_command_fn uap_cmd_bench_steal_sim;
 uap_command_fn uap_cmd_bench_profile_sim;
 uap_command_fn uap_cmd_bench_profile_accuracy;
+uap_command_fn uap_cmd_bench_serve;
 
 #ifdef __cplusplus
 }

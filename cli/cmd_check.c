@@ -1,8 +1,10 @@
 /* `uniap check`: a plan's times, memory and legality worked out again, with code that shares
  * nothing with the search. Rank 0 works. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/options.h"
 #include "common/file.h"
+#include "common/room.h"
 #include "plan/check.h"
 #include "plan/import_galvatron.h"
 #include "plan/plan_table.h"
@@ -11,12 +13,13 @@
 #include <stdio.h>
 
 typedef struct request {
-    const char *plan, *model, *cluster, *output;
+    const char *plan, *model, *cluster, *output, *connect;
     int from;             /* 0: uniap's own format, 1: Galvatron's */
     int64_t seq, devices; /* of a strategy file, which does not state them all */
     int precision;        /* uap_precision */
     bool seq_given, devices_given, precision_given;
     bool quiet;
+    uap_sent_args sent;
 } request;
 
 static const char about[] =
@@ -38,7 +41,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .help = "config.json or its directory (the plan's model.source)"},
         {'c', "cluster", UAP_OPT_STR, &r->cluster, "CLUSTER",
          .help = "cluster profile (the plan's cluster.source)"},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes with the numbers derived here; - is standard "
                  "output, then without the table"},
         {0, "from", UAP_OPT_CHOICE, &r->from, NULL, .choices = "uniap|galvatron",
@@ -55,12 +58,14 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          .given = &r->precision_given,
          .help = "with --from galvatron: compute type (bf16)"},
         {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no table"},
+        UAP_CONNECT_OPTION(&r->connect),
     };
     const uap_usage usage = {.name = "check",
                              .synopsis = "plan.json [-m MODEL] [-c CLUSTER] [-o FILE]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent,
                              .min_args = 1,
                              .max_args = 1};
     return uap_options_parse(cli, &usage, argc, argv, &r->plan, NULL);
@@ -174,10 +179,10 @@ static int run(const uap_cli *cli, const request *r)
         UAP_TRY(uap_plan_save(plan, r->output, &err));
     }
     if (!r->quiet && !to_stdout && check.derived) {
-        uap_plan_print(plan, stdout);
-        (void)printf("\n");
+        uap_plan_print(plan, uap_room_out());
+        (void)fprintf(uap_room_out(), "\n");
     }
-    status = report(r, plan, &check, to_stdout ? stderr : stdout);
+    status = report(r, plan, &check, to_stdout ? uap_room_err() : uap_room_out());
 done:
     if (rc != UAP_OK) {
         status = uap_cli_fail(cli, &err);
@@ -195,6 +200,12 @@ int uap_cmd_check(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.command = "check",
+                                                   .socket = r.connect,
+                                                   .output = r.output,
+                                                   .sent = &r.sent});
     }
     return run(cli, &r);
 }

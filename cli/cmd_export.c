@@ -1,16 +1,19 @@
 /* `uniap export`: a plan as what a training framework takes. Rank 0 works. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/options.h"
 #include "common/file.h"
+#include "common/room.h"
 #include "plan/export.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 typedef struct request {
-    const char *plan, *output;
+    const char *plan, *output, *connect;
     int target; /* uap_export_target */
     bool target_given, quiet;
+    uap_sent_args sent;
 } request;
 
 static const char about[] =
@@ -28,15 +31,17 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
     const uap_option option[] = {
         {0, "to", UAP_OPT_CHOICE, &r->target, NULL, .choices = UAP_EXPORT_TARGETS,
          .given = &r->target_given, .help = "the framework (required)"},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where it goes (- : standard output)"},
         {0, "quiet", UAP_OPT_FLAG, &r->quiet, NULL, .help = "no notes"},
+        UAP_CONNECT_OPTION(&r->connect),
     };
     const uap_usage usage = {.name = "export",
                              .synopsis = "plan.json --to TARGET [-o FILE]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent,
                              .min_args = 1,
                              .max_args = 1};
     return uap_options_parse(cli, &usage, argc, argv, &r->plan, NULL);
@@ -46,9 +51,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 static void report(const request *r, const uap_export *out)
 {
     for (int32_t i = 0; i < out->n_lines; i++) {
-        (void)fprintf(stderr, "uniap: %s: %s\n", r->plan, out->line[i]);
+        (void)fprintf(uap_room_err(), "uniap: %s: %s\n", r->plan, out->line[i]);
     }
-    (void)fprintf(stderr,
+    (void)fprintf(uap_room_err(),
                   "uniap: %s: nothing written: %" PRId64
                   " thing%s that %s cannot express%s\n",
                   r->plan, out->n_refusals, out->n_refusals == 1 ? "" : "s",
@@ -80,7 +85,7 @@ static int run(const uap_cli *cli, const request *r)
     }
     UAP_TRY(uap_export_write(&out, r->output, &err));
     for (int32_t i = 0; i < out.n_notes && !r->quiet; i++) {
-        (void)fprintf(stderr, "uniap: note: %s\n", out.note[i]);
+        (void)fprintf(uap_room_err(), "uniap: note: %s\n", out.note[i]);
     }
 done:
     if (rc != UAP_OK) {
@@ -97,6 +102,12 @@ int uap_cmd_export(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.command = "export",
+                                                   .socket = r.connect,
+                                                   .output = r.output,
+                                                   .sent = &r.sent});
     }
     return run(cli, &r);
 }

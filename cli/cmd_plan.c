@@ -1,5 +1,6 @@
 /* `uniap plan`: a model and a cluster in, the best plan out. All ranks search. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/dump.h"
 #include "cli/job_nodes.h"
 #include "cli/log_json.h"
@@ -33,7 +34,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {'c', "cluster", UAP_OPT_STR, &r->cluster, "CLUSTER", .help = "cluster profile"},
         {'b', "batch", UAP_OPT_INT, &r->batch, "BATCH", "global batch, samples", .min = 1,
          .max = BATCH_MAX},
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes; - is standard output, then without the table"},
         {0, "seq", UAP_OPT_INT, &r->seq, "N",
          "tokens per sample (the model's training length, at most 4096)", .min = 1,
@@ -53,6 +54,9 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
          "layers as blocks, or attention and MLP apart (block)",
          .choices = "block|operator"},
+        {0, "for", UAP_OPT_CHOICE, &r->target, NULL,
+         "only plans that a framework can be told: one strategy for all layers (none)",
+         .choices = UAP_TARGETS},
         {0, "devices", UAP_OPT_INT, &r->devices, "N",
          "devices to use (the profile's; of a part of its nodes the job's)", .min = 1,
          .max = DEVICES_MAX},
@@ -71,6 +75,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
         {0, "dump-instances", UAP_OPT_STR, &r->dump, "DIR",
          .help = "write every configuration as .json and .lp before the search"},
         UAP_SEARCH_OPTIONS(&r->search),
+        UAP_CONNECT_OPTION(&r->connect),
         {0, "seed", UAP_OPT_INT, &r->seed, "N",
          "noted in the plan; both engines are deterministic (0)", .min = 0, .max = 9e15},
     };
@@ -78,7 +83,8 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, uap_plan_requ
                              .synopsis = "-m MODEL -c CLUSTER -b BATCH -o FILE [options]",
                              .about = about,
                              .option = option,
-                             .n_options = (int)(sizeof option / sizeof option[0])};
+                             .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent};
     return uap_options_parse(cli, &usage, argc, argv, NULL, NULL);
 }
 
@@ -102,14 +108,15 @@ static uap_status choose_devices(const uap_plan_request *r, const uap_plan_work 
     uap_machine machine = {0};
     uap_status rc = UAP_OK;
     uap_allocation_of_job(&job);
-    UAP_TRY(uap_job_devices(
-        &job, w->cluster,
-        &(uap_job_ask){.devices = r->devices, .other_nodes = r->other_nodes}, devices,
-        err));
-    if (job.is_job && job.told != UAP_TOLD_DEVICES && !r->other_nodes) {
+    const bool looks = job.is_job && job.told != UAP_TOLD_DEVICES;
+    if (looks) {
         uap_machine_look(&machine);
-        uap_job_note_machine(&machine, w->cluster);
     }
+    UAP_TRY(uap_job_devices(&job, w->cluster,
+                            &(uap_job_ask){.devices = r->devices,
+                                           .other_nodes = r->other_nodes,
+                                           .machine = looks ? &machine : NULL},
+                            devices, err));
     uap_job_note_memory(&job, &machine, r->search.memory_limit_bytes);
 done:
     return rc;
@@ -134,7 +141,7 @@ done:
 }
 
 /* What is about to be searched. */
-static void note_inputs(const uap_plan_work *w)
+static void note_inputs(uap_plan_work *w)
 {
     char note[UAP_GROWN_TEXT];
     const int64_t has = uap_cluster_devices(w->cluster);
@@ -149,7 +156,7 @@ static void note_inputs(const uap_plan_work *w)
                 uap_cluster_grown_note(w->cluster, w->options.cost.devices, note));
     }
     UAP_LOG(INFO, GLOBAL, "searching %d configurations with the %s engine",
-            (int)uap_cost_source(w->cost).n, uap_engine_name(w->options.engine));
+            (int)uap_plan_work_source(w).n, uap_engine_name(w->options.engine));
 }
 
 /* The configurations, on each rank that searches. */
@@ -199,7 +206,7 @@ static int run(const uap_cli *cli, const uap_plan_request *r, uap_plan_work *w)
     if (*uap_stop_flag() == 0) {
         note_inputs(w);
     }
-    const uap_source source = uap_cost_source(w->cost);
+    const uap_source source = uap_plan_work_source(w);
     uap_inputs inputs;
     uap_plan_work_inputs(w, r, &inputs);
     UAP_TRY(uap_search_run(cli, &r->search, &source, &inputs, &w->result, &err));
@@ -226,6 +233,13 @@ int uap_cmd_plan(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.command = "plan",
+                                                   .socket = r.connect,
+                                                   .output = r.output,
+                                                   .log = r.search.log,
+                                                   .sent = &r.sent});
     }
     if (cli->rank != 0 && !uap_search_is_shared(&r.search)) {
         return UAP_EXIT_OK;

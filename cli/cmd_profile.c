@@ -33,6 +33,7 @@ typedef struct request {
     int64_t nodes, devices_per_node;
     int backend, precision, granularity;
     uap_fuse *fuse; /* own, while it runs */
+    bool unwatched; /* read before MPI starts, in main.c */
     bool quick, full, dry_run, survey_only, quiet, fail_on_outlier, exclude_outliers;
 } request;
 
@@ -78,7 +79,7 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "--full)",
          .min = 1, .max = MICRO_BATCH_MAX},
         {0, "precision", UAP_OPT_CHOICE, &r->precision, NULL,
-         "compute type (fp32 on CPUs, bf16 on GPUs)", .choices = "fp32|bf16|fp16"},
+         "compute type (fp32 on CPUs, bf16 on GPUs)", .choices = "fp32|bf16|fp16|tf32"},
         {0, "granularity", UAP_OPT_CHOICE, &r->granularity, NULL,
          "layers as blocks, or attention and MLP apart (block)",
          .choices = "block|operator"},
@@ -104,6 +105,10 @@ static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
          "a rank that takes S seconds to answer in the survey, or three times as much "
          "behind it, is left out (10)",
          .min = 0.01, .max = 3600},
+        {0, "unwatched", UAP_OPT_FLAG, &r->unwatched, NULL,
+         .help =
+             "MPI without threads: small messages are quicker, a rank that hangs behind "
+             "the survey holds up all"},
         {0, "fail-on-outlier", UAP_OPT_FLAG, &r->fail_on_outlier, NULL,
          .help = "exit with 1 where the survey finds something slow or silent"},
         {0, "exclude-outliers", UAP_OPT_FLAG, &r->exclude_outliers, NULL,
@@ -361,6 +366,11 @@ static uap_status measure(const uap_cli *cli, const request *r, uap_profile *pro
     uap_status rc = UAP_OK;
     uap_cluster *cluster = NULL;
     const bool shows = cli->rank == 0 && !r->quiet;
+    if (cli->rank == 0 && uap_profile_survey_is_cut_short(profile)) {
+        UAP_LOG(WARNING, GLOBAL,
+                "profile: the survey took longer than planned and left out rounds "
+                "(--budget, --survey-only)");
+    }
     const int32_t n_told = cli->rank == 0 ? report_findings(profile, 0) : 0;
     UAP_TRY(uap_profile_run(profile, shows ? show_progress : NULL, &shown, err));
     if (cli->rank == 0) {
@@ -447,6 +457,7 @@ static uap_profile_options options_of(request *r, const uap_model *const *model,
         .reuse = old,
         .keeps_samples = r->raw != NULL,
         .max_age_s = days * DAY_S,
+        .survey_only = r->survey_only,
         .fuse = r->fuse,
         .stub = getenv("UNIAP_STUB"),
         .announce = announce,

@@ -1,5 +1,6 @@
 /* `uniap solve`: one instance file in, its best plan out. All ranks search. */
 #include "cli/commands.h"
+#include "cli/connect.h"
 #include "cli/log_json.h"
 #include "cli/search_args.h"
 #include "cli/stop.h"
@@ -14,8 +15,9 @@
 #include <stdio.h>
 
 typedef struct request {
-    const char *instance, *output;
+    const char *instance, *output, *connect;
     uap_search_args search;
+    uap_sent_args sent;
 } request;
 
 static const char about[] =
@@ -27,15 +29,17 @@ static const char about[] =
 static uap_parsed parse(const uap_cli *cli, int argc, char **argv, request *r)
 {
     const uap_option option[] = {
-        {'o', "output", UAP_OPT_STR, &r->output, "FILE",
+        {'o', "output", UAP_OPT_STR, &r->output, "FILE", .stays_here = true,
          .help = "where the plan goes; - (default) is standard output"},
         UAP_SEARCH_OPTIONS(&r->search),
+        UAP_CONNECT_OPTION(&r->connect),
     };
     const uap_usage usage = {.name = "solve",
                              .synopsis = "INSTANCE.json [-o FILE] [options]",
                              .about = about,
                              .option = option,
                              .n_options = (int)(sizeof option / sizeof option[0]),
+                             .sent = &r->sent,
                              .min_args = 1,
                              .max_args = 1};
     return uap_options_parse(cli, &usage, argc, argv, &r->instance, NULL);
@@ -124,6 +128,13 @@ int uap_cmd_solve(const uap_cli *cli, int argc, char **argv)
     const uap_parsed parsed = parse(cli, argc, argv, &r);
     if (parsed != UAP_PARSED) {
         return parsed == UAP_PARSED_HELP ? UAP_EXIT_OK : UAP_EXIT_USAGE;
+    }
+    if (uap_connect_is_asked(r.connect)) {
+        return uap_connect_run(cli, &(uap_connect){.command = "solve",
+                                                   .socket = r.connect,
+                                                   .output = r.output,
+                                                   .log = r.search.log,
+                                                   .sent = &r.sent});
     }
     if (r.search.quiet) {
         uap_log_setup(UAP_LOG_WARNING, cli->rank, NULL, NULL);

@@ -40,6 +40,8 @@ typedef int uap_command_fn(const uap_cli *cli, int argc, char **argv);
     X(check, RANK_0, "derive a plan's time and memory again, by other code")             \
     X(table, RANK_0, "print several plans, one line each")                               \
     X(export, RANK_0, "write a plan as what a training framework takes")                 \
+    X(serve, ALL, "serve all of this to clients of this machine")                        \
+    X(status, RANK_0, "ask a service how it is, or to end")                              \
     X(bench, ALL, "the project's own benchmarks")
 
 #define UAP_COMMAND_PROTOTYPE(name, where, help) uap_command_fn uap_cmd_##name;

@@ -19,9 +19,11 @@
 typedef struct match {
     const uap_allocation *job;
     const uap_cluster *cluster;
-    bool is_named;  /* the profile was measured on nodes that it names */
-    char *unknown;  /* host list: of the job's nodes those that it does not know */
-    char *absent;   /* of those that it was measured on the ones that the job lacks */
+    bool
+        is_of_ranks; /* measured on processors: its devices were ranks, whatever the GPUs */
+    bool is_named;   /* the profile was measured on nodes that it names */
+    char *unknown;   /* host list: of the job's nodes those that it does not know */
+    char *absent;    /* of those that it was measured on the ones that the job lacks */
     char *measured; /* all that it was measured on */
 } match;
 
@@ -96,30 +98,45 @@ done:
     return rc;
 }
 
-/* What the provenance says of nodes. */
-static uap_status look_at_names(match *m, uap_err *err)
+static uap_status look_at_hosts(match *m, const uap_jval *root, uap_err *err)
+{
+    const char *hosts = NULL, *left_out = "";
+    uap_status rc = UAP_OK;
+    uap_jval value;
+    if (!uap_jfind(root, "hosts", &value) || uap_jtype_of(&value) != UAP_JSON_STRING) {
+        return UAP_OK;
+    }
+    UAP_TRY(uap_jas_str(&value, &hosts, err));
+    if (uap_jfind(root, "survey", &value) && uap_jtype_of(&value) == UAP_JSON_OBJECT) {
+        UAP_TRY(uap_jopt_str(&value, "left_out_hosts", &left_out, err));
+    }
+    if (strcmp(hosts, "unknown") != 0) {
+        rc = compare_names(m, hosts, left_out, err);
+    }
+done:
+    return rc;
+}
+
+/* What the provenance says of nodes and devices. */
+static uap_status look_at_provenance(match *m, const uap_job_ask *ask, uap_err *err)
 {
     const uap_cluster *cluster = m->cluster;
-    const char *hosts = NULL, *left_out = "";
+    const char *backend = NULL;
     uap_status rc = UAP_OK;
     uap_json *doc = NULL;
     uap_jval value;
-    if (m->job->node_list == NULL || cluster->source != UAP_MEASURED ||
-        cluster->provenance == NULL) {
+    if (cluster->source != UAP_MEASURED || cluster->provenance == NULL) {
         return UAP_OK;
     }
     UAP_TRY(uap_json_parse("provenance", cluster->provenance, strlen(cluster->provenance),
                            &doc, err));
     const uap_jval root = uap_json_root(doc);
-    if (!uap_jfind(&root, "hosts", &value) || uap_jtype_of(&value) != UAP_JSON_STRING) {
-        goto done;
+    if (uap_jfind(&root, "backend", &value) && uap_jtype_of(&value) == UAP_JSON_STRING) {
+        UAP_TRY(uap_jas_str(&value, &backend, err));
+        m->is_of_ranks = strcmp(backend, "cpu") == 0;
     }
-    UAP_TRY(uap_jas_str(&value, &hosts, err));
-    if (uap_jfind(&root, "survey", &value) && uap_jtype_of(&value) == UAP_JSON_OBJECT) {
-        UAP_TRY(uap_jopt_str(&value, "left_out_hosts", &left_out, err));
-    }
-    if (strcmp(hosts, "unknown") != 0) {
-        rc = compare_names(m, hosts, left_out, err);
+    if (m->job->node_list != NULL && !ask->other_nodes) {
+        UAP_TRY(look_at_hosts(m, &root, err));
     }
 done:
     uap_json_free(doc);
@@ -138,11 +155,17 @@ static bool has_node_of(const uap_cluster *cluster, int64_t devices)
     return false;
 }
 
+/* Whether Slurm tells devices of the kind that the profile has. */
+static bool tells_devices(const match *m)
+{
+    return m->job->told == UAP_TOLD_DEVICES && !m->is_of_ranks;
+}
+
 /* Whether the GPUs are told node by node, and some node has as many as none of the profile's. */
 static bool has_other_shapes(const match *m)
 {
     const uap_allocation *job = m->job;
-    for (int32_t i = 0; i < job->n_shapes && job->told == UAP_TOLD_DEVICES; i++) {
+    for (int32_t i = 0; i < job->n_shapes && tells_devices(m); i++) {
         if (!has_node_of(m->cluster, job->shape[i].devices)) {
             return true;
         }
@@ -184,7 +207,7 @@ static uap_status take_part(const match *m, int64_t *devices, uap_err *err)
     const int64_t has = uap_cluster_devices(m->cluster);
     bool alike = false;
     uap_status rc = are_alike(m->cluster, &alike, err);
-    if (rc == UAP_OK && alike && job->told == UAP_TOLD_DEVICES && job->devices < has) {
+    if (rc == UAP_OK && alike && tells_devices(m) && job->devices < has) {
         *devices = job->devices;
         UAP_LOG(INFO, GLOBAL,
                 "planning for this job's %" PRId64 " devices (%s), a part of the %" PRId64
@@ -231,13 +254,25 @@ static void note_difference(const match *m, const uap_job_ask *ask)
     char has[UAP_ALLOCATION_TEXT], described[UAP_ALLOCATION_TEXT];
     const uap_allocation *job = m->job;
     const int64_t all = uap_cluster_devices(m->cluster);
-    if (ask->devices == 0 && job->told == UAP_TOLD_DEVICES &&
+    if (ask->devices == 0 && tells_devices(m) &&
         (job->devices != all || has_other_shapes(m))) {
         UAP_LOG(WARNING, GLOBAL,
                 "this job has %s (%s), %s %s: planning for these %" PRId64
                 " devices; --devices %" PRId64 " plans for the job's",
                 uap_allocation_text(job, has), job->told_by, m->cluster->source_path,
                 cluster_text(m->cluster, described), all, job->devices);
+    }
+}
+
+/* What Slurm does not tell may be seen. */
+static void note_machine(const match *m, const uap_machine *machine)
+{
+    char described[UAP_ALLOCATION_TEXT];
+    if (machine != NULL && !m->is_of_ranks && machine->gpus > 0 &&
+        !has_node_of(m->cluster, machine->gpus)) {
+        UAP_LOG(WARNING, GLOBAL, "this node has %d GPUs (hwloc), %s %s",
+                (int)machine->gpus, m->cluster->source_path,
+                cluster_text(m->cluster, described));
     }
 }
 
@@ -254,29 +289,18 @@ uap_status uap_job_devices(const uap_allocation *job, const uap_cluster *cluster
         UAP_LOG(WARNING, GLOBAL, "%s: found a value of no known form; it is passed over",
                 job->unread);
     }
-    if (!ask->other_nodes) {
-        UAP_TRY(look_at_names(&m, err));
-    }
+    UAP_TRY(look_at_provenance(&m, ask, err));
     if (m.is_named) {
         UAP_TRY(judge_named(&m, ask, devices, err));
     } else {
         note_difference(&m, ask);
     }
+    note_machine(&m, ask->machine);
 done:
     uap_free(m.unknown);
     uap_free(m.absent);
     uap_free(m.measured);
     return rc;
-}
-
-void uap_job_note_machine(const uap_machine *machine, const uap_cluster *cluster)
-{
-    char described[UAP_ALLOCATION_TEXT];
-    if (machine->gpus > 0 && !has_node_of(cluster, machine->gpus)) {
-        UAP_LOG(WARNING, GLOBAL, "this node has %d GPUs (hwloc), %s %s",
-                (int)machine->gpus, cluster->source_path,
-                cluster_text(cluster, described));
-    }
 }
 
 void uap_job_note_memory(const uap_allocation *job, const uap_machine *machine,

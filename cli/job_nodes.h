@@ -15,8 +15,9 @@ extern "C" {
 
 /* What the command line asked for. */
 typedef struct uap_job_ask {
-    int64_t devices;  /* --devices; 0: not given */
-    bool other_nodes; /* --other-nodes */
+    int64_t devices;            /* --devices; 0: not given */
+    bool other_nodes;           /* --other-nodes */
+    const uap_machine *machine; /* this node, where Slurm tells no GPUs; or NULL */
 } uap_job_ask;
 
 /* *devices: how many to plan for, 0 for the profile's. Those asked for; else, where the
@@ -24,15 +25,13 @@ typedef struct uap_job_ask {
  * Fails with BAD_INPUT and the difference where the profile was measured on nodes that it
  * names and the job has others: nodes that were neither measured nor left out by the survey,
  * or (unless a part was asked for) measured ones that it lacks and whose devices Slurm does
- * not tell, or other numbers of GPUs on a node. Of other profiles a difference is a warning.
+ * not tell, or other numbers of GPUs on a node. Of other profiles a difference is a warning,
+ * and so is one from what hwloc sees.
  * OK outside of Slurm. Local. */
 UAP_NODISCARD uap_status uap_job_devices(const uap_allocation *job,
                                          const uap_cluster *cluster,
                                          const uap_job_ask *ask, int64_t *devices,
                                          uap_err *err);
-
-/* Warns where hwloc sees another number of GPUs on this node than the profile has on any. */
-void uap_job_note_machine(const uap_machine *machine, const uap_cluster *cluster);
 
 /* Warns where a search may take more memory of a node than the job has: of Slurm's variables
  * or hwloc the lesser. */

@@ -2,6 +2,7 @@
 #include "cli/log_json.h"
 
 #include "common/mem.h"
+#include "common/room.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,23 +24,29 @@ static const char *level_name(uap_log_level level)
 
 uap_jout *uap_log_json_event(const char *name)
 {
-    if (log_file.file == NULL) {
+    const uap_room *room = uap_room_here();
+    if (room != NULL ? room->on_event == NULL : log_file.file == NULL) {
         return NULL;
     }
     struct timespec now;
+    const struct timespec start = room != NULL ? room->start : log_file.start;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     uap_jout *object = uap_jout_object();
     uap_jset_str(object, "event", name);
     uap_jset_f64(object, "time_s",
-                 (double)(now.tv_sec - log_file.start.tv_sec) +
-                     1e-9 * (double)(now.tv_nsec - log_file.start.tv_nsec));
+                 (double)(now.tv_sec - start.tv_sec) +
+                     1e-9 * (double)(now.tv_nsec - start.tv_nsec));
     return object;
 }
 
 void uap_log_json_write(uap_jout *event)
 {
+    const uap_room *room = uap_room_here();
     char *text = uap_jout_text(event);
-    if (text !=
+    if (text != NULL && room != NULL) {
+        room->on_event(room->context, text);
+    } else if (
+        text !=
         NULL) { /* checked when the file closes; a line at once, whatever happens */
         (void)fprintf(log_file.file, "%s\n", text);
         (void)fflush(log_file.file);
@@ -54,13 +61,18 @@ static void write_line(void *context, uap_log_level level, const char *line)
     uap_jout *event = uap_log_json_event("message");
     uap_jset_str(event, "level", level_name(level));
     uap_jset_str(event, "message", line);
-    uap_log_json_write(event);
-    static const char *const prefix[] = {"uniap: ", "uniap: warning: ", "", "debug: "};
-    (void)fprintf(stderr, "%s%s\n", prefix[level], line);
+    if (event != NULL) {
+        uap_log_json_write(event);
+    }
+    uap_log_print(level, line);
 }
 
 uap_status uap_log_json_open(const char *path, uap_log_level level, uap_err *err)
 {
+    if (uap_room_here() != NULL) { /* whoever listens gets the events */
+        uap_log_setup(level, 0, write_line, NULL);
+        return UAP_OK;
+    }
     log_file.file = fopen(path, "w");
     if (log_file.file == NULL) {
         return UAP_FAIL(err, IO, "--log-json: %s: %s", path, strerror(errno));
@@ -75,7 +87,7 @@ uap_status uap_log_json_open(const char *path, uap_log_level level, uap_err *err
 uap_status uap_log_json_close(uap_err *err)
 {
     FILE *file = log_file.file;
-    if (file == NULL) {
+    if (uap_room_here() != NULL || file == NULL) {
         return UAP_OK;
     }
     uap_log_setup(log_file.level, 0, NULL, NULL);

@@ -13,8 +13,8 @@ typedef struct uap_machine {
     int32_t gpus;         /* display and 3D devices of makers of accelerators */
 } uap_machine;
 
-/* Looks (hwloc: 10 to 30 ms, more on large nodes); zeros where hwloc was not built in, or
- * fails. HWLOC_XMLFILE and the like name another machine. Local. */
+/* Looks, which takes hwloc 10 to 30 ms, more on large nodes; zeros where it fails.
+ * HWLOC_XMLFILE and the like name another machine. Local. */
 void uap_machine_look(uap_machine *out);
 
 #ifdef __cplusplus

@@ -90,6 +90,20 @@ static bool is_launched(void)
     return launched;
 }
 
+/* Whether a service does the work. */
+static bool goes_to_service(int argc, char **argv)
+{
+    static const char option[] = "--connect";
+    const size_t n = sizeof option - 1;
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], option, n) == 0 &&
+            (argv[i][n] == '\0' || argv[i][n] == '=')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* This rank's part; OK where the command is not for this rank. what: NULL for no command. */
 static int run_here(const uap_cli *cli, const command *what, int argc, char **argv)
 {
@@ -122,6 +136,16 @@ static void ignore_signals(void)
     (void)signal(SIGUSR1, SIG_IGN);
 }
 
+/* MPI starts before options are read. */
+static bool has_word(int argc, char *const *argv, const char *word)
+{
+    bool found = false;
+    for (int i = 1; i < argc; i++) {
+        found = found || strcmp(argv[i], word) == 0;
+    }
+    return found;
+}
+
 int main(int argc, char **argv)
 {
     uap_err err = {0};
@@ -129,10 +153,13 @@ int main(int argc, char **argv)
     uap_cli cli = {.rank = 0, .size = 1};
     const command *what = argc > 1 ? find_command(argv[1]) : NULL;
     /* MPI takes half a second to start in a process of its own. */
-    const bool needs_mpi = is_launched() || (what != NULL && what->where == UAP_ON_ALL);
+    const bool needs_mpi = is_launched() || (what != NULL && what->where == UAP_ON_ALL &&
+                                             !goes_to_service(argc, argv));
     ignore_signals();
-    if (argc > 1 && strcmp(argv[1], "profile") == 0) {
-        uap_comm_ask_for_threads(); /* its measurements are watched */
+    const bool watches = what != NULL && what->run == uap_cmd_profile &&
+                         !has_word(argc, argv, "--unwatched");
+    if (watches || (what != NULL && what->run == uap_cmd_serve)) {
+        uap_comm_ask_for_threads(); /* measurements are watched; requests have their own */
     }
     if (needs_mpi && uap_comm_init(&argc, &argv, &comm, &err) != UAP_OK) {
         return uap_cli_fail(&cli, &err);

@@ -2,6 +2,8 @@
  * and what was expected. */
 #include "cli/options.h"
 
+#include "common/room.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -65,7 +67,7 @@ int uap_exit_of(uap_status status)
 int uap_cli_fail(const uap_cli *cli, const uap_err *err)
 {
     if (cli->rank == 0) {
-        (void)fprintf(stderr, "uniap: %s\n",
+        (void)fprintf(uap_room_err(), "uniap: %s\n",
                       err->msg[0] != '\0' ? err->msg : uap_status_text(err->code));
     }
     return uap_exit_of(err->code == UAP_OK ? UAP_INTERNAL : err->code);
@@ -243,7 +245,7 @@ static const uap_option *find_letter(const uap_usage *usage, char letter)
 
 /* One option at argv[*at]; moves *at past its value. */
 static uap_status read_option(const uap_usage *usage, int argc, char **argv, int *at,
-                              uap_err *err)
+                              bool *stays_here, uap_err *err)
 {
     const char *text = argv[*at];
     const bool is_long = text[1] == '-';
@@ -264,6 +266,7 @@ static uap_status read_option(const uap_usage *usage, int argc, char **argv, int
     if (option->given != NULL) {
         *option->given = true;
     }
+    *stays_here = option->stays_here;
     if (option->kind == UAP_OPT_FLAG && value == NULL) {
         *(bool *)option->out = true;
         return UAP_OK;
@@ -280,8 +283,8 @@ static uap_status read_option(const uap_usage *usage, int argc, char **argv, int
 
 static void print_help(const uap_usage *usage)
 {
-    (void)printf("Usage: uniap %s %s\n\n%s\n\nOptions:\n", usage->name, usage->synopsis,
-                 usage->about);
+    (void)fprintf(uap_room_out(), "Usage: uniap %s %s\n\n%s\n\nOptions:\n", usage->name,
+                  usage->synopsis, usage->about);
     for (int i = 0; i < usage->n_options; i++) {
         const uap_option *option = &usage->option[i];
         char left[96], letter[8] = "    ";
@@ -292,13 +295,28 @@ static void print_help(const uap_usage *usage)
         (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name,
                        value != NULL ? " " : "", value != NULL ? value : "");
         if (strlen(left) > 26) {
-            (void)printf("  %s\n%30s%s\n", left, "", option->help);
+            (void)fprintf(uap_room_out(), "  %s\n%30s%s\n", left, "", option->help);
         } else {
-            (void)printf("  %-26s  %s\n", left, option->help);
+            (void)fprintf(uap_room_out(), "  %-26s  %s\n", left, option->help);
         }
     }
-    (void)printf("      --help                  this text\n"
-                 "      --version               the program's version\n");
+    (void)fprintf(uap_room_out(),
+                  "      --help                  this text\n"
+                  "      --version               the program's version\n");
+}
+
+/* argv[from .. to] are to be sent. */
+static uap_status note_sent(const uap_usage *usage, char **argv, int from, int to,
+                            uap_err *err)
+{
+    for (int i = from; usage->sent != NULL && i <= to; i++) {
+        if (usage->sent->n == UAP_SENT_ARGS_MAX) {
+            return UAP_FAIL(err, BAD_USAGE, "found more than %d arguments",
+                            UAP_SENT_ARGS_MAX);
+        }
+        usage->sent->arg[usage->sent->n++] = argv[i];
+    }
+    return UAP_OK;
 }
 
 static uap_status read_all(const uap_usage *usage, int argc, char **argv,
@@ -308,16 +326,21 @@ static uap_status read_all(const uap_usage *usage, int argc, char **argv,
     bool options_ended = false;
     for (int at = 1; at < argc; at++) {
         const char *text = argv[at];
+        const int from = at;
+        bool stays_here = false;
         if (!options_ended && strcmp(text, "--") == 0) {
             options_ended = true;
         } else if (!options_ended && text[0] == '-' && text[1] != '\0') {
-            UAP_TRY(read_option(usage, argc, argv, &at, err));
+            UAP_TRY(read_option(usage, argc, argv, &at, &stays_here, err));
         } else if (*n_args < usage->max_args) {
             arg[(*n_args)++] = text;
         } else {
             return UAP_FAIL(err, BAD_USAGE,
                             "found '%.80s', expected an option (`uniap %s --help`)", text,
                             usage->name);
+        }
+        if (!stays_here) {
+            UAP_TRY(note_sent(usage, argv, from, at, err));
         }
     }
     if (*n_args < usage->min_args) {
@@ -346,7 +369,7 @@ uap_parsed uap_options_parse(const uap_cli *cli, const uap_usage *usage, int arg
         if (cli->rank == 0 && strcmp(question, "--help") == 0) {
             print_help(usage);
         } else if (cli->rank == 0) {
-            (void)printf("uniap %s\n", UAP_VERSION);
+            (void)fprintf(uap_room_out(), "uniap %s\n", UAP_VERSION);
         }
         return UAP_PARSED_HELP;
     }

@@ -13,7 +13,8 @@
 extern "C" {
 #endif
 
-#define UAP_LIST_MAX 64
+#define UAP_LIST_MAX      64
+#define UAP_SENT_ARGS_MAX 240
 
 /* Numbers separated by commas, or values of an option that may be repeated. */
 typedef struct uap_int_list {
@@ -48,7 +49,14 @@ typedef struct uap_option {
     double min, max;     /* of numbers; whole numbers below 2^53 for integers */
     const char *choices; /* "gpipe|1f1b" */
     bool *given;         /* set true when the option was there; may be NULL */
+    bool stays_here;     /* it is no part of what is sent to a service */
 } uap_option;
+
+/* A command line without the command and the options that stay here. */
+typedef struct uap_sent_args {
+    int n;
+    char *arg[UAP_SENT_ARGS_MAX]; /* point into argv */
+} uap_sent_args;
 
 typedef struct uap_usage {
     const char *name;     /* "plan" */
@@ -57,6 +65,7 @@ typedef struct uap_usage {
     const uap_option *option;
     int n_options;
     int min_args, max_args; /* positional arguments */
+    uap_sent_args *sent;    /* filled where not NULL */
 } uap_usage;
 
 typedef enum uap_parsed {

@@ -4,11 +4,13 @@
 #include "cli/stop.h"
 #include "common/log.h"
 #include "common/numbers.h"
+#include "common/room.h"
 #include "configs/cluster_grow.h"
 #include "plan/enough.h"
 #include "plan/plan_build.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 uap_status uap_plan_work_options(const uap_plan_request *r, uap_plan_options *options,
                                  uap_err *err)
@@ -28,7 +30,12 @@ uap_status uap_plan_work_options(const uap_plan_request *r, uap_plan_options *op
         {r->sweep != NULL && r->devices > 0, "--devices", "without --sweep-devices"},
         {r->sweep != NULL && r->dump != NULL, "--dump-instances",
          "without --sweep-devices"},
-        {r->sweep == NULL && r->plans != NULL, "--plans", "with --sweep-devices"}};
+        {r->target != UAP_TARGET_NONE && r->dump != NULL, "--dump-instances",
+         "without --for"},
+        {r->sweep == NULL && r->plans != NULL, "--plans", "with --sweep-devices"},
+        {uap_room_here() != NULL && r->dump != NULL, "--dump-instances",
+         "without --connect"},
+        {uap_room_here() != NULL && r->plans != NULL, "--plans", "without --connect"}};
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++) {
         if (!required[i].given) {
             return UAP_FAIL(err, BAD_USAGE, "%s: not given, expected %s",
@@ -55,6 +62,7 @@ uap_status uap_plan_work_options(const uap_plan_request *r, uap_plan_options *op
                                     .reserve_bytes = r->reserve_bytes,
                                     .tp_across_nodes = r->tp_across_nodes},
                            .operator_granularity = r->granularity == 1,
+                           .target = (uap_target)r->target,
                            .seed = r->seed};
     uap_search_args_note(&r->search, options);
     if (!uap_space_by_names(r->space, &cost->space)) {
@@ -81,10 +89,12 @@ static void free_point(uap_plan_work *w)
 {
     uap_plan_free(w->plan);
     uap_result_free(&w->result);
+    uap_target_space_free(w->space);
     uap_cost_free(w->cost);
     uap_cluster_grown_free(&w->whole);
     w->plan = NULL;
     w->result = (uap_result){.config = -1};
+    w->space = NULL;
     w->cost = NULL;
 }
 
@@ -102,8 +112,17 @@ uap_status uap_plan_work_point(uap_plan_work *w, int64_t devices, uap_err *err)
     w->options.cost.devices = devices;
     UAP_TRY(uap_cluster_grow(w->cluster, devices, &w->whole, err));
     UAP_TRY(uap_cost_new(w->model, &w->whole, &w->options.cost, &w->cost, err));
+    if (w->options.target != UAP_TARGET_NONE) {
+        UAP_TRY(uap_target_space_new(w->model, &w->whole, &w->options, &w->space, err));
+    }
 done:
     return rc;
+}
+
+uap_source uap_plan_work_source(uap_plan_work *w)
+{
+    return w->space != NULL ? uap_target_space_source(w->space)
+                            : uap_cost_source(w->cost);
 }
 
 /* The gap is not among it: nodes left within one are kept. */
@@ -125,6 +144,7 @@ void uap_plan_work_inputs(const uap_plan_work *w, const uap_plan_request *r,
                     r->schedule == UAP_SCHEDULE_COUNT
                         ? "all"
                         : uap_schedule_name((uap_schedule)r->schedule));
+    uap_inputs_note(inputs, "for", "%s", uap_target_name(w->options.target));
     uap_inputs_note(inputs, "cost", "%s", r->cost == 0 ? "full" : "paper");
     uap_inputs_note(inputs, "space", "%s", uap_space_names(cost->space, space));
     uap_inputs_note(inputs, "granularity", "%s",
@@ -133,6 +153,23 @@ void uap_plan_work_inputs(const uap_plan_work *w, const uap_plan_request *r,
     uap_inputs_note(inputs, "memory-bytes", "%" PRId64, cost->memory_bytes);
     uap_inputs_note(inputs, "reserve-bytes", "%" PRId64, cost->reserve_bytes);
     uap_inputs_note(inputs, "tp-across-nodes", "%d", cost->tp_across_nodes ? 1 : 0);
+}
+
+/* Where no configuration is legal: what the whole space suggests need not be of help. */
+static uap_status explain_target(const uap_plan_work *w, uap_err *err)
+{
+    char text[192];
+    if (w->space == NULL || w->plan->reason == NULL || w->result.shortage.known) {
+        return UAP_OK;
+    }
+    (void)snprintf(
+        text, sizeof text,
+        "of a batch of %" PRId64 " over %" PRId64
+        " devices nothing can be told to %s; another batch or device count may do",
+        w->options.cost.batch, w->plan->device_count, uap_target_name(w->options.target));
+    w->plan->reason = uap_plan_string(w->plan, text);
+    return w->plan->reason != NULL ? UAP_OK
+                                   : UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
 }
 
 /* Says in the plan that part of its machine is on paper. */
@@ -147,13 +184,28 @@ static uap_status note_grown(const uap_plan_work *w, uap_err *err)
     return UAP_OK;
 }
 
+/* The result in the terms of one cost model: of several, that of its configuration. */
+static uap_cost *own_cost(const uap_plan_work *w, uap_result *own)
+{
+    uap_cost *cost = w->cost;
+    *own = w->result;
+    if (w->space != NULL && own->config >= 0) {
+        cost = uap_target_space_cost(w->space, own->config, &own->config);
+    } else if (w->space != NULL && own->shortage.known) {
+        cost =
+            uap_target_space_cost(w->space, own->shortage.config, &own->shortage.config);
+    }
+    return cost;
+}
+
 uap_status uap_plan_work_finish(uap_plan_work *w, bool hints, uap_err *err)
 {
+    uap_result own;
     uap_plan_inputs in = {.model = w->model,
                           .cluster = &w->whole,
-                          .cost = w->cost,
+                          .cost = own_cost(w, &own),
                           .options = &w->options,
-                          .result = &w->result,
+                          .result = &own,
                           .enough_devices = UAP_PLAN_UNSTATED,
                           .enough_memory = UAP_PLAN_UNSTATED};
     uap_status rc = UAP_OK;
@@ -161,7 +213,8 @@ uap_status uap_plan_work_finish(uap_plan_work *w, bool hints, uap_err *err)
         return UAP_OK;
     }
     const uap_shortage *shortage = &w->result.shortage;
-    if (hints && w->result.outcome == UAP_OUTCOME_INFEASIBLE && shortage->known) {
+    if (hints && w->space == NULL && w->result.outcome == UAP_OUTCOME_INFEASIBLE &&
+        shortage->known) {
         UAP_LOG(INFO, GLOBAL, "nothing fits; trying larger device counts");
         in.enough_devices =
             uap_enough_devices(w->model, &w->whole, &w->options.cost, uap_stop_flag());
@@ -174,6 +227,7 @@ uap_status uap_plan_work_finish(uap_plan_work *w, bool hints, uap_err *err)
         }
     }
     UAP_TRY(uap_plan_build(&in, &w->plan, err));
+    UAP_TRY(explain_target(w, err));
     rc = note_grown(w, err);
 done:
     return rc;

@@ -7,6 +7,7 @@
 #include "configs/cluster.h"
 #include "configs/model.h"
 #include "plan/plan.h"
+#include "plan/target.h"
 #include "search/cost.h"
 
 #ifdef __cplusplus
@@ -15,11 +16,12 @@ extern "C" {
 
 /* What the command line said. */
 typedef struct uap_plan_request {
-    const char *model, *cluster, *output, *space, *dump, *sweep, *plans;
+    const char *model, *cluster, *output, *space, *dump, *sweep, *plans, *connect;
     int64_t seq, batch, devices, memory_bytes, reserve_bytes, seed;
-    int precision, optimizer, schedule, cost, granularity;
+    int precision, optimizer, schedule, cost, granularity, target;
     bool tp_across_nodes, other_nodes;
     uap_search_args search;
+    uap_sent_args sent;
 } uap_plan_request;
 
 /* What the command holds while it works. */
@@ -29,6 +31,7 @@ typedef struct uap_plan_work {
     uap_cluster *cluster; /* the profile */
     uap_cluster whole;    /* with as many nodes as the devices in use need; borrows */
     uap_cost *cost;
+    uap_target_space *space; /* the part of it that a framework can be told, or NULL */
     uap_result result;
     uap_plan *plan;
 } uap_plan_work;
@@ -46,6 +49,9 @@ UAP_NODISCARD uap_status uap_plan_work_load(uap_plan_work *w, const uap_plan_req
  * uap_cost_new. */
 UAP_NODISCARD uap_status uap_plan_work_point(uap_plan_work *w, int64_t devices,
                                              uap_err *err);
+
+/* What is searched; valid until the next point. */
+uap_source uap_plan_work_source(uap_plan_work *w);
 
 /* What a checkpoint of the search is of. */
 void uap_plan_work_inputs(const uap_plan_work *w, const uap_plan_request *r,

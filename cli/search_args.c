@@ -5,12 +5,16 @@
 #include "cli/search_ranks.h"
 #include "cli/stop.h"
 #include "common/file.h"
+#include "common/numbers.h"
+#include "common/room.h"
 #include "configs/allocation.h"
 #include "plan/plan_table.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define JOB_MEMORY_MIN ((int64_t)64 << 20) /* less is a default that nobody set */
 
 /* Memory of the machine, or what a batch job may use of it. */
 static int64_t machine_bytes(void)
@@ -19,7 +23,7 @@ static int64_t machine_bytes(void)
     const int64_t all = pages > 0 && page_bytes > 0 ? (int64_t)pages * page_bytes : 0;
     uap_allocation job;
     uap_allocation_of_job(&job);
-    return job.memory_bytes > 0 && job.memory_bytes < all ? job.memory_bytes : all;
+    return job.memory_bytes >= JOB_MEMORY_MIN ? uap_min_i64(job.memory_bytes, all) : all;
 }
 
 uap_search_args uap_search_args_default(void)
@@ -48,6 +52,10 @@ uap_status uap_search_open(const uap_search_args *args, uap_err *err)
     if (args->log != NULL) {
         UAP_TRY(uap_log_json_open(args->log, args->quiet ? UAP_LOG_WARNING : UAP_LOG_INFO,
                                   err));
+    }
+    if (uap_room_here() != NULL && args->checkpoint != NULL) {
+        return UAP_FAIL(err, BAD_USAGE,
+                        "--checkpoint: not in a service, which keeps its own");
     }
     if (args->checkpoint != NULL && !uap_search_is_shared(args)) {
         return UAP_FAIL(err, BAD_USAGE, "--checkpoint: expected --engine exact");
@@ -89,8 +97,11 @@ static uap_status run_shared(const uap_cli *cli, const uap_search_args *args,
                              const uap_inputs *inputs, uap_result *result, uap_err *err)
 {
     bool broken = false;
-    uap_watch watch = {.checkpoint = args->checkpoint,
-                       .interval_s = args->checkpoint_interval_s,
+    const uap_room *room = uap_room_here();
+    const char *kept = room == NULL ? args->checkpoint : room->checkpoint;
+    uap_watch watch = {.checkpoint = room != NULL && args->is_part ? NULL : kept,
+                       .interval_s = room != NULL ? room->checkpoint_interval_s
+                                                  : args->checkpoint_interval_s,
                        .quiet = args->quiet,
                        .inputs = *inputs,
                        .seed = args->seed};
@@ -105,13 +116,31 @@ static uap_status run_shared(const uap_cli *cli, const uap_search_args *args,
     return rc;
 }
 
+/* What the command asked for, and what its room allows. */
+static double least_time(const uap_search_args *args)
+{
+    const uap_room *room = uap_room_here();
+    const double most_s = room != NULL ? room->time_limit_s : 0;
+    return most_s > 0 && (args->time_limit_s <= 0 || args->time_limit_s > most_s)
+               ? most_s
+               : args->time_limit_s;
+}
+
+static int64_t least_memory(const uap_search_args *args)
+{
+    const uap_room *room = uap_room_here();
+    const int64_t most = room != NULL ? room->memory_limit_bytes : 0;
+    return most > 0 ? uap_min_i64(most, args->memory_limit_bytes)
+                    : args->memory_limit_bytes;
+}
+
 uap_status uap_search_run(const uap_cli *cli, const uap_search_args *args,
                           const uap_source *source, const uap_inputs *inputs,
                           uap_result *result, uap_err *err)
 {
-    const uap_limits limits = {.time_limit_s = args->time_limit_s,
+    const uap_limits limits = {.time_limit_s = least_time(args),
                                .gap = args->gap,
-                               .memory_limit_bytes = args->memory_limit_bytes,
+                               .memory_limit_bytes = least_memory(args),
                                .stop = uap_stop_flag()};
     const uap_status rc =
         uap_search_is_shared(args)
@@ -143,7 +172,7 @@ int uap_search_report(const uap_cli *cli, const uap_search_args *args,
 {
     uap_err err = {0};
     if (plan == NULL) {
-        (void)fprintf(stderr,
+        (void)fprintf(uap_room_err(),
                       "uniap: stopped before a plan was found; none is written\n");
         return UAP_EXIT_UNKNOWN;
     }
@@ -152,10 +181,10 @@ int uap_search_report(const uap_cli *cli, const uap_search_args *args,
         return UAP_EXIT_FAILURE;
     }
     if (plan->status == UAP_PLAN_INFEASIBLE) {
-        (void)fprintf(stderr, "uniap: %s\n", plan->reason);
+        (void)fprintf(uap_room_err(), "uniap: %s\n", plan->reason);
     } else if (!args->quiet && strcmp(output, "-") != 0) {
-        uap_plan_print(plan, stdout);
-        (void)printf("\nwritten to %s\n", output);
+        uap_plan_print(plan, uap_room_out());
+        (void)fprintf(uap_room_out(), "\nwritten to %s\n", output);
     }
     return exit_of_outcome(result->outcome);
 }

@@ -19,6 +19,8 @@ typedef struct uap_search_args {
     double checkpoint_interval_s;
     bool quiet;
     const uap_checkpoint *seed; /* no option: as in uap_watch */
+    bool
+        is_part; /* no option: of several searches, which keep no checkpoint in a service */
 } uap_search_args;
 
 /* Defaults: exact, no time limit, proof, 3/4 of the machine's memory or of what a Slurm job
@@ -62,8 +64,13 @@ uap_search_args uap_search_args_default(void);
          "seconds from one checkpoint to the next (30)",                                   \
          .min = 0.001,                                                                     \
          .max = 1e9},                                                                      \
-        {0,         "log-json", UAP_OPT_STR,                                               \
-         &(a)->log, "FILE",     .help = "the log and the search's events as JSON lines"},  \
+        {0,                                                                                \
+         "log-json",                                                                       \
+         UAP_OPT_STR,                                                                      \
+         &(a)->log,                                                                        \
+         "FILE",                                                                           \
+         .help = "the log and the search\'s events as JSON lines",                         \
+         .stays_here = true},                                                              \
     {                                                                                      \
         0, "quiet", UAP_OPT_FLAG, &(a)->quiet, NULL, .help = "no table and no progress"    \
     }

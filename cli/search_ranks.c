@@ -494,10 +494,8 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
 {
     uap_status rc = UAP_OK;
     int64_t left = s->left_bound;
-    int64_t gave_up = s->exact.gave_up;
     UAP_TRY(add_stats(s, &s->exact.stats, err));
     UAP_TRY(uap_comm_allreduce_i64(s->comm, &left, 1, UAP_COMM_MIN, err));
-    UAP_TRY(uap_comm_allreduce_i64(s->comm, &gave_up, 1, UAP_COMM_MAX, err));
     add_exchange(s->comm, found, &s->exact.stats);
     if (found->over_memory && uap_comm_rank(s->comm) == 0) {
         UAP_LOG(WARNING, GLOBAL,
@@ -518,7 +516,7 @@ static uap_status finish(searcher *s, const uap_tree_result *found, uap_result *
                                .plan = found->answer,
                                .plan_bytes = found->answer_bytes,
                                .start_wall_s = s->start_wall_s,
-                               .gave_up = gave_up != 0,
+                               .must_fix = s->exact.must_fix,
                                .stopping = !found->finished,
                                .closed = found->finished && left == INT64_MAX,
                                .bound = uap_min_i64(found->bound, left),
@@ -538,8 +536,6 @@ static uap_status is_for_all(searcher *s, bool *for_all, uap_err *err)
     }
     int64_t resumes = s->watch != NULL && uap_watch_resumes(s->watch); /* on rank 0 */
     const uap_status rc = uap_comm_allreduce_i64(s->comm, &resumes, 1, UAP_COMM_MAX, err);
-    /* What it did before it was stopped is not known: its plan must be fixed. */
-    s->exact.gave_up = s->exact.gave_up || resumes != 0;
     const bool asked = s->limits != NULL && s->limits->share_work < 0;
     *for_all = resumes == 0 && (asked || (n == 1 && uap_comm_size(s->comm) > 1));
     return rc;
@@ -555,7 +551,8 @@ uap_status uap_search_ranks(const uap_comm *comm, const uap_source *source,
                   .exact = {.source = source,
                             .limits = limits,
                             .must_stop = must_stop,
-                            .improved = tell_plan},
+                            .improved = tell_plan,
+                            .must_fix = watch != NULL && watch->checkpoint != NULL},
                   .left_bound = INT64_MAX,
                   .start_wall_s = uap_wall_s()};
     const double start_cpu_s = uap_cpu_s();

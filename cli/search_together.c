@@ -179,7 +179,7 @@ static uap_status search(member *m, uap_node_pool *pool, uap_err *err)
     m->exact.value = m->result->value;
     m->exact.config = m->result->config;
     m->exact.stats = from->stats;
-    m->exact.gave_up = from->gave_up;
+    m->exact.must_fix = from->must_fix;
     if (!uap_bytes_put(&m->plan, from->plan, from->plan_bytes)) {
         rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
         goto done;

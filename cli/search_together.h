@@ -23,7 +23,7 @@ typedef struct uap_together {
     double start_wall_s;      /* of the search; each rank's own */
     bool stopping;            /* the search must stop: nodes stay as they are */
     bool closed;              /* no other node is open, */
-    bool gave_up;             /* see uap_exact; on any rank */
+    bool must_fix;            /* see uap_exact */
     int64_t bound;            /* else the least bound of these */
     uap_search_stats stats;   /* so far, of all ranks together */
 } uap_together;

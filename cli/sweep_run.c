@@ -8,6 +8,7 @@
 #include "cli/sweep_counts.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/room.h"
 #include "configs/cluster_grow.h"
 #include "mpi/comm.h"
 #include "plan/plan_carry.h"
@@ -19,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LENDERS    2   /* counts before, the last ones that have a plan, that lend it */
+#define LENDERS    6   /* counts before, the last ones that have a plan, that lend it */
 #define LAST_LOOKS 5.0 /* s after a stop in which counts still get a borrowed plan */
 
 typedef struct sweep_run {
@@ -47,20 +48,18 @@ static uap_status agree(const sweep_run *s, uap_status rc, uap_err *err)
  * there were none: its plan is then not fixed afterwards (docs/exact.md). */
 static uap_status borrow(const sweep_run *s, size_t i, uap_carried *best, uap_err *err)
 {
-    uap_status rc = UAP_OK;
-    int lenders = 0;
-    if (uap_cost_count(s->w->cost) < 2) {
+    const uap_plan *lender[LENDERS];
+    size_t n = 0;
+    if (s->w->space != NULL || uap_cost_count(s->w->cost) < 2) {
         return UAP_OK;
     }
-    for (size_t k = i; k-- > 0 && lenders < LENDERS;) {
+    for (size_t k = i; k-- > 0 && n < LENDERS;) {
         const uap_plan *plan = s->sweep.point[k].plan;
         if (plan != NULL && plan->stage != NULL) {
-            lenders++;
-            UAP_TRY(uap_plan_carry(plan, s->w->cost, best, err));
+            lender[n++] = plan;
         }
     }
-done:
-    return rc;
+    return uap_plan_carry(lender, n, s->w->cost, best, err);
 }
 
 /* DIR/plan-N.json; the caller frees it. NULL: no memory. */
@@ -181,8 +180,9 @@ static uap_status search(sweep_run *s, size_t i, double left_s, uap_err *err)
     if (args.time_limit_s > 0) {
         args.time_limit_s = fmax(left_s / (double)(s->sweep.n - i), 1e-9);
     }
-    const uap_source source = uap_cost_source(w->cost);
+    const uap_source source = uap_plan_work_source(w);
     uap_plan_work_inputs(w, s->r, &inputs);
+    args.is_part = true;
     rc = uap_search_run(s->cli, &args, &source, &inputs, &w->result, err);
 done:
     uap_free(checkpoint);
@@ -268,9 +268,9 @@ static uap_status report(const sweep_run *s, uap_err *err)
         UAP_TRY(uap_sweep_save(&s->sweep, output, err));
     }
     if (!s->r->search.quiet && (output == NULL || strcmp(output, "-") != 0)) {
-        uap_sweep_print(&s->sweep, stdout);
+        uap_sweep_print(&s->sweep, uap_room_out());
         if (output != NULL) {
-            (void)printf("\nwritten to %s\n", output);
+            (void)fprintf(uap_room_out(), "\nwritten to %s\n", output);
         }
     }
 done:

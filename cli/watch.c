@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/numbers.h"
+#include "common/room.h"
 #include "common/sha256.h"
 #include "search/exact_node.h"
 
@@ -167,7 +168,12 @@ static void print_progress(uap_watch *watch, const uap_tree_snapshot *picture,
                    p->elapsed_s, p->worked, p->open, best, seconds(watch->bound),
                    100.0 * p->busy, p->steals);
     watch->last_line_s = p->elapsed_s;
-    if (watch->is_live) {
+    const uap_room *room = uap_room_here();
+    if (room != NULL) { /* of the moment, and no part of what the command prints */
+        if (room->on_line != NULL) {
+            room->on_line(room->context, -1, line);
+        }
+    } else if (watch->is_live) {
         cut_to_terminal(line);
         (void)fprintf(stderr, ERASE_THE_LINE "%s", line);
         watch->has_line = true;
@@ -237,7 +243,7 @@ uap_status uap_watch_begin(uap_watch *watch, const uap_comm *comm, const int64_t
     uap_status rc = UAP_OK;
     watch->start_s = uap_wall_s();
     watch->value = UAP_TREE_NO_ANSWER;
-    watch->is_live = isatty(STDERR_FILENO) == 1;
+    watch->is_live = uap_room_here() == NULL && isatty(STDERR_FILENO) == 1;
     if (uap_comm_rank(comm) == 0) {
         note_bounds(&watch->inputs, quick, n);
         if (watch->checkpoint != NULL) {

@@ -5,7 +5,9 @@
 
 double uap_cpu_s(void)
 {
-    return (double)clock() / CLOCKS_PER_SEC;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 double uap_wall_s(void)

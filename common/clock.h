@@ -6,7 +6,7 @@
 extern "C" {
 #endif
 
-double uap_cpu_s(void);  /* CPU seconds of this process */
+double uap_cpu_s(void);  /* CPU seconds of this thread */
 double uap_wall_s(void); /* since some moment, the same for all processes of a machine */
 
 #ifdef __cplusplus

@@ -2,6 +2,7 @@
 #include "common/file.h"
 
 #include "common/mem.h"
+#include "common/room.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,9 @@ uap_status uap_file_read(const char *path, size_t max_bytes, char **text, size_t
     uap_status rc = UAP_OK;
     char *buffer = NULL;
     size_t n = 0;
+    if (uap_room_has(path)) {
+        return uap_room_read(path, max_bytes, text, n_bytes, err);
+    }
     /* O_NONBLOCK: opening a pipe without a writer must not wait. */
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
@@ -221,6 +225,9 @@ static uap_status write_device(const char *path, const char *text, size_t n_byte
 uap_status uap_file_write(const char *path, const char *text, size_t n_bytes,
                           uap_err *err)
 {
+    if (uap_room_has(path)) {
+        return uap_room_write(path, text, n_bytes, err);
+    }
     if (strcmp(path, "-") == 0) {
         (void)fflush(stdout); /* what was printed before stays before */
         return write_all(STDOUT_FILENO, "standard output", text, n_bytes, err);
@@ -239,9 +246,16 @@ done:
     return rc;
 }
 
+bool uap_file_is_directory(const char *path)
+{
+    struct stat info;
+    return uap_room_has(path) ? uap_room_is_directory(path)
+                              : stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 uap_status uap_file_check_writable(const char *path, uap_err *err)
 {
-    if (strcmp(path, "-") == 0) {
+    if (strcmp(path, "-") == 0 || uap_room_has(path)) {
         return UAP_OK;
     }
     uap_status rc = UAP_OK;

@@ -1,9 +1,11 @@
-/* Whole files in and out: bounded reads, and writes that never leave half a file. */
+/* Whole files in and out: bounded reads, and writes that never leave half a file. In a room
+ * (room.h) the room's files are meant. */
 #ifndef UAP_COMMON_FILE_H
 #define UAP_COMMON_FILE_H
 
 #include "common/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -19,6 +21,9 @@ UAP_NODISCARD uap_status uap_file_read(const char *path, size_t max_bytes, char 
  * output. On failure the temporary file is removed and an old file stands. Local. */
 UAP_NODISCARD uap_status uap_file_write(const char *path, const char *text,
                                         size_t n_bytes, uap_err *err);
+
+/* Whether there is a directory under this name. Local. */
+bool uap_file_is_directory(const char *path);
 
 /* Fails early, before hours of work, when `path` could not be written: a missing
  * directory, no permission, a directory of that name. Local. */

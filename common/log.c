@@ -1,6 +1,8 @@
-/* One process's log: level, rank and sink. A line is formatted once and handed over whole,
+/* One process's log, or a room's: level, rank and sink. A line is formatted once and handed over whole,
  * so that lines of several ranks do not mix. */
 #include "common/log.h"
+
+#include "common/room.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,39 +10,58 @@
 
 #define LINE_BYTES 2048
 
-static uap_log_level log_level = UAP_LOG_INFO;
-static int log_rank;
-static uap_log_sink *log_sink;
-static void *log_context;
+typedef struct setup {
+    uap_log_level level;
+    int rank;
+    uap_log_sink *sink;
+    void *context;
+} setup;
+
+static setup process = {.level = UAP_LOG_INFO};
+static _Thread_local setup own; /* in a room */
 
 void uap_log_setup(uap_log_level level, int rank, uap_log_sink *sink, void *context)
 {
-    log_level = level;
-    log_rank = rank;
-    log_sink = sink;
-    log_context = context;
+    setup *here = uap_room_here() != NULL ? &own : &process;
+    *here = (setup){level, rank, sink, context};
+}
+
+static const setup *setup_here(void)
+{
+    return uap_room_here() != NULL ? &own : &process;
 }
 
 bool uap_log_enabled(uap_log_level level, uap_log_scope scope)
 {
-    return level <= log_level && (scope == UAP_LOG_RANK || log_rank == 0);
+    const setup *here = setup_here();
+    return level <= here->level && (scope == UAP_LOG_RANK || here->rank == 0);
 }
 
-static void write_stderr(uap_log_level level, const char *line)
+void uap_log_print(uap_log_level level, const char *line)
 {
     static const char *const prefix[] = {[UAP_LOG_ERROR] = "uniap: ",
                                          [UAP_LOG_WARNING] = "uniap: warning: ",
                                          [UAP_LOG_INFO] = "",
                                          [UAP_LOG_DEBUG] = "debug: "};
-    (void)fprintf(stderr, "%s%s\n", prefix[level], line);
+    uap_room *room = uap_room_here();
+    (void)fprintf(uap_room_err(), "%s%s\n", prefix[level], line);
+    if (room != NULL && room->on_line != NULL) {
+        char text[LINE_BYTES + 32];
+        (void)snprintf(text, sizeof text, "%s%s", prefix[level], line);
+        room->on_line(room->context, room->n_lines, text);
+    }
+    if (room != NULL) {
+        room->n_lines++;
+    }
 }
 
 void uap_log_write(uap_log_level level, uap_log_scope scope, const char *fmt, ...)
 {
     char line[LINE_BYTES];
+    const setup *here = setup_here();
     int used = 0;
     if (scope == UAP_LOG_RANK) {
-        used = snprintf(line, sizeof line, "[rank %d] ", log_rank);
+        used = snprintf(line, sizeof line, "[rank %d] ", here->rank);
     }
     if (used < 0) {
         return;
@@ -52,9 +73,9 @@ void uap_log_write(uap_log_level level, uap_log_scope scope, const char *fmt, ..
     if (more < 0) {
         return;
     }
-    if (log_sink != NULL) {
-        log_sink(log_context, level, line);
+    if (here->sink != NULL) {
+        here->sink(here->context, level, line);
     } else {
-        write_stderr(level, line);
+        uap_log_print(level, line);
     }
 }

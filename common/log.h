@@ -21,8 +21,12 @@ typedef enum uap_log_scope { UAP_LOG_GLOBAL, UAP_LOG_RANK } uap_log_scope;
 
 typedef void uap_log_sink(void *context, uap_log_level level, const char *line);
 
-/* Sets level (default INFO), this process's rank (default 0) and the sink (NULL: stderr). */
+/* Sets level (default INFO), this process's rank (default 0) and the sink (NULL: stderr); for a
+ * thread in a room (room.h) those of the room, which it does before it logs. */
 void uap_log_setup(uap_log_level level, int rank, uap_log_sink *sink, void *context);
+
+/* A line as it goes to stderr, or into the room, where there is no sink; for sinks. */
+void uap_log_print(uap_log_level level, const char *line);
 
 bool uap_log_enabled(uap_log_level level, uap_log_scope scope);
 

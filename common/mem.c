@@ -1,7 +1,8 @@
-/* Counted allocation and arenas. The counters are plain: uniap runs one thread a rank. */
+/* Counted allocation and arenas. The counters are plain: each belongs to one thread at a time. */
 #include "common/mem.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@
 #define ARENA_ALIGN       16u
 #define ARENA_CHUNK_BYTES ((size_t)64 * 1024)
 
-static int64_t outstanding, in_use, peak;
+static uap_mem_count process;
+static _Thread_local uap_mem_count *own_count;
 static int64_t fail_after = -1;
 
 static int fault_is_due(void)
@@ -26,20 +28,53 @@ static int fault_is_due(void)
     return fail_after-- == 0;
 }
 
+static uap_mem_count *count_here(void)
+{
+    return own_count != NULL ? own_count : &process;
+}
+
 static void count_bytes(int64_t more)
 {
-    in_use += more;
-    peak = in_use > peak ? in_use : peak;
+    uap_mem_count *count = count_here();
+    count->in_use += more;
+    count->peak = count->in_use > count->peak ? count->in_use : count->peak;
+}
+
+/* Whether n elements of `size` bytes instead of `block` are more than this thread may have. */
+static bool is_over_limit(void *block, size_t n, size_t size)
+{
+    const uap_mem_count *count = own_count;
+    size_t bytes;
+    if (count == NULL || count->limit <= 0) {
+        return false;
+    }
+    const int64_t before = block != NULL ? (int64_t)malloc_usable_size(block) : 0;
+    return __builtin_mul_overflow(n, size, &bytes) || bytes > (size_t)INT64_MAX ||
+           (int64_t)bytes - before > count->limit - count->in_use;
+}
+
+uap_mem_count *uap_mem_count_here(uap_mem_count *own)
+{
+    uap_mem_count *before = own_count;
+    own_count = own;
+    return before;
+}
+
+void uap_mem_settle(uap_mem_count *count)
+{
+    count_here()->outstanding += count->outstanding;
+    count_bytes(count->in_use);
+    *count = (uap_mem_count){.limit = count->limit};
 }
 
 void *uap_calloc(size_t n, size_t size)
 {
     void *block = NULL;
-    if (!fault_is_due()) {
+    if (!fault_is_due() && !is_over_limit(NULL, n, size)) {
         block = calloc(n == 0 ? 1 : n, size == 0 ? 1 : size);
     }
     if (block != NULL) {
-        outstanding++;
+        count_here()->outstanding++;
         count_bytes((int64_t)malloc_usable_size(block));
     }
     return block;
@@ -48,13 +83,14 @@ void *uap_calloc(size_t n, size_t size)
 void *uap_realloc(void *block, size_t n, size_t size)
 {
     size_t bytes;
-    if (fault_is_due() || __builtin_mul_overflow(n, size, &bytes)) {
+    if (fault_is_due() || is_over_limit(block, n, size) ||
+        __builtin_mul_overflow(n, size, &bytes)) {
         return NULL;
     }
     const int64_t before = block == NULL ? 0 : (int64_t)malloc_usable_size(block);
     void *moved = realloc(block, bytes == 0 ? 1 : bytes);
     if (moved != NULL) {
-        outstanding += block == NULL;
+        count_here()->outstanding += block == NULL;
         count_bytes((int64_t)malloc_usable_size(moved) - before);
     }
     return moved;
@@ -87,30 +123,31 @@ char *uap_strdup(const char *text)
 void uap_free(void *block)
 {
     if (block != NULL) {
-        outstanding--;
-        in_use -= (int64_t)malloc_usable_size(block);
+        uap_mem_count *count = count_here();
+        count->outstanding--;
+        count->in_use -= (int64_t)malloc_usable_size(block);
         free(block);
     }
 }
 
 int64_t uap_mem_outstanding(void)
 {
-    return outstanding;
+    return count_here()->outstanding;
 }
 
 int64_t uap_mem_bytes(void)
 {
-    return in_use;
+    return count_here()->in_use;
 }
 
 int64_t uap_mem_peak_bytes(void)
 {
-    return peak;
+    return count_here()->peak;
 }
 
 void uap_mem_peak_reset(void)
 {
-    peak = in_use;
+    count_here()->peak = count_here()->in_use;
 }
 
 void uap_mem_fail_after(int64_t count)

@@ -29,7 +29,22 @@ char *uap_strdup(const char *text);
 /* Frees; NULL is legal. Local. */
 void uap_free(void *block);
 
-/* Blocks allocated and not yet freed in this process. */
+/* What a thread allocates for itself alone, where it counts apart from the process. */
+typedef struct uap_mem_count {
+    int64_t outstanding;  /* blocks; */
+    int64_t in_use, peak; /* bytes */
+    int64_t limit;        /* of in_use: what would pass it is out of memory; 0: none */
+} uap_mem_count;
+
+/* From here on this thread counts in *own; NULL: in the process's counts, which only one thread
+ * at a time may use. Blocks may be freed by another thread: sums are right once settled.
+ * Returns where it counted before. */
+uap_mem_count *uap_mem_count_here(uap_mem_count *own);
+
+/* Adds these counts, which no thread uses any more, to this thread's, and zeroes them. */
+void uap_mem_settle(uap_mem_count *count);
+
+/* The following are this thread's where it counts apart. Blocks allocated and not yet freed. */
 int64_t uap_mem_outstanding(void);
 
 /* Their bytes, as the allocator rounds them. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const precision_names[UAP_PRECISION_COUNT] = {
-    [UAP_FP32] = "fp32", [UAP_BF16] = "bf16", [UAP_FP16] = "fp16"};
+    [UAP_FP32] = "fp32", [UAP_BF16] = "bf16", [UAP_FP16] = "fp16", [UAP_TF32] = "tf32"};
 
 static const char *const collective_names[UAP_COLLECTIVE_COUNT] = {
     [UAP_ALL_REDUCE] = "all-reduce",
@@ -42,7 +42,7 @@ bool uap_precision_by_name(const char *name, uap_precision *out)
 
 int32_t uap_precision_bytes(uap_precision precision)
 {
-    return precision == UAP_FP32 ? 4 : 2;
+    return precision == UAP_FP32 || precision == UAP_TF32 ? 4 : 2;
 }
 
 const char *uap_collective_name(uap_collective_kind kind)

@@ -19,6 +19,7 @@ typedef enum uap_precision {
     UAP_FP32,
     UAP_BF16,
     UAP_FP16,
+    UAP_TF32, /* fp32 whose products are computed with shorter factors; not planned for */
     UAP_PRECISION_COUNT
 } uap_precision;
 
@@ -201,7 +202,8 @@ double uap_cluster_collective_s(const uap_cluster *cluster, uap_collective_kind 
 double uap_cluster_p2p_s(const uap_cluster *cluster, int64_t distance, double bytes,
                          bool *assumed);
 
-const char *uap_precision_name(uap_precision precision); /* "fp32", "bf16", "fp16" */
+const char *uap_precision_name(
+    uap_precision precision); /* "fp32", "bf16", "fp16", "tf32" */
 bool uap_precision_by_name(const char *name, uap_precision *out);
 int32_t uap_precision_bytes(uap_precision precision);
 const char *uap_collective_name(uap_collective_kind kind); /* "all-reduce", ... */

@@ -140,7 +140,7 @@ done:
 
 static uap_status read_peaks(const uap_jval *object, uap_device_class *out, uap_err *err)
 {
-    static const char *const keys[UAP_PRECISION_COUNT] = {"fp32", "bf16", "fp16"};
+    static const char *const keys[UAP_PRECISION_COUNT] = {"fp32", "bf16", "fp16", "tf32"};
     uap_jval peaks;
     uap_status rc;
     UAP_TRY(uap_jget(object, "peak_flops", UAP_JSON_OBJECT, &peaks, err));

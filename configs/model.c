@@ -2,13 +2,13 @@
  * and checks the whole. A new family is one file and one line in the table below. */
 #include "configs/model.h"
 
+#include "common/file.h"
 #include "common/json_read.h"
 #include "common/mem.h"
 #include "configs/model_build.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* A config.json is a few kilobytes; one with 20,000 labels stays under two megabytes. */
 #define MAX_CONFIG_BYTES ((size_t)64 << 20)
@@ -87,8 +87,7 @@ done:
 static char *config_path(const char *path)
 {
     static const char inside[] = "/config.json";
-    struct stat info;
-    const bool is_dir = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    const bool is_dir = uap_file_is_directory(path);
     size_t n = strlen(path);
     while (is_dir && n > 1 && path[n - 1] == '/') {
         n--;

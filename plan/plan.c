@@ -127,6 +127,13 @@ const char *uap_engine_name(uap_engine engine)
     return engine == UAP_ENGINE_CBC ? "cbc" : "exact";
 }
 
+const char *uap_target_name(uap_target target)
+{
+    static const char *const name[UAP_TARGET_COUNT] = {"none", "megatron", "deepspeed",
+                                                       "torchtitan"};
+    return name[target];
+}
+
 static const char *const space_name[UAP_SPACE_DIMENSIONS] = {"dp", "fsdp", "zero",
                                                              "tp", "sp",   "recompute"};
 

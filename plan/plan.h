@@ -49,11 +49,23 @@ typedef struct uap_plan_layer {
     const char *strategy_name; /* an instance's own name for it, or NULL */
 } uap_plan_layer;
 
+/* Frameworks that a plan may be restricted to (plan/target.h). */
+typedef enum uap_target {
+    UAP_TARGET_NONE,
+    UAP_TARGET_MEGATRON,
+    UAP_TARGET_DEEPSPEED,
+    UAP_TARGET_TORCHTITAN,
+    UAP_TARGET_COUNT
+} uap_target;
+
+#define UAP_TARGETS "none|megatron|deepspeed|torchtitan" /* in that order */
+
 /* Every option that shaped the answer. */
 typedef struct uap_plan_options {
     bool stated; /* the file has them */
     uap_cost_options cost;
     bool operator_granularity;
+    uap_target target;
     uap_engine engine;
     double time_limit_s; /* 0: none */
     double gap;
@@ -129,6 +141,7 @@ bool uap_plan_warn(uap_plan *plan, const char *text);
 
 const char *uap_plan_status_name(uap_plan_status status); /* "optimal", ...; NULL */
 const char *uap_engine_name(uap_engine engine);           /* "exact", "cbc" */
+const char *uap_target_name(uap_target target);           /* "none", "megatron", ... */
 
 #define UAP_SPACE_DIMENSIONS 6
 #define UAP_SPACE_TEXT       40 /* bytes that all names together need */

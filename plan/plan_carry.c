@@ -4,11 +4,21 @@
 #include "common/numbers.h"
 #include "search/exact_bytes.h"
 #include "search/greedy.h"
+#include "search/objective.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define TRIES 4 /* configurations of the other count */
+#define TRIES    4   /* configurations of the other count for each plan */
+#define IMPROVED 3   /* of all tries, by single changes */
+#define UNFIT    1.2 /* what a try counts that does not fit as it is: changes may mend it */
+
+/* A plan on a configuration. */
+typedef struct try_out {
+    const uap_plan *plan;
+    int32_t config;
+    double score; /* less is better */
+} try_out;
 
 typedef struct candidate {
     int32_t config;
@@ -135,29 +145,69 @@ static uap_status keep_if_better(uap_carried *best, int32_t config, int64_t valu
     return UAP_OK;
 }
 
-/* The plan on one configuration, made better by single changes. */
-static uap_status try_one(const uap_plan *plan, uap_cost *to, int32_t config,
-                          uap_carried *best, uap_err *err)
+/* The plan in the terms of one configuration; *in is NULL where it cannot be. The caller frees
+ * both. */
+static uap_status map(const uap_plan *plan, uap_cost *to, int32_t config,
+                      uap_instance **in, uap_choice *choice, uap_err *err)
 {
     const uap_source source = uap_cost_source(to);
+    uap_status rc = UAP_OK;
+    UAP_TRY(source.build(source.context, config, in, err));
+    if (*in != NULL && ((*in)->n_types > 0 || (*in)->n_layers != plan->n_layers)) {
+        uap_instance_free(*in);
+        *in = NULL;
+    }
+    if (*in == NULL) {
+        goto done;
+    }
+    if (!uap_choice_init(choice, (*in)->pp, (*in)->n_layers)) {
+        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
+        goto done;
+    }
+    map_cuts(plan, (*in)->pp, choice->first);
+    map_strategies(plan, to, config, *in, choice->strategy);
+done:
+    return rc;
+}
+
+/* What the plan costs there as it is; *score is infinite where it is none. */
+static uap_status judge(try_out *t, uap_cost *to, uap_err *err)
+{
+    uap_instance *in = NULL;
+    uap_choice choice = {NULL, NULL};
+    uap_stage_cost *scratch = NULL;
+    int64_t value = UAP_VALUE_LIMIT;
+    uap_status rc = UAP_OK;
+    t->score = HUGE_VAL;
+    UAP_TRY(map(t->plan, to, t->config, &in, &choice, err));
+    if (in != NULL) {
+        scratch = uap_calloc((size_t)in->pp, sizeof *scratch);
+        if (scratch == NULL) {
+            rc = UAP_FAIL(err, NO_MEMORY, "out of memory for stage costs");
+            goto done;
+        }
+        const bool fits = uap_choice_value(in, &choice, scratch, &value);
+        t->score = (double)value * (fits ? 1.0 : UNFIT);
+    }
+done:
+    uap_free(scratch);
+    uap_choice_free(&choice);
+    uap_instance_free(in);
+    return rc;
+}
+
+/* The plan there, made better by single changes. */
+static uap_status improve(const try_out *t, uap_cost *to, uap_carried *best, uap_err *err)
+{
     uap_instance *in = NULL;
     uap_choice choice = {NULL, NULL};
     uap_status rc = UAP_OK;
     bool found = false;
     int64_t value = 0;
-    UAP_TRY(source.build(source.context, config, &in, err));
-    if (in == NULL || in->n_types > 0 || in->n_layers != plan->n_layers) {
-        goto done;
-    }
-    if (!uap_choice_init(&choice, in->pp, in->n_layers)) {
-        rc = UAP_FAIL(err, NO_MEMORY, "out of memory for a plan");
-        goto done;
-    }
-    map_cuts(plan, in->pp, choice.first);
-    map_strategies(plan, to, config, in, choice.strategy);
+    UAP_TRY(map(t->plan, to, t->config, &in, &choice, err));
     UAP_TRY(uap_greedy_improve(in, &choice, &value, &found, err));
     if (found) {
-        rc = keep_if_better(best, config, value, in, &choice, err);
+        rc = keep_if_better(best, t->config, value, in, &choice, err);
     }
 done:
     uap_choice_free(&choice);
@@ -165,20 +215,54 @@ done:
     return rc;
 }
 
-uap_status uap_plan_carry(const uap_plan *plan, uap_cost *to, uap_carried *best,
-                          uap_err *err)
+/* Of the good ones, kept in order, the best IMPROVED. */
+static void rank_try(try_out good[IMPROVED], const try_out *own)
+{
+    int at = IMPROVED;
+    while (at > 0 && own->score < good[at - 1].score) {
+        if (at < IMPROVED) {
+            good[at] = good[at - 1];
+        }
+        at--;
+    }
+    if (at < IMPROVED) {
+        good[at] = *own;
+    }
+}
+
+static uap_status try_plan(const uap_plan *plan, uap_cost *to, try_out good[IMPROVED],
+                           uap_err *err)
 {
     candidate found[TRIES];
     uap_status rc = UAP_OK;
-    if (plan->stage == NULL || plan->layer == NULL || plan->device_count < 1 ||
-        uap_cost_groups(to)->n > 1) {
-        return UAP_OK;
-    }
     const double ratio =
         (double)uap_cost_groups(to)->group[0].devices / (double)plan->device_count;
     const int32_t n = nearest(plan, to, ratio, found);
     for (int32_t i = 0; i < n; i++) {
-        UAP_TRY(try_one(plan, to, found[i].config, best, err));
+        try_out own = {.plan = plan, .config = found[i].config};
+        UAP_TRY(judge(&own, to, err));
+        rank_try(good, &own);
+    }
+done:
+    return rc;
+}
+
+uap_status uap_plan_carry(const uap_plan *const *plan, size_t n, uap_cost *to,
+                          uap_carried *best, uap_err *err)
+{
+    try_out good[IMPROVED];
+    uap_status rc = UAP_OK;
+    for (int i = 0; i < IMPROVED; i++) {
+        good[i] = (try_out){.score = HUGE_VAL};
+    }
+    for (size_t i = 0; i < n && uap_cost_groups(to)->n == 1; i++) {
+        if (plan[i]->stage != NULL && plan[i]->layer != NULL &&
+            plan[i]->device_count > 0) {
+            UAP_TRY(try_plan(plan[i], to, good, err));
+        }
+    }
+    for (int i = 0; i < IMPROVED && good[i].plan != NULL; i++) {
+        UAP_TRY(improve(&good[i], to, best, err));
     }
 done:
     return rc;

@@ -18,14 +18,14 @@ typedef struct uap_carried {
     char *bytes;   /* [n], owned */
 } uap_carried;
 
-/* Tries the plan, of the same model and options but for the devices, on the few configurations
- * of `to` that are nearest in stages and micro-batches, its cuts at the same shares of stages
- * and each layer with the strategy most like its own; the best one is improved by single
- * changes and kept in *best where it is better than what is there. Nothing for plans without
+/* Tries each of the n plans, of the same model and options but for the devices, on the few
+ * configurations of `to` that are nearest in stages and micro-batches, its cuts at the same
+ * shares of stages and each layer with the strategy most like its own; the most promising of
+ * all are improved by single changes, and the best of those is *best. Nothing of plans without
  * stages and where stages are of several types. Errors: those of building an instance,
  * NO_MEMORY. Local. */
-UAP_NODISCARD uap_status uap_plan_carry(const uap_plan *plan, uap_cost *to,
-                                        uap_carried *best, uap_err *err);
+UAP_NODISCARD uap_status uap_plan_carry(const uap_plan *const *plan, size_t n,
+                                        uap_cost *to, uap_carried *best, uap_err *err);
 void uap_carried_free(uap_carried *carried);
 
 #ifdef __cplusplus

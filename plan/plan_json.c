@@ -123,6 +123,9 @@ uap_jout *uap_plan_json_options(const uap_plan_options *options)
     uap_jset_str(object, "space", uap_space_names(cost->space, space));
     uap_jset_str(object, "granularity",
                  options->operator_granularity ? "operator" : "block");
+    if (options->target != UAP_TARGET_NONE) {
+        uap_jset_str(object, "for", uap_target_name(options->target));
+    }
     if (cost->devices > 0) {
         uap_jset_i64(object, "devices", cost->devices);
     }

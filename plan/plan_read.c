@@ -374,16 +374,18 @@ static uap_status read_named_options(const uap_jval *object, uap_plan_options *o
     static const char *const costs[] = {"full", "paper"};
     static const char *const granularities[] = {"block", "operator"};
     static const char *const engines[] = {"exact", "cbc"};
+    static const char *const targets[] = {"none", "megatron", "deepspeed", "torchtitan"};
     uap_cost_options *cost = &options->cost;
     uap_status rc = UAP_OK;
     int precision = (int)cost->precision, optimizer = (int)cost->optimizer;
-    int model = (int)cost->cost, granularity = 0, engine = 0, schedule = -1;
+    int model = (int)cost->cost, granularity = 0, engine = 0, schedule = -1, target = 0;
     UAP_TRY(opt_choice(object, "precision", precisions, 3, &precision, err));
     UAP_TRY(opt_choice(object, "optimizer", optimizers, 2, &optimizer, err));
     UAP_TRY(opt_choice(object, "schedule", schedules, 4, &schedule, err));
     UAP_TRY(opt_choice(object, "cost", costs, 2, &model, err));
     UAP_TRY(opt_choice(object, "granularity", granularities, 2, &granularity, err));
     UAP_TRY(opt_choice(object, "engine", engines, 2, &engine, err));
+    UAP_TRY(opt_choice(object, "for", targets, UAP_TARGET_COUNT, &target, err));
     UAP_TRY(read_space(object, &cost->space, err));
     cost->precision = (uap_precision)precision;
     cost->optimizer = (uap_optimizer)optimizer;
@@ -394,17 +396,29 @@ static uap_status read_named_options(const uap_jval *object, uap_plan_options *o
     }
     options->operator_granularity = granularity == 1;
     options->engine = (uap_engine)engine;
+    options->target = (uap_target)target;
 done:
     return rc;
 }
 
 static uap_status read_options(uap_plan *plan, const uap_jval *root, uap_err *err)
 {
-    static const char *const keys[] = {
-        "precision",     "optimizer",   "schedule",          "cost",
-        "space",         "granularity", "devices",           "memory_bytes",
-        "reserve_bytes", "engine",      "tp_across_nodes",   "gap",
-        "time_limit_s",  "seed",        "memory_limit_bytes"};
+    static const char *const keys[] = {"precision",
+                                       "optimizer",
+                                       "schedule",
+                                       "cost",
+                                       "space",
+                                       "granularity",
+                                       "devices",
+                                       "memory_bytes",
+                                       "reserve_bytes",
+                                       "engine",
+                                       "tp_across_nodes",
+                                       "gap",
+                                       "time_limit_s",
+                                       "seed",
+                                       "memory_limit_bytes",
+                                       "for"};
     uap_plan_options *options = &plan->options;
     uap_cost_options *cost = &options->cost;
     uap_status rc = UAP_OK;

@@ -126,8 +126,8 @@ void uap_sweep_print(const uap_sweep *sweep, FILE *out)
                       sweep->profile_devices);
     }
     if (left > 0) {
-        (void)fprintf(out, "stopped early: of %zu device counts nothing is known\n",
-                      left);
+        (void)fprintf(out, "stopped early: of %zu device count%s nothing is known\n",
+                      left, left == 1 ? "" : "s");
     }
 }
 

@@ -15,6 +15,11 @@ struct uap_device {
     char failure[sizeof((uap_err *)0)->msg];
 };
 
+struct uap_channel {
+    uap_device *device;
+    void *inner;
+};
+
 struct uap_work {
     uap_device *device;
     void *inner;
@@ -224,4 +229,82 @@ uap_status uap_work_run(uap_work *work, uap_pass pass, uap_poll *poll, void *con
               &own, err);
 done:
     return rc;
+}
+
+/* ---- Channels ---------------------------------------------------------------------------- */
+
+const char *uap_channel_library(uap_device *device)
+{
+    const uap_channel_table *channels = device->table->channels;
+    return channels != NULL ? channels->library(device->inner) : "";
+}
+
+static uap_status refuse_without_channels(const uap_device *device, uap_err *err)
+{
+    return device->table->channels == NULL
+               ? UAP_FAIL(err, UNSUPPORTED,
+                          "this backend has no messages between devices")
+               : refuse_failed(device, err);
+}
+
+uap_status uap_channel_make_id(uap_device *device, uap_channel_id *out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_err own = {0};
+    UAP_TRY(refuse_without_channels(device, err));
+    rc = note(device, device->table->channels->make_id(device->inner, out, &own), &own,
+              err);
+done:
+    return rc;
+}
+
+uap_status uap_channel_new(uap_device *device, const uap_channel_place *place,
+                           uap_channel **out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_err own = {0};
+    uap_channel *channel = NULL;
+    *out = NULL;
+    UAP_TRY(refuse_without_channels(device, err));
+    channel = uap_calloc(1, sizeof *channel);
+    if (channel == NULL) {
+        rc = UAP_FAIL(err, NO_MEMORY, "no memory for a channel between devices");
+        goto done;
+    }
+    channel->device = device;
+    UAP_TRY(
+        note(device,
+             device->table->channels->open(device->inner, place, &channel->inner, &own),
+             &own, err));
+    *out = channel;
+    channel = NULL;
+done:
+    uap_free(channel);
+    return rc;
+}
+
+void uap_channel_free(uap_channel *channel)
+{
+    if (channel != NULL) {
+        channel->device->table->channels->close(channel->inner);
+        uap_free(channel);
+    }
+}
+
+uap_status uap_channel_queue(uap_channel *channel, const uap_channel_operation *operation,
+                             uap_err *err)
+{
+    uap_device *device = channel->device;
+    uap_err own = {0};
+    return note(device, device->table->channels->queue(channel->inner, operation, &own),
+                &own, err);
+}
+
+uap_status uap_channel_test(uap_channel *channel, bool *has_ended, uap_err *err)
+{
+    uap_device *device = channel->device;
+    uap_err own = {0};
+    *has_ended = false;
+    return note(device, device->table->channels->test(channel->inner, has_ended, &own),
+                &own, err);
 }

@@ -25,7 +25,7 @@ elseif(NOT UNIAP_CUDA STREQUAL "OFF")
         enable_language(CUDA)
         find_package(CUDAToolkit QUIET)
     endif()
-    if(CMAKE_CUDA_COMPILER AND TARGET CUDA::cublas)
+    if(CMAKE_CUDA_COMPILER AND TARGET CUDA::cublas AND TARGET CUDA::cublasLt)
         set(with_cuda ON)
         message(STATUS "CUDA backend: yes (${CMAKE_CUDA_COMPILER_VERSION})")
     elseif(UNIAP_CUDA STREQUAL "ON")
@@ -48,12 +48,13 @@ if(with_cuda)
         PRIVATE UAP_CUDA_LIBRARY_DIR="${CMAKE_BINARY_DIR}")
     target_link_libraries(uap_device PRIVATE ${CMAKE_DL_LIBS})
     add_library(uniap_cuda MODULE ${UAP_PROFILE_DIR}/device_cuda.cu
+        ${UAP_PROFILE_DIR}/device_matmul.cu ${UAP_PROFILE_DIR}/device_nccl.cu
         ${UAP_PROFILE_DIR}/device_work.c ${UAP_PROFILE_DIR}/clocks_gpu.c
         ${UAP_PROFILE_DIR}/../common/status.c)
     set_target_properties(uniap_cuda PROPERTIES CUDA_STANDARD 17
         POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
         CUDA_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-    target_link_libraries(uniap_cuda PRIVATE CUDA::cudart CUDA::cublas
+    target_link_libraries(uniap_cuda PRIVATE CUDA::cudart CUDA::cublas CUDA::cublasLt
         ${CMAKE_DL_LIBS} m)
     add_dependencies(uap_device uniap_cuda)
 else()

@@ -3,14 +3,26 @@
 #ifndef UAP_PROFILE_DEVICE_BACKEND_H
 #define UAP_PROFILE_DEVICE_BACKEND_H
 
-#include "profile/device.h"
+#include "profile/device_channel.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Raised with every change below; a library of another number is not used. */
-#define UAP_BACKEND_INTERFACE 3
+#define UAP_BACKEND_INTERFACE 4
+
+/* The functions of device_channel.h on the backend's own objects. */
+typedef struct uap_channel_table {
+    const char *(*library)(void *device);
+    uap_status (*make_id)(void *device, uap_channel_id *out, uap_err *err);
+    uap_status (*open)(void *device, const uap_channel_place *place, void **channel,
+                       uap_err *err);
+    void (*close)(void *channel);
+    uap_status (*queue)(void *channel, const uap_channel_operation *operation,
+                        uap_err *err);
+    uap_status (*test)(void *channel, bool *has_ended, uap_err *err);
+} uap_channel_table;
 
 /* The functions of device.h on the backend's own objects. shape is already checked. */
 typedef struct uap_backend_table {
@@ -25,6 +37,7 @@ typedef struct uap_backend_table {
     void (*work_free)(void *work);
     uap_status (*work_run)(void *work, uap_pass pass, uap_poll *poll, void *context,
                            double *seconds, uap_err *err);
+    const uap_channel_table *channels; /* NULL: there are none */
 } uap_backend_table;
 
 /* Opens a device of this backend, which may be one that is made up. As uap_device_open. */

@@ -1,12 +1,10 @@
 /* The CUDA backend, built as a library of its own that device_plugin.c loads: products by
- * cuBLAS, times by CUDA events, the stream by one small kernel. Without a driver or a GPU it
+ * cuBLASLt (device_matmul.cu), times by CUDA events, the stream by one small kernel. Without a driver or a GPU it
  * loads all the same and answers "no device". */
-#include "profile/device_backend.h"
+#include "profile/device_cuda.h"
 
-#include <cublas_v2.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#include <cuda_runtime.h>
 
 #include <chrono>
 #include <cstdio>
@@ -16,47 +14,28 @@
 namespace
 {
 
-struct cuda_device {
-    int number;
-    cudaStream_t stream;
-    cublasHandle_t blas;
+struct work_product {
+    cuda_matmul *forward, *by_input, *by_weight;
 };
 
 struct cuda_work {
     cuda_device *device;
     uap_work_shape shape;
+    work_product product[UAP_WORK_MAX_PRODUCTS];
     void *a, *b, *c, *out;
     int64_t stream_elems;
     cudaEvent_t start, stop;
 };
 
-uap_status check(cudaError_t code, const char *call, int line, uap_err *err)
+/* tf32 is how products of fp32 are computed. */
+bool is_four_bytes(uap_precision precision)
 {
-    if (code == cudaSuccess) {
-        return UAP_OK;
-    }
-    const uap_status status =
-        code == cudaErrorMemoryAllocation ? UAP_NO_MEMORY : UAP_NO_DEVICE;
-    return uap_fail(err, status, __FILE__, line, "%s: %s", call,
-                    cudaGetErrorString(code));
+    return precision == UAP_FP32 || precision == UAP_TF32;
 }
-
-uap_status check(cublasStatus_t code, const char *call, int line, uap_err *err)
-{
-    if (code == CUBLAS_STATUS_SUCCESS) {
-        return UAP_OK;
-    }
-    const uap_status status =
-        code == CUBLAS_STATUS_ALLOC_FAILED ? UAP_NO_MEMORY : UAP_NO_DEVICE;
-    return uap_fail(err, status, __FILE__, line, "%s: %s", call,
-                    cublasGetStatusString(code));
-}
-
-#define CU(err, call) check((call), #call, __LINE__, (err))
 
 size_t element_bytes(uap_precision precision)
 {
-    return precision == UAP_FP32 ? 4 : 2;
+    return is_four_bytes(precision) ? 4 : 2;
 }
 
 cudaDataType_t data_type(uap_precision precision)
@@ -69,6 +48,12 @@ cudaDataType_t data_type(uap_precision precision)
     default:
         return CUDA_R_32F;
     }
+}
+
+/* Of sums: in fp32 also where elements are shorter. */
+cublasComputeType_t compute_type(uap_precision precision)
+{
+    return precision == UAP_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
 /* out = a / 2 + b, n elements. */
@@ -88,6 +73,7 @@ void cuda_close(void *inner)
         if (device->blas != nullptr) {
             (void)cublasDestroy(device->blas);
         }
+        (void)cudaFree(device->workspace);
         if (device->stream != nullptr) {
             (void)cudaStreamDestroy(device->stream);
         }
@@ -114,6 +100,7 @@ uap_status open_on(cuda_device *device, int local_rank, uap_err *err)
     UAP_TRY(CU(err, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking)));
     UAP_TRY(CU(err, cublasCreate(&device->blas)));
     UAP_TRY(CU(err, cublasSetStream(device->blas, device->stream)));
+    UAP_TRY(CU(err, cudaMalloc(&device->workspace, UAP_MATMUL_WORKSPACE_BYTES)));
 done:
     return rc;
 }
@@ -160,6 +147,7 @@ uap_status cuda_describe(const void *inner, uap_device_info *out, uap_err *err)
     out->native[UAP_FP32] = true;
     out->native[UAP_FP16] = true;
     out->native[UAP_BF16] = prop.major >= 8;
+    out->native[UAP_TF32] = prop.major >= 8;
 done:
     return rc;
 }
@@ -238,6 +226,11 @@ void cuda_work_free(void *inner)
 {
     cuda_work *work = (cuda_work *)inner;
     if (work != nullptr) {
+        for (const work_product &p : work->product) {
+            uap_matmul_free(p.forward);
+            uap_matmul_free(p.by_input);
+            uap_matmul_free(p.by_weight);
+        }
         (void)cudaFree(work->a);
         (void)cudaFree(work->b);
         (void)cudaFree(work->c);
@@ -259,7 +252,7 @@ std::vector<char> random_block(int64_t n, uap_precision precision)
     std::vector<char> bytes((size_t)n * element_bytes(precision));
     uap_fill_normal(values.data(), n);
     for (int64_t i = 0; i < n; i++) {
-        if (precision == UAP_FP32) {
+        if (is_four_bytes(precision)) {
             ((float *)bytes.data())[i] = values[(size_t)i];
         } else if (precision == UAP_BF16) {
             ((__nv_bfloat16 *)bytes.data())[i] = __float2bfloat16(values[(size_t)i]);
@@ -310,6 +303,29 @@ done:
     return rc;
 }
 
+uap_status prepare_products(cuda_work *w, uap_err *err)
+{
+    const cudaDataType_t type = data_type(w->shape.precision);
+    const cublasComputeType_t how = compute_type(w->shape.precision);
+    uap_status rc = UAP_OK;
+    UAP_TRY(CU(err, cudaDeviceSynchronize())); /* the buffers are filled */
+    for (int32_t i = 0; i < w->shape.n_products; i++) {
+        const uap_product &p = w->shape.product[i];
+        work_product *out = &w->product[i];
+        const cuda_product forward = {p.m, p.n, p.k, p.batch, false, false, type, how};
+        const cuda_product by_input = {p.m, p.k, p.n, p.batch, false, true, type, how};
+        const cuda_product by_weight = {p.k, p.n, p.m, p.batch, true, false, type, how};
+        UAP_TRY(
+            uap_matmul_new(w->device, &forward, w->a, w->b, w->out, &out->forward, err));
+        UAP_TRY(uap_matmul_new(w->device, &by_input, w->c, w->b, w->out, &out->by_input,
+                               err));
+        UAP_TRY(uap_matmul_new(w->device, &by_weight, w->a, w->c, w->out, &out->by_weight,
+                               err));
+    }
+done:
+    return rc;
+}
+
 uap_status cuda_work_new(void *inner, const uap_work_shape *shape, void **out,
                          uap_err *err)
 {
@@ -324,6 +340,9 @@ uap_status cuda_work_new(void *inner, const uap_work_shape *shape, void **out,
     if (rc == UAP_OK) {
         rc = fill_work(work, err);
     }
+    if (rc == UAP_OK) {
+        rc = prepare_products(work, err);
+    }
     if (rc != UAP_OK) {
         cuda_work_free(work);
         return rc;
@@ -332,43 +351,15 @@ uap_status cuda_work_new(void *inner, const uap_work_shape *shape, void **out,
     return UAP_OK;
 }
 
-/* A row-major product for column-major cuBLAS: X [rows x inner] times Y [inner x columns],
- * each possibly stored transposed, into `out`. */
-struct row_product {
-    int64_t rows, columns, inner;
-    const void *x, *y;
-    bool x_transposed, y_transposed;
-};
-
-uap_status multiply(const cuda_work *w, const row_product &p, int64_t batch, uap_err *err)
-{
-    const float one = 1.0F, zero = 0.0F;
-    const cudaDataType_t type = data_type(w->shape.precision);
-    /* Column-major, the memory of a row-major matrix is its transpose: out^T = Y^T X^T. */
-    return CU(err,
-              cublasGemmStridedBatchedEx(
-                  w->device->blas, p.y_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
-                  p.x_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, (int)p.columns, (int)p.rows,
-                  (int)p.inner, &one, p.y, type,
-                  (int)(p.y_transposed ? p.inner : p.columns), p.inner * p.columns, p.x,
-                  type, (int)(p.x_transposed ? p.rows : p.inner), p.rows * p.inner, &zero,
-                  w->out, type, (int)p.columns, p.rows * p.columns, (int)batch,
-                  CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
-}
-
 uap_status queue_products(const cuda_work *w, uap_pass pass, uap_err *err)
 {
     uap_status rc = UAP_OK;
     for (int32_t i = 0; i < w->shape.n_products; i++) {
-        const uap_product &p = w->shape.product[i];
-        const row_product forward = {p.m, p.n, p.k, w->a, w->b, false, false};
-        const row_product by_input = {p.m, p.k, p.n, w->c, w->b, false, true};
-        const row_product by_weight = {p.k, p.n, p.m, w->a, w->c, true, false};
         if (pass == UAP_FORWARD) {
-            UAP_TRY(multiply(w, forward, p.batch, err));
+            UAP_TRY(uap_matmul_queue(w->product[i].forward, err));
         } else {
-            UAP_TRY(multiply(w, by_input, p.batch, err));
-            UAP_TRY(multiply(w, by_weight, p.batch, err));
+            UAP_TRY(uap_matmul_queue(w->product[i].by_input, err));
+            UAP_TRY(uap_matmul_queue(w->product[i].by_weight, err));
         }
     }
 done:
@@ -387,7 +378,7 @@ uap_status queue_stream(const cuda_work *w, double moves, uap_err *err)
     uap_status rc = UAP_OK;
     for (int64_t left = (int64_t)(moves / 3); left > 0 && rc == UAP_OK;) {
         const int64_t part = left < w->stream_elems ? left : w->stream_elems;
-        if (w->shape.precision == UAP_FP32) {
+        if (is_four_bytes(w->shape.precision)) {
             launch<float>(w, part);
         } else if (w->shape.precision == UAP_BF16) {
             launch<__nv_bfloat16>(w, part);
@@ -439,9 +430,9 @@ done:
 const uap_backend_table *uap_backend_library(void)
 {
     static const uap_backend_table table = {
-        UAP_BACKEND_INTERFACE, cuda_open,           cuda_close,
-        cuda_describe,         cuda_measure_limits, cuda_read_clocks,
-        cuda_work_new,         cuda_work_free,      cuda_work_run,
+        UAP_BACKEND_INTERFACE, cuda_open,           cuda_close,    cuda_describe,
+        cuda_measure_limits,   cuda_read_clocks,    cuda_work_new, cuda_work_free,
+        cuda_work_run,         uap_nccl_channels(),
     };
     return &table;
 }

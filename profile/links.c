@@ -91,6 +91,7 @@ uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep, uap_links
 void uap_links_free(uap_links *links)
 {
     if (links != NULL) {
+        uap_channel_free(links->channel);
         uap_free(links->blocks[1]);
         uap_free(links->blocks[0]);
         uap_free(links);
@@ -131,6 +132,7 @@ uap_status uap_links_collective(uap_links *links, uap_collective_kind kind,
     uap_status rc = UAP_OK;
     uap_swept swept;
     uap_comm *group = NULL;
+    uap_channel *channel = NULL;
     memset(out, 0, sizeof *out);
     if (shape.size < 2 || shape.stride < 1 || ranks % block != 0) {
         return UAP_FAIL(err, BAD_USAGE, "groups of %d ranks %d apart among %d ranks",
@@ -139,7 +141,14 @@ uap_status uap_links_collective(uap_links *links, uap_collective_kind kind,
     const int color = (int)(rank / block * shape.stride + rank % shape.stride);
     const bool takes_part = contended || color == 0;
     UAP_TRY(uap_comm_split(links->comm, takes_part ? color : -1, rank, &group, err));
-    const uap_operation op = {.kind = kind, .group = group, .peer = UAP_COMM_NOBODY};
+    if (links->channel != NULL) {
+        if (group != NULL) {
+            rc = uap_links_open_channel(links, group, &channel, err);
+        }
+        UAP_TRY(uap_comm_agree(links->comm, rc, err));
+    }
+    const uap_operation op = {
+        .kind = kind, .group = group, .channel = channel, .peer = UAP_COMM_NOBODY};
     /* An all-reduce takes the buffer as one; the others in a block for each rank. */
     const size_t parts = kind == UAP_ALL_REDUCE ? 1 : (size_t)shape.size;
     UAP_TRY(uap_links_sweep(links, op, parts, &swept, err));
@@ -155,6 +164,7 @@ uap_status uap_links_collective(uap_links *links, uap_collective_kind kind,
     out->pieces = swept.pieces;
     out->spent_s = swept.spent_s;
 done:
+    uap_channel_free(channel);
     uap_comm_free(group);
     return rc;
 }

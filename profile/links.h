@@ -28,6 +28,9 @@ typedef struct uap_sweep {
     /* Sizes measured besides, at most: each halves (in ratio) the gap in which the lines say
      * least (fit.h). */
     int32_t doubts;
+    /* Seconds that a sweep may take, by rank 0's clock: where it would take longer it leaves out
+     * sizes between (none further apart than 64 times) and measures none besides; 0: no limit. */
+    double allow_s;
     struct uap_samples
         *samples; /* where rank 0 keeps every time (samples.h); NULL: nowhere */
 } uap_sweep;
@@ -52,7 +55,14 @@ typedef struct uap_links uap_links;
 /* Errors: NO_MEMORY. The caller frees *out. Collective. */
 UAP_NODISCARD uap_status uap_links_new(const uap_comm *comm, const uap_sweep *sweep,
                                        uap_links **out, uap_err *err);
-void uap_links_free(uap_links *links); /* NULL is legal; local */
+void uap_links_free(uap_links *links); /* NULL is legal; collective with channels */
+
+/* From now on messages go between the devices' own memories, if every rank's backend has channels
+ * (device_channel.h); else nothing changes. The device is borrowed. Errors: MPI, NO_MEMORY,
+ * NO_DEVICE. */
+UAP_NODISCARD uap_status uap_links_between_devices(uap_links *links, uap_device *device,
+                                                   uap_err *err);
+bool uap_links_are_between_devices(const uap_links *links); /* local */
 
 /* From now on other sizes, over the same buffers: none larger than those they were made for. Local. */
 void uap_links_change_sweep(uap_links *links, const uap_sweep *sweep);

@@ -40,6 +40,9 @@
 #define FAR_TIMES 16
 #define FAR_ERROR 0.1
 
+/* Where time is short sizes are at most so many times the one before. */
+#define STEP_MOST 64.0
+
 int32_t uap_sweep_points(const uap_sweep *sweep)
 {
     int32_t n = 0;
@@ -97,6 +100,9 @@ static uap_status run_train(const uap_links *links, const uap_operation *op,
     uap_status rc = UAP_OK;
     double spent = 0;
     *seconds = 0;
+    if (links->channel != NULL) {
+        return uap_links_run_device_train(links, op, count, seconds, err);
+    }
     uap_guard_enter();
     UAP_TRY(uap_comm_barrier(links->comm, err));
     if (op->is_p2p) {
@@ -242,49 +248,92 @@ static double choose_size(uap_operation *op, size_t parts, double bytes)
     return (double)(op->n * parts * sizeof(float));
 }
 
-/* Measures the size of the sweep that is up to FAR_TIMES the last point, from `bytes` on, which
- * comes next; *is_foretold: the line through the last points foretold it. */
-static uap_status look_ahead(const uap_links *links, uap_operation *op, size_t parts,
-                             double bytes, const uap_point *last, uap_point *far,
-                             bool *is_foretold, uap_err *err)
+/* A sweep under way. */
+typedef struct sizes {
+    const uap_links *links;
+    uap_operation *op;
+    size_t parts;
+    double start; /* by this rank's clock */
+    int32_t most; /* sizes */
+} sizes;
+
+static double bytes_of(const sizes *s, int32_t index)
 {
-    const uap_sweep *sweep = &links->sweep;
+    return s->links->sweep.min_bytes * pow(s->links->sweep.factor, index);
+}
+
+/* Measures the size of the sweep that is up to FAR_TIMES the last point, from `index` on, which
+ * comes next; *is_foretold: the line through the last points foretold it. */
+static uap_status look_ahead(const sizes *s, const uap_point *last, int32_t *index,
+                             uap_point *far, bool *is_foretold, uap_err *err)
+{
     const uap_line line = uap_fit_line(last - (HOLDS_POINTS - 1), HOLDS_POINTS);
-    /* The half allows for rounding in the repeated product. */
-    while (bytes * sweep->factor <= sweep->max_bytes * 1.5 &&
-           bytes * sweep->factor <= last->bytes * FAR_TIMES * 1.5) {
-        bytes *= sweep->factor;
+    /* The half allows for rounding in powers. */
+    while (*index + 1 < s->most &&
+           bytes_of(s, *index + 1) <= last->bytes * FAR_TIMES * 1.5) {
+        ++*index;
     }
-    far->bytes = choose_size(op, parts, bytes);
-    const uap_status rc = measure_point(links, op, far, err);
+    far->bytes = choose_size(s->op, s->parts, bytes_of(s, *index));
+    const uap_status rc = measure_point(s->links, s->op, far, err);
     const double foretold = line.latency_s + far->bytes / line.bandwidth_Bps;
     *is_foretold = fabs(foretold / far->seconds - 1) <= FAR_ERROR;
     return rc;
 }
 
-/* The sizes of the sweep, to its end or as far as it must go; *n of them. */
-static uap_status run_sizes(const uap_links *links, uap_operation *op, size_t parts,
-                            uap_point *point, int32_t *n, uap_err *err)
+/* Seconds since the sweep began, by rank 0's clock; 0 where it has no limit. */
+static uap_status read_elapsed(const sizes *s, double *elapsed_s, uap_err *err)
 {
-    const int32_t most = uap_sweep_points(&links->sweep);
+    *elapsed_s = uap_clock_s() - s->start;
+    if (!(s->links->sweep.allow_s > 0)) {
+        *elapsed_s = 0;
+        return UAP_OK;
+    }
+    return uap_comm_bcast(s->links->comm, elapsed_s, sizeof *elapsed_s, 0, err);
+}
+
+/* How many sizes on the next one is, behind n of them: more than one where all that are left
+ * would take too long at their pace. */
+static uap_status choose_step(const sizes *s, int32_t index, int32_t n, int32_t *step,
+                              uap_err *err)
+{
+    const uap_sweep *sweep = &s->links->sweep;
     uap_status rc = UAP_OK;
-    double bytes = links->sweep.min_bytes;
-    uap_point far = {0};
-    bool is_foretold = false;
-    for (*n = 0; *n < most && !is_foretold; bytes *= links->sweep.factor) {
-        if (far.bytes <= 0 && holds(&links->sweep, point, *n)) {
-            UAP_TRY(look_ahead(links, op, parts, bytes, &point[*n - 1], &far,
-                               &is_foretold, err));
+    double elapsed_s = 0;
+    *step = 1;
+    UAP_TRY(read_elapsed(s, &elapsed_s, err));
+    while (elapsed_s > 0 && pow(sweep->factor, *step + 1) <= STEP_MOST) {
+        const int32_t left = (s->most - 1 - index) / *step;
+        if (elapsed_s + left * elapsed_s / n <= sweep->allow_s) {
+            break;
         }
-        point[*n].bytes = choose_size(op, parts, bytes);
-        const bool is_far = far.bytes > 0 && point[*n].bytes > far.bytes - 1 &&
-                            point[*n].bytes < far.bytes + 1;
-        if (is_foretold || is_far) {
+        ++*step;
+    }
+done:
+    return rc;
+}
+
+/* The sizes of the sweep, to its end or as far as it must go; *n of them. */
+static uap_status run_sizes(const sizes *s, uap_point *point, int32_t *n, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    uap_point far = {0};
+    int32_t far_at = s->most, step = 1;
+    bool is_foretold = false;
+    *n = 0;
+    for (int32_t i = 0; i < s->most && !is_foretold; i += step) {
+        if (far.bytes <= 0 && holds(&s->links->sweep, point, *n)) {
+            far_at = i;
+            UAP_TRY(look_ahead(s, &point[*n - 1], &far_at, &far, &is_foretold, err));
+        }
+        if (is_foretold || i == far_at) {
             point[*n] = far;
         } else {
-            UAP_TRY(measure_point(links, op, &point[*n], err));
+            point[*n].bytes = choose_size(s->op, s->parts, bytes_of(s, i));
+            UAP_TRY(measure_point(s->links, s->op, &point[*n], err));
         }
-        (*n)++;
+        ++*n;
+        UAP_TRY(choose_step(s, i, *n, &step, err));
+        step = i < far_at && i + step > far_at && far.bytes > 0 ? far_at - i : step;
     }
 done:
     return rc;
@@ -292,12 +341,12 @@ done:
 
 /* Measures one more size, of about so many bytes, and keeps the points in order; *is_new: there
  * was no point of it. */
-static uap_status add_point(const uap_links *links, uap_operation *op, size_t parts,
-                            double bytes, uap_swept *swept, bool *is_new, uap_err *err)
+static uap_status add_point(const sizes *s, double bytes, uap_swept *swept, bool *is_new,
+                            uap_err *err)
 {
     uap_status rc = UAP_OK;
     int32_t at = swept->n_points;
-    uap_point added = {.bytes = choose_size(op, parts, bytes)};
+    uap_point added = {.bytes = choose_size(s->op, s->parts, bytes)};
     *is_new = true;
     for (int32_t i = 0; i < swept->n_points; i++) {
         *is_new = *is_new && fabs(swept->point[i].bytes - added.bytes) >= 1;
@@ -305,7 +354,7 @@ static uap_status add_point(const uap_links *links, uap_operation *op, size_t pa
     if (!*is_new) {
         return UAP_OK;
     }
-    UAP_TRY(measure_point(links, op, &added, err));
+    UAP_TRY(measure_point(s->links, s->op, &added, err));
     for (; at > 0 && swept->point[at - 1].bytes > added.bytes; at--) {
         swept->point[at] = swept->point[at - 1];
     }
@@ -316,19 +365,22 @@ done:
 }
 
 /* The lines, and further sizes where they say least, one after the other. */
-static uap_status close_in(const uap_links *links, uap_operation *op, size_t parts,
-                           uap_swept *swept, uap_err *err)
+static uap_status close_in(const sizes *s, uap_swept *swept, uap_err *err)
 {
+    const uap_sweep *sweep = &s->links->sweep;
     uap_status rc = UAP_OK;
+    double elapsed_s = 0;
     bool is_new = true;
     swept->line = uap_fit_pieces(swept->point, swept->n_points, &swept->pieces);
-    for (int32_t i = 0; i < links->sweep.doubts && is_new; i++) {
+    for (int32_t i = 0; i < sweep->doubts && is_new; i++) {
         const double bytes =
             uap_fit_doubt(swept->line, &swept->pieces, swept->point, swept->n_points);
-        if (!(bytes > 0)) {
+        UAP_TRY(read_elapsed(s, &elapsed_s, err));
+        const double then_s = elapsed_s * (1 + 1.0 / swept->n_points);
+        if (!(bytes > 0) || (elapsed_s > 0 && then_s > sweep->allow_s)) {
             break;
         }
-        UAP_TRY(add_point(links, op, parts, bytes, swept, &is_new, err));
+        UAP_TRY(add_point(s, bytes, swept, &is_new, err));
         swept->line = uap_fit_pieces(swept->point, swept->n_points, &swept->pieces);
     }
 done:
@@ -339,7 +391,8 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
                            uap_swept *out, uap_err *err)
 {
     const int32_t n = uap_sweep_points(&links->sweep);
-    const double start = uap_clock_s();
+    const sizes under_way = {
+        .links = links, .op = &op, .parts = parts, .start = uap_clock_s(), .most = n};
     uap_status rc = UAP_OK;
     const size_t room = (size_t)(n + links->sweep.doubts);
     uap_point *point = uap_calloc(room, sizeof *point);
@@ -351,18 +404,18 @@ uap_status uap_links_sweep(const uap_links *links, uap_operation op, size_t part
                             : UAP_FAIL(err, NO_MEMORY, "no memory for %d points", (int)n),
                         err);
     if (rc == UAP_OK) {
-        rc = run_sizes(links, &op, parts, point, &measured, err);
+        rc = run_sizes(&under_way, point, &measured, err);
     }
     out->point = point;
     out->n_points = measured;
     if (rc == UAP_OK) {
-        rc = close_in(links, &op, parts, out, err);
+        rc = close_in(&under_way, out, err);
     }
     if (rc != UAP_OK) {
         uap_free(point);
         memset(out, 0, sizeof *out);
         return rc;
     }
-    out->spent_s = uap_clock_s() - start;
+    out->spent_s = uap_clock_s() - under_way.start;
     return UAP_OK;
 }

@@ -16,7 +16,8 @@
 
 /* The all-reduce under way, as the poll function sees it. */
 typedef struct in_flight {
-    uap_transfer *transfer;
+    uap_transfer *transfer; /* NULL: it goes through the channel */
+    uap_channel *channel;
     bool finished;
     double finished_s; /* clock */
     uap_status status;
@@ -28,7 +29,9 @@ static void advance(void *context)
     in_flight *flight = context;
     if (!flight->finished && flight->status == UAP_OK) {
         flight->status =
-            uap_transfer_test(flight->transfer, &flight->finished, flight->err);
+            flight->transfer != NULL
+                ? uap_transfer_test(flight->transfer, &flight->finished, flight->err)
+                : uap_channel_test(flight->channel, &flight->finished, flight->err);
         flight->finished_s = uap_clock_s();
     }
 }
@@ -44,6 +47,11 @@ static uap_status start(const overlap *o, in_flight *flight, uap_err *err)
     uap_status rc = UAP_OK;
     *flight = (in_flight){.err = err};
     UAP_TRY(uap_comm_barrier(o->links->comm, err));
+    if (o->links->channel != NULL) {
+        const uap_channel_operation all = {.kind = UAP_CHANNEL_ALL_REDUCE, .n = o->n};
+        flight->channel = o->links->channel;
+        return uap_channel_queue(flight->channel, &all, err);
+    }
     UAP_TRY(uap_transfer_start(o->links->comm, o->links->send, o->links->recv, o->n,
                                &flight->transfer, err));
 done:

@@ -132,10 +132,28 @@ static void choose_precision(uap_profile *profile)
     if (!profile->info.native[profile->precision]) {
         (void)snprintf(profile->note, sizeof profile->note,
                        "%s is not native on this device: the work ran as fp32", name);
-    } else if (is_gpu && uap_comm_size(profile->comm) > 1) {
+    }
+}
+
+const char *uap_profile_link_library(const uap_profile *profile)
+{
+    const char *const own = uap_channel_library(profile->device);
+    return own[0] != '\0' ? own : uap_comm_library();
+}
+
+uap_status uap_profile_links_new(uap_profile *profile, const uap_comm *comm,
+                                 uap_links **out, uap_err *err)
+{
+    uap_status rc = UAP_OK;
+    UAP_TRY(uap_links_new(comm, &profile->sweep, out, err));
+    UAP_TRY(uap_links_between_devices(*out, profile->device, err));
+    if (profile->info.backend == UAP_BACKEND_CUDA && uap_comm_size(comm) > 1 &&
+        !uap_links_are_between_devices(*out) && profile->note[0] == '\0') {
         (void)snprintf(profile->note, sizeof profile->note,
                        "links were measured between host memories, not between GPUs");
     }
+done:
+    return rc;
 }
 
 /* Groups of like nodes, and what a group knows of itself. */
@@ -166,6 +184,7 @@ static void forget(uap_profile *profile)
 /* Behind the survey, up to the list. */
 static uap_status look_around(uap_profile *profile, void *context, uap_err *err)
 {
+    const double start = uap_clock_s();
     uap_status rc = UAP_OK;
     (void)context;
     if (profile->is_cut_off) {
@@ -180,6 +199,7 @@ static uap_status look_around(uap_profile *profile, void *context, uap_err *err)
     if (!profile->options.list_only) {
         UAP_TRY(uap_profile_look_at_ranks(profile, err));
     }
+    profile->look_s = uap_clock_s() - start;
     rc = uap_profile_list(profile, err);
 done:
     /* From here on groups may fail apart. */
@@ -238,7 +258,7 @@ uap_status uap_profile_new(const uap_comm *comm, const uap_profile_options *opti
     profile->effort = uap_effort_row_of(options->effort);
     profile->budget_s =
         options->budget_s > 0 ? options->budget_s : profile->effort->budget_s;
-    profile->pace = profile->survey.slowness = 1;
+    profile->pace = profile->link_pace = profile->survey.slowness = 1;
     profile->under_way = -1;
     profile->compute_slowdown = profile->communication_slowdown = 1;
     if (options->keeps_samples) {
@@ -305,20 +325,21 @@ uap_profile_item uap_profile_item_at(const uap_profile *profile, int32_t index)
     return profile->item[index].pub;
 }
 
-/* Of all items in this state. */
-static double sum_expected_s(const uap_profile *profile, uap_item_state state)
+static double pace_of(const uap_profile *profile, const uap_item *item)
 {
-    double seconds = 0;
-    for (int32_t i = 0; i < profile->n_items; i++) {
-        const uap_profile_item *item = &profile->item[i].pub;
-        seconds += item->state == state ? item->expected_s : 0;
-    }
-    return seconds;
+    return item->kind == UAP_MEASURE_LAYER ? profile->pace : profile->link_pace;
 }
 
 double uap_profile_expected_s(const uap_profile *profile)
 {
-    return profile->elapsed_s + profile->pace * sum_expected_s(profile, UAP_ITEM_WAITING);
+    double seconds = profile->elapsed_s;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_item *item = &profile->item[i];
+        seconds += item->pub.state == UAP_ITEM_WAITING
+                       ? pace_of(profile, item) * item->pub.expected_s
+                       : 0;
+    }
+    return seconds;
 }
 
 const char *uap_profile_note(const uap_profile *profile)
@@ -390,7 +411,26 @@ static uap_status measure(uap_profile *profile, uap_item *item, uap_err *err)
         &profile->compute_slowdown, &profile->communication_slowdown, err);
 }
 
-/* Seconds taken by seconds expected of the layers so far; 1 before the first. */
+static bool is_sweep(const uap_item *item)
+{
+    return item->kind == UAP_MEASURE_COLLECTIVE || item->kind == UAP_MEASURE_P2P;
+}
+
+/* Seconds taken by seconds expected of the sweeps so far; 1 before the first. */
+static double link_pace(const uap_profile *profile)
+{
+    double expected_s = 0, spent_s = 0;
+    for (int32_t i = 0; i < profile->n_items; i++) {
+        const uap_item *item = &profile->item[i];
+        const bool counts = item->pub.state == UAP_ITEM_DONE && is_sweep(item) &&
+                            item->pub.reused[0] == '\0';
+        expected_s += counts ? item->pub.expected_s : 0;
+        spent_s += counts ? item->collective.spent_s + item->p2p.spent_s : 0;
+    }
+    return expected_s > 0 ? spent_s / expected_s : 1;
+}
+
+/* The same of layers. */
 static double layer_pace(const uap_profile *profile)
 {
     double expected_s = 0;
@@ -403,20 +443,28 @@ static double layer_pace(const uap_profile *profile)
     return expected_s > 0 ? profile->spent_on_layers_s / expected_s : 1;
 }
 
-/* Whether the item still fits at the pace so far: rank 0's clock decides for all. */
+#define ALLOW_LEAST_S 1e-3
+
+/* Whether the item still fits at the pace so far, and how long a sweep may take: rank 0's clock decides for all. */
 static uap_status decide(uap_profile *profile, uap_item *item, double elapsed_s,
                          uap_err *err)
 {
     uap_status rc = UAP_OK;
-    double said[2] = {elapsed_s, layer_pace(profile)};
+    double said[4] = {elapsed_s, layer_pace(profile), link_pace(profile),
+                      profile->survey.elapsed_s + profile->look_s};
+    int32_t n = 0;
     UAP_TRY(uap_comm_bcast(profile->comm, said, sizeof said, 0, err));
     profile->elapsed_s = said[0];
     profile->pace = said[1];
+    profile->link_pace = said[2];
+    const double left_s = profile->budget_s - said[3] - profile->elapsed_s;
+    const double rest_s = left_s - profile->link_pace * uap_essentials_s(profile, &n);
     if (item->pub.state == UAP_ITEM_WAITING || item->pub.state == UAP_ITEM_OVER_BUDGET) {
-        const double left_s = profile->budget_s - profile->survey.elapsed_s -
-                              profile->elapsed_s - uap_essentials_s(profile);
-        item->pub.state = uap_item_fit(item, left_s / profile->pace);
+        item->pub.state = uap_item_fit(item, rest_s / pace_of(profile, item));
     }
+    /* Essential sweeps share what is left, of which 0 would be no limit. */
+    profile->sweep.allow_s =
+        item->is_essential ? fmax(ALLOW_LEAST_S, left_s / n) : rest_s;
 done:
     return rc;
 }
@@ -440,7 +488,9 @@ static uap_status measure_next(uap_profile *profile, int32_t index,
         progress->call(progress->context, profile, index, elapsed_s);
     }
     profile->under_way = index;
-    uap_guard_allow(ALLOWED_TIMES * item->pub.expected_s * fmax(1, profile->pace));
+    uap_links_change_sweep(profile->links, &profile->sweep);
+    uap_guard_allow(ALLOWED_TIMES * item->pub.expected_s *
+                    fmax(1, pace_of(profile, item)));
     UAP_TRY(measure(profile, item, err));
     if (item->pub.state == UAP_ITEM_WAITING) {
         item->pub.state = UAP_ITEM_DONE;
@@ -455,7 +505,7 @@ static uap_status run_list(uap_profile *profile, const list_progress *progress,
 {
     const double start = uap_clock_s() - profile->before_s;
     uap_status rc = UAP_OK;
-    UAP_TRY(uap_links_new(profile->comm, &profile->sweep, &profile->links, err));
+    UAP_TRY(uap_profile_links_new(profile, profile->comm, &profile->links, err));
     for (int32_t i = 0; i < profile->n_items; i++) {
         const double elapsed_s = uap_clock_s() - start;
         UAP_TRY(decide(profile, &profile->item[i], elapsed_s, err));
@@ -464,6 +514,7 @@ static uap_status run_list(uap_profile *profile, const list_progress *progress,
         }
     }
     profile->under_way = -1;
+    profile->sweep.allow_s = 0;
     profile->elapsed_s = uap_clock_s() - start;
     uap_device_read_clocks(profile->device, &profile->clocks[1]);
     if (progress->call != NULL) {

@@ -50,6 +50,8 @@ typedef struct uap_profile_options {
     const uap_cluster *reuse;
     double max_age_s;
     bool keeps_samples; /* every single time, for uap_profile_save_samples */
+    bool
+        survey_only; /* no measurements follow: the survey has budget_s, or no limit, for itself */
     const struct uap_backend_table *table; /* devices that are made up; NULL: `backend` */
     struct uap_fuse *fuse; /* lit for what may hang (mpi/fuse.h); NULL: nothing is */
     const char *stub; /* survey made-up devices and links (stub.h); NULL: real ones */
@@ -114,6 +116,9 @@ const char *uap_profile_drain(const uap_profile *profile);
  * all ranks together any more, not even ending MPI. 0 elsewhere. Local. */
 UAP_NODISCARD uap_status uap_profile_missing(uap_profile *profile, double wait_s,
                                              int *missing, bool *is_stuck, uap_err *err);
+
+/* Whether the survey left out rounds, as others took longer than planned; on rank 0. Local. */
+bool uap_profile_survey_is_cut_short(const uap_profile *profile);
 
 /* Why this rank's device failed, for which it was left out; "" where it did not. Local. */
 const char *uap_profile_own_failure(const uap_profile *profile);

@@ -172,8 +172,8 @@ void uap_profile_groups_free(uap_profile_groups *groups)
 /* ---- Links between them ------------------------------------------------------------------ */
 
 /* Measured by the members of `pairs` (NULL on others), told to all by `root`. */
-static uap_status measure_between(const uap_profile *profile, const uap_comm *pairs,
-                                  int root, int distance, uap_p2p *out, uap_err *err)
+static uap_status measure_between(uap_profile *profile, const uap_comm *pairs, int root,
+                                  int distance, uap_p2p *out, uap_err *err)
 {
     uap_status rc = UAP_OK;
     uap_links *links = NULL;
@@ -181,7 +181,7 @@ static uap_status measure_between(const uap_profile *profile, const uap_comm *pa
     memset(out, 0, sizeof *out);
     uap_samples_name(profile->samples, "point to point, between groups");
     if (pairs != NULL) {
-        rc = uap_links_new(pairs, &profile->sweep, &links, err);
+        rc = uap_profile_links_new(profile, pairs, &links, err);
         rc = rc == UAP_OK ? uap_links_p2p(links, distance, false, out, err) : rc;
     }
     point = out->point;
@@ -233,7 +233,7 @@ static uap_status measure_of_all(uap_profile *profile, uap_err *err)
         return UAP_OK;
     }
     uap_samples_name(profile->samples, "all-reduce of all ranks");
-    UAP_TRY(uap_links_new(profile->members, &profile->sweep, &links, err));
+    UAP_TRY(uap_profile_links_new(profile, profile->members, &links, err));
     rc = uap_links_collective(links, UAP_ALL_REDUCE, shape, true, &profile->groups.of_all,
                               err);
 done:

@@ -120,6 +120,7 @@ struct uap_profile {
     const uap_effort_row *effort;
     double budget_s;
     uap_first_look look;
+    double look_s;               /* that it took, by this rank's clock */
     uap_device_clocks clocks[2]; /* of this rank: before the list and behind it */
     uap_device_limits limits;    /* of the group: the least memory, the longest launch */
     uap_samples *samples;        /* own; NULL: single times are not kept */
@@ -138,7 +139,8 @@ struct uap_profile {
      * to be made anew, and what has no answer from whoever stays is skipped. */
     int32_t n_given_up;
     bool is_cut_off, is_unanswered;
-    double pace; /* seconds taken by seconds expected, so far; equal on every rank */
+    /* Seconds taken by seconds expected, so far, of layers and of links; equal on every rank. */
+    double pace, link_pace;
     char note[256];
 };
 
@@ -240,12 +242,21 @@ UAP_NODISCARD uap_status uap_profile_share_points(const uap_comm *comm, int root
 /* Builds the list with expectations. Errors: NO_MEMORY. Local; the same on every rank. */
 UAP_NODISCARD uap_status uap_profile_list(uap_profile *profile, uap_err *err);
 
+/* Buffers for the profile's sweeps over comm, between devices where that can be; otherwise GPUs
+ * get a note. Errors: as uap_links_new, MPI, NO_DEVICE. Collective over comm. */
+UAP_NODISCARD uap_status uap_profile_links_new(uap_profile *profile, const uap_comm *comm,
+                                               uap_links **out, uap_err *err);
+
+/* What carries messages between the ranks' memories: the device's library, else MPI. Local. */
+const char *uap_profile_link_library(const uap_profile *profile);
+
 /* Whether an item fits into room_s seconds; essential ones always do, and a layer is given
  * fewer runs where the usual number does not fit. Local. */
 uap_item_state uap_item_fit(uap_item *item, double room_s);
 
-/* Seconds expected of essential items that still wait. Local. */
-double uap_essentials_s(const uap_profile *profile);
+/* Seconds expected of essential items that still wait, how many they are in *n (may be NULL).
+ * Local. */
+double uap_essentials_s(const uap_profile *profile, int32_t *n);
 
 /* Measures peaks, efficiency and memory bandwidth. Collective. */
 UAP_NODISCARD uap_status uap_first_look_take(const uap_comm *comm, uap_device *device,

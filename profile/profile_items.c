@@ -360,13 +360,18 @@ uap_item_state uap_item_fit(uap_item *item, double room_s)
     return item->pub.expected_s <= room_s ? UAP_ITEM_WAITING : UAP_ITEM_OVER_BUDGET;
 }
 
-double uap_essentials_s(const uap_profile *profile)
+double uap_essentials_s(const uap_profile *profile, int32_t *n)
 {
     double seconds = 0;
+    int32_t count = 0;
     for (int32_t i = 0; i < profile->n_items; i++) {
         const uap_item *item = &profile->item[i];
         const bool counts = item->is_essential && item->pub.state == UAP_ITEM_WAITING;
         seconds += counts ? item->pub.expected_s : 0;
+        count += counts;
+    }
+    if (n != NULL) {
+        *n = count;
     }
     return seconds;
 }
@@ -375,7 +380,7 @@ double uap_essentials_s(const uap_profile *profile)
 static void apply_budget(uap_profile *profile)
 {
     const bool surveys = profile->ranks > 1;
-    double left = profile->budget_s - uap_essentials_s(profile) -
+    double left = profile->budget_s - uap_essentials_s(profile, NULL) -
                   (surveys ? uap_survey_expected_s(&profile->survey.plan) : 0);
     for (int32_t i = 0; i < profile->n_items; i++) {
         uap_item *item = &profile->item[i];

@@ -63,7 +63,7 @@ uap_status uap_profile_reuse_prepare(uap_profile *profile, uap_err *err)
     reuse->context =
         (uap_reuse_context){.backend = uap_backend_name(profile->info.backend),
                             .device_library = profile->info.library,
-                            .mpi_library = uap_comm_library(),
+                            .link_library = uap_profile_link_library(profile),
                             .device = profile->info.name,
                             .devices_per_node = profile->most_on_node,
                             .memory_bytes = (double)profile->memory_bytes,
@@ -272,6 +272,7 @@ static uap_status measure_fresh(const uap_profile *profile, const uap_item *item
                                 err);
     }
     UAP_TRY(uap_links_new(fresh, &profile->sweep, &links, err));
+    UAP_TRY(uap_links_between_devices(links, profile->device, err));
     rc = item->kind == UAP_MEASURE_COLLECTIVE
              ? uap_links_collective(links, item->collective.kind, shape,
                                     item->collective.contended, &out->collective, err)

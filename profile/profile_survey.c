@@ -17,6 +17,8 @@
 #define DEADLINE_S 10.0
 /* Of the budget, that the survey may plan with. */
 #define BUDGET_SHARE (1.0 / 3.0)
+/* And take, where rounds take longer than planned. */
+#define BUDGET_SHARE_MOST 0.5
 
 /* Ranks in the order of their nodes, as a cluster profile numbers its devices; launchers
  * may deal them out in turn. */
@@ -125,6 +127,9 @@ uap_status uap_profile_survey_prepare(uap_profile *profile, const uap_comm *comm
     }
     uap_survey_plan_make(&survey->partition, &costs, profile->effort->tournament_max,
                          BUDGET_SHARE * profile->budget_s, &survey->plan);
+    survey->plan.budget_s = options->survey_only
+                                ? (options->budget_s > 0 ? options->budget_s : HUGE_VAL)
+                                : BUDGET_SHARE_MOST * profile->budget_s;
 done:
     return rc;
 }
@@ -378,6 +383,11 @@ int32_t uap_profile_n_findings(const uap_profile *profile)
     return profile->survey.found.findings.n;
 }
 
+bool uap_profile_survey_is_cut_short(const uap_profile *profile)
+{
+    return profile->survey.found.is_cut_short;
+}
+
 const char *uap_profile_drain(const uap_profile *profile)
 {
     return profile->survey.drain != NULL ? profile->survey.drain : "";
@@ -469,6 +479,7 @@ uap_jout *uap_profile_survey_summary(const uap_profile *profile)
     uap_jset_i64(object, "ranks", uap_comm_size(survey->all));
     uap_jset_i64(object, "left_out", survey->n_left_out);
     uap_jset_i64(object, "suspects", survey->found.suspects);
+    uap_jset_bool(object, "cut_short", survey->found.is_cut_short);
     uap_jset_str(object, "drain", uap_profile_drain(profile));
     uap_jset_str(object, "left_out_hosts",
                  survey->left_out != NULL ? survey->left_out : "");

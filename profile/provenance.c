@@ -256,6 +256,7 @@ static char *compose(const uap_profile *profile, const char *command,
     uap_jset_str(object, "backend", uap_backend_name(profile->info.backend));
     uap_jset_str(object, "device_library", profile->info.library);
     uap_jset_str(object, "mpi_library", uap_comm_library());
+    uap_jset_str(object, "link_library", uap_profile_link_library(profile));
     uap_jset_f64(object, "elapsed_s", profile->elapsed_s);
     add_residuals(object, profile);
     add_clocks(object, profile, report);

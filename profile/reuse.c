@@ -20,7 +20,7 @@ typedef struct taken {
 
 /* One profiling: its nodes, with what, and when. */
 typedef struct part {
-    char *date, *backend, *device_library, *mpi_library;
+    char *date, *backend, *device_library, *link_library;
     char **host; /* [n_hosts], sorted */
     size_t n_hosts;
     taken *taken; /* [n_taken] */
@@ -114,7 +114,9 @@ static uap_status read_part(const uap_jval *object, part *p, uap_err *err)
     UAP_TRY(copy_text(object, "date", &p->date, err));
     UAP_TRY(copy_text(object, "backend", &p->backend, err));
     UAP_TRY(copy_text(object, "device_library", &p->device_library, err));
-    UAP_TRY(copy_text(object, "mpi_library", &p->mpi_library, err));
+    UAP_TRY(copy_text(
+        object, uap_jfind(object, "link_library", &list) ? "link_library" : "mpi_library",
+        &p->link_library, err));
     UAP_TRY(copy_text(object, "hosts", &hosts, err));
     if (isnan(uap_date_seconds(p->date))) {
         rc = uap_jfail(object, err, "no date of the form 2026-01-31T23:59:59Z");
@@ -198,7 +200,7 @@ void uap_reuse_free(uap_reuse *reuse)
         uap_free(p->date);
         uap_free(p->backend);
         uap_free(p->device_library);
-        uap_free(p->mpi_library);
+        uap_free(p->link_library);
     }
     uap_free(reuse->part);
     uap_free(reuse);
@@ -301,7 +303,7 @@ const char *uap_reuse_date(const uap_reuse *reuse, const uap_reuse_context *cont
         const bool is_same =
             strcmp(p->backend, context->backend) == 0 &&
             (is_layer ? strcmp(p->device_library, context->device_library) == 0
-                      : strcmp(p->mpi_library, context->mpi_library) == 0);
+                      : strcmp(p->link_library, context->link_library) == 0);
         if (!is_same || !(age_s <= context->max_age_s)) {
             return NULL;
         }

@@ -14,7 +14,7 @@ extern "C" {
 
 /* What measures now; what was measured with something else is not taken. */
 typedef struct uap_reuse_context {
-    const char *backend, *device_library, *mpi_library, *device;
+    const char *backend, *device_library, *link_library, *device;
     int32_t devices_per_node;
     double memory_bytes; /* of a device */
     double now_s;        /* since 1970 */

@@ -120,6 +120,12 @@ static uap_status measure(void *self, uap_round_kind kind, const uap_order *orde
     return rc;
 }
 
+static double elapsed_s(void *self)
+{
+    const uap_samples *s = self;
+    return s->machine.elapsed_s(s->machine.self);
+}
+
 uap_survey_machine uap_samples_of_survey(uap_samples *samples,
                                          const uap_survey_machine *machine)
 {
@@ -127,7 +133,10 @@ uap_survey_machine uap_samples_of_survey(uap_samples *samples,
         return *machine;
     }
     samples->machine = *machine;
-    return (uap_survey_machine){.self = samples, .measure = measure};
+    return (uap_survey_machine){.self = samples,
+                                .measure = measure,
+                                .elapsed_s =
+                                    machine->elapsed_s != NULL ? elapsed_s : NULL};
 }
 
 uap_status uap_samples_save(const uap_samples *samples, const uap_comm *comm,

@@ -220,8 +220,10 @@ static uap_status command(uap_site *site, action act, uap_round_kind kind,
     uap_status rc = UAP_OK;
     order_message own = {.action = ACT_STAY};
     int32_t n_open = 0, own_slot = UAP_NOBODY;
+    bool has_lost = false;
     site->epoch++;
-    const double until_s = uap_clock_s() + PATIENCE * site->options.deadline_s;
+    const double began_s = uap_clock_s();
+    const double until_s = began_s + PATIENCE * site->options.deadline_s;
     for (int32_t i = 0; i < n; i++) {
         const order_message message = {
             .epoch = site->epoch,
@@ -253,9 +255,10 @@ static uap_status command(uap_site *site, action act, uap_round_kind kind,
     for (int32_t i = 0; i < n; i++) {
         if (site->slot[order[i].device] != UAP_NOBODY) {
             site->slot[order[i].device] = UAP_NOBODY;
-            sample[i].is_silent = true;
+            sample[i].is_silent = has_lost = true;
         }
     }
+    site->silent_s += has_lost ? uap_clock_s() - began_s : 0;
 done:
     return rc;
 }
@@ -274,9 +277,15 @@ done:
     return rc;
 }
 
+static double elapsed_s(void *self)
+{
+    const uap_site *site = self;
+    return uap_clock_s() - site->began_s - site->silent_s;
+}
+
 uap_survey_machine uap_site_machine(uap_site *site)
 {
-    return (uap_survey_machine){.self = site, .measure = measure};
+    return (uap_survey_machine){.self = site, .measure = measure, .elapsed_s = elapsed_s};
 }
 
 /* ---- Begin and end --------------------------------------------------------------------- */
@@ -343,6 +352,7 @@ uap_status uap_site_new(const uap_comm *comm, uap_device *device,
     UAP_TRY(uap_comm_agree(comm, prepare(site, device, err), err));
     UAP_TRY(uap_desk_new(site->comm, sizeof(order_message), sizeof(report_message),
                          &site->desk, err));
+    site->began_s = uap_clock_s();
     *out = site;
     site = NULL;
 done:

@@ -36,6 +36,8 @@ struct uap_site {
     char *send, *recv;
     bool buffers_are_lent; /* MPI may still use them */
     double *each_s;        /* [RUNS_MAX or messages] */
+    double began_s;        /* when it was made, by this rank's clock */
+    double silent_s; /* of rounds in which somebody fell silent: those waits are over */
     int32_t epoch;
     int32_t
         *slot; /* rank 0, [ranks]: order of a rank that is waited for, or UAP_NOBODY */

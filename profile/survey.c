@@ -257,10 +257,44 @@ done:
 
 /* ---- All of it ------------------------------------------------------------------------- */
 
+double uap_survey_elapsed_s(const uap_survey_run_state *run)
+{
+    return run->machine->elapsed_s != NULL ? run->machine->elapsed_s(run->machine->self)
+                                           : 0;
+}
+
+bool uap_survey_has_time(const uap_survey_run_state *run, const uap_stage *stage,
+                         int32_t rounds, double began_s)
+{
+    const uap_survey_plan *plan = run->plan;
+    const double now_s = uap_survey_elapsed_s(run);
+    const double round_s = rounds > 0 ? (now_s - began_s) / rounds : stage->round_s;
+    const double pace = fmax(1, round_s / stage->round_s);
+    double ahead_s = round_s;
+    for (const uap_stage *s = stage + 1; s < plan->stage + plan->n; s++) {
+        /* Of the stages that may be cut short what is least of them. */
+        const bool is_long =
+            s->kind == UAP_ROUND_PAIRS && s->rounds > UAP_SURVEY_LEAST_ROUNDS;
+        const int32_t least = is_long ? UAP_SURVEY_LEAST_ROUNDS : s->rounds;
+        ahead_s += s->is_skipped ? 0 : pace * least * s->round_s;
+    }
+    return run->machine->elapsed_s == NULL || now_s + ahead_s <= plan->budget_s;
+}
+
+static bool is_dispensable(uap_round_kind kind)
+{
+    return kind == UAP_ROUND_INSIDE || kind == UAP_ROUND_RAILS ||
+           kind == UAP_ROUND_BISECTION;
+}
+
 static uap_status run_stage(uap_survey_run_state *run, const uap_stage *stage,
                             uap_err *err)
 {
     if (stage->is_skipped) {
+        return UAP_OK;
+    }
+    if (is_dispensable(stage->kind) && uap_survey_elapsed_s(run) > run->plan->budget_s) {
+        run->out->is_cut_short = true;
         return UAP_OK;
     }
     switch (stage->kind) {
@@ -275,7 +309,7 @@ static uap_status run_stage(uap_survey_run_state *run, const uap_stage *stage,
     case UAP_ROUND_KIND_COUNT:
         break;
     }
-    return uap_survey_links(run, stage->kind, err);
+    return uap_survey_links(run, stage, err);
 }
 
 uap_status uap_survey_run(const uap_partition *partition, const uap_survey_plan *plan,
@@ -286,6 +320,7 @@ uap_status uap_survey_run(const uap_partition *partition, const uap_survey_plan 
     const size_t n = (size_t)partition->devices;
     uap_status rc = UAP_OK;
     uap_survey_run_state run = {.partition = partition,
+                                .plan = plan,
                                 .limits = limits,
                                 .machine = machine,
                                 .out = out,

@@ -39,6 +39,7 @@ typedef struct uap_stage {
 typedef struct uap_survey_plan {
     int32_t n;
     uap_stage stage[UAP_ROUND_KIND_COUNT]; /* in their order */
+    double budget_s;                       /* what it was made for */
 } uap_survey_plan;
 
 /* Devices, links inside nodes, nodes (every pair up to tournament_max nodes where the time
@@ -74,6 +75,8 @@ typedef struct uap_survey_machine {
      * time of its own even where devices do not answer. */
     uap_status (*measure)(void *self, uap_round_kind kind, const uap_order *order,
                           uap_sample *sample, int32_t n, uap_err *err);
+    /* Seconds so far, by the clock that the plan's budget counts; NULL: it takes what it takes. */
+    double (*elapsed_s)(void *self);
 } uap_survey_machine;
 
 typedef struct uap_survey_limits {
@@ -103,9 +106,13 @@ typedef struct uap_survey {
     uap_survey_usual usual[UAP_ROUND_KIND_COUNT];
     double bisection_s;       /* the longest of its flows; NaN: not measured */
     int32_t suspects, rounds; /* looked at again; rounds in all */
+    bool is_cut_short; /* rounds were left out, as others took longer than planned */
 } uap_survey;
 
-/* Runs the plan and measures again what looks sick. What is found is confirmed: slow in its
+/* Runs the plan and measures again what looks sick. By the machine's clock, where it has one, it
+ * leaves out what the plan's budget has no time for any more: of rounds in which every pair of
+ * nodes, or of a node's devices, meets all but the first six, and whole stages as
+ * uap_survey_plan_make does. What is found is confirmed: slow in its
  * place among its like, and again each time. The caller frees *out (uap_survey_free).
  * Errors: NO_MEMORY, the machine's. Local; O(devices * log nodes) of memory. */
 UAP_NODISCARD uap_status uap_survey_run(const uap_partition *partition,

@@ -8,8 +8,12 @@
 extern "C" {
 #endif
 
+/* Of rounds in which all pairs meet: so many tell an end from its partners. */
+#define UAP_SURVEY_LEAST_ROUNDS 6
+
 typedef struct uap_survey_run_state {
     const uap_partition *partition;
+    const uap_survey_plan *plan;
     const uap_survey_limits *limits;
     const uap_survey_machine *machine;
     uap_survey *out;
@@ -30,9 +34,18 @@ UAP_NODISCARD uap_status uap_survey_measure(uap_survey_run_state *run,
 const uap_sample *uap_survey_sample(const uap_survey_run_state *run, int32_t from,
                                     int32_t to);
 
-/* All rounds of a kind between devices, judged, and what is slow again. */
-UAP_NODISCARD uap_status uap_survey_links(uap_survey_run_state *run, uap_round_kind kind,
-                                          uap_err *err);
+/* Seconds so far; 0 without a clock. */
+double uap_survey_elapsed_s(const uap_survey_run_state *run);
+
+/* Whether another round of this stage, of which `rounds` are measured since began_s, leaves time
+ * for the stages behind it, at its pace. */
+bool uap_survey_has_time(const uap_survey_run_state *run, const uap_stage *stage,
+                         int32_t rounds, double began_s);
+
+/* All rounds of a kind between devices, as far as there is time, judged, and what is slow
+ * again. */
+UAP_NODISCARD uap_status uap_survey_links(uap_survey_run_state *run,
+                                          const uap_stage *stage, uap_err *err);
 
 #ifdef __cplusplus
 }

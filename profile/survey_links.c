@@ -87,11 +87,25 @@ static void bout_free(bout *b)
     uap_free(b->flow);
 }
 
-static uap_status measure_all(bout *b, uap_err *err)
+/* Whether the rounds end before round k: those of all pairs can. */
+static bool is_enough(const bout *b, const uap_stage *stage, int32_t k, double began_s)
+{
+    const bool can_end = b->kind == UAP_ROUND_INSIDE || b->kind == UAP_ROUND_PAIRS;
+    return can_end && k >= UAP_SURVEY_LEAST_ROUNDS &&
+           !uap_survey_has_time(b->run, stage, k, began_s);
+}
+
+static uap_status measure_all(bout *b, const uap_stage *stage, uap_err *err)
 {
     uap_survey_run_state *run = b->run;
+    const double began_s = uap_survey_elapsed_s(run);
     uap_status rc = UAP_OK;
     for (int32_t k = 0; k < b->rounds; k++) {
+        if (is_enough(b, stage, k, began_s)) {
+            b->rounds = k;
+            run->out->is_cut_short = true;
+            break;
+        }
         b->start[k] = b->n;
         UAP_TRY(uap_survey_measure(run, b->kind, k, err));
         for (int32_t i = 0; i < run->n; i++) {
@@ -471,12 +485,15 @@ done:
     return rc;
 }
 
-uap_status uap_survey_links(uap_survey_run_state *run, uap_round_kind kind, uap_err *err)
+uap_status uap_survey_links(uap_survey_run_state *run, const uap_stage *stage,
+                            uap_err *err)
 {
     uap_status rc = UAP_OK;
-    bout b = {.run = run, .kind = kind, .rounds = uap_round_count(run->partition, kind)};
+    bout b = {.run = run,
+              .kind = stage->kind,
+              .rounds = uap_round_count(run->partition, stage->kind)};
     UAP_TRY(bout_new(&b, err));
-    UAP_TRY(measure_all(&b, err));
+    UAP_TRY(measure_all(&b, stage, err));
     for (int m = 0; m < UAP_METRIC_COUNT; m++) {
         UAP_TRY(judge(&b, (uap_metric)m, err));
     }

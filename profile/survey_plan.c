@@ -75,8 +75,10 @@ void uap_survey_plan_make(const uap_partition *partition, const uap_survey_costs
                                                  UAP_ROUND_INSIDE};
     const bool small = partition->nodes <= tournament_max;
     list(partition, costs, small ? UAP_ROUND_PAIRS : UAP_ROUND_SHIFTS, out);
+    out->budget_s = budget_s;
     if (small && uap_survey_expected_s(out) > budget_s) {
         list(partition, costs, UAP_ROUND_SHIFTS, out);
+        out->budget_s = budget_s;
     }
     for (size_t i = 0; i < sizeof dispensable / sizeof dispensable[0]; i++) {
         if (uap_survey_expected_s(out) > budget_s) {

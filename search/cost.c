@@ -63,8 +63,10 @@ static uap_status check_options(const uap_cluster *cluster,
 
 static double peak_of(const uap_device_class *device, uap_precision precision)
 {
-    static const uap_precision alike[UAP_PRECISION_COUNT] = {
-        [UAP_FP32] = UAP_FP32, [UAP_BF16] = UAP_FP16, [UAP_FP16] = UAP_BF16};
+    static const uap_precision alike[UAP_PRECISION_COUNT] = {[UAP_FP32] = UAP_FP32,
+                                                             [UAP_BF16] = UAP_FP16,
+                                                             [UAP_FP16] = UAP_BF16,
+                                                             [UAP_TF32] = UAP_TF32};
     const double peak = device->peak_flops[precision];
     return peak > 0.0 ? peak : device->peak_flops[alike[precision]];
 }
@@ -355,6 +357,13 @@ static uap_status list_unlike(uap_cost *cost, uap_err *err)
 uap_status uap_cost_new(const uap_model *model, const uap_cluster *cluster,
                         const uap_cost_options *options, uap_cost **out, uap_err *err)
 {
+    return uap_cost_new_within(model, cluster, options, NULL, out, err);
+}
+
+uap_status uap_cost_new_within(const uap_model *model, const uap_cluster *cluster,
+                               const uap_cost_options *options, const uap_cost_rule *rule,
+                               uap_cost **out, uap_err *err)
+{
     uap_cost *cost = NULL;
     uap_status rc;
     *out = NULL;
@@ -365,6 +374,7 @@ uap_status uap_cost_new(const uap_model *model, const uap_cluster *cluster,
     }
     cost->model = model;
     cost->cluster = cluster;
+    cost->rule = rule;
     cost->arena = uap_arena_new();
     if (cost->arena == NULL) {
         rc = UAP_FAIL(err, NO_MEMORY, "no memory for the cost model");

@@ -59,6 +59,20 @@ UAP_NODISCARD uap_status uap_cost_new(const uap_model *model, const uap_cluster 
                                       uap_err *err);
 void uap_cost_free(uap_cost *cost);
 
+/* Which strategies layers may have beside what the space says. */
+typedef struct uap_cost_rule {
+    const void *context;
+    bool (*allows)(const void *context, const uap_layer *layer,
+                   const uap_strategy *strategy);
+} uap_cost_rule;
+
+/* The same within a rule (NULL: none), which must outlive *out. */
+UAP_NODISCARD uap_status uap_cost_new_within(const uap_model *model,
+                                             const uap_cluster *cluster,
+                                             const uap_cost_options *options,
+                                             const uap_cost_rule *rule, uap_cost **out,
+                                             uap_err *err);
+
 int32_t uap_cost_count(const uap_cost *cost);
 uap_configuration uap_cost_configuration(const uap_cost *cost, int32_t index);
 

@@ -148,6 +148,7 @@ struct uap_cost {
     const uap_model *model;
     const uap_cluster *cluster;
     uap_cost_options options;
+    const uap_cost_rule *rule; /* or NULL */
     uap_arena *arena;
     uap_cluster_groups *joined;
     bool is_mixed; /* more than one group: stages have types */

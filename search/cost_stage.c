@@ -105,6 +105,14 @@ static int32_t block_insert(const cost_stage *stage, const cost_kind *kind,
     return kept;
 }
 
+static bool suits(const uap_cost *cost, const uap_layer *layer,
+                  const uap_strategy *strategy)
+{
+    const uap_cost_rule *rule = cost->rule;
+    return uap_strategy_suits(layer, strategy) &&
+           (rule == NULL || rule->allows(rule->context, layer, strategy));
+}
+
 static uap_status rows_fill(uap_cost *cost, const cost_stage *stage, int32_t k,
                             cost_row *scratch, uap_err *err)
 {
@@ -124,7 +132,7 @@ static uap_status rows_fill(uap_cost *cost, const cost_stage *stage, int32_t k,
         for (; at < stage->n && stage->strategy[at].tp == layout->tp &&
                stage->strategy[at].sp == layout->sp;
              at++) {
-            if (uap_strategy_suits(layer, &stage->strategy[at])) {
+            if (suits(cost, layer, &stage->strategy[at])) {
                 const cost_row row = make_row(cost, stage, kind, at);
                 length = block_insert(stage, kind, &scratch[n], length, &row);
             }

@@ -195,7 +195,6 @@ static bool was_given_up(uap_chain_search *s)
     const bool given_up = s->has_segments && *stopped_of(s) && !is_over(s);
     if (given_up) {
         *stopped_of(s) = false;
-        s->e->gave_up = true;
     }
     return given_up;
 }

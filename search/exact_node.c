@@ -461,7 +461,7 @@ uap_status uap_exact_conclude(uap_exact *e, int64_t bound, bool closed,
         result->bound = uap_min_i64(bound, result->value);
         result->outcome = proven ? UAP_OUTCOME_OPTIMAL : UAP_OUTCOME_FEASIBLE;
         /* One visit in all has come to the same plan wherever it was made. */
-        const bool alone = e->source->n == 1 && t->nodes <= 1 && !e->gave_up;
+        const bool alone = e->source->n == 1 && t->nodes <= 1 && !e->must_fix;
         if (closed && result->bound == result->value && !alone) {
             UAP_TRY(fix_plan(e, result, err));
         }

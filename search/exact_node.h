@@ -43,9 +43,9 @@ typedef struct uap_exact {
     bool is_fixed;
     uap_wide *wide;   /* made when a wide graph needs it */
     uap_arena *arena; /* of segments that are no more, for the next ones; or NULL */
-    /* A search was given up for want of effort. What it had raised by then depends on who did
-     * what, and so may the plan that is found later. */
-    bool gave_up;
+    /* The plan is fixed in any case: the search may be stopped and resumed, and comes to its
+     * plan in another way then. */
+    bool must_fix;
     const uap_node *at_work; /* of uap_exact_drain, as far as it has come, or NULL */
     uap_search_stats stats;
 } uap_exact;

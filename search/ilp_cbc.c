@@ -4,6 +4,7 @@
 #include "search/ilp_cbc.h"
 
 #include "common/numbers.h"
+#include "search/cbc_lock.h"
 #include "search/objective.h"
 
 #include <coin/Cbc_C_Interface.h>
@@ -308,6 +309,7 @@ uap_status uap_cbc_run(const uap_cbc_task *task, uap_cbc_answer *answer, uap_err
     run r = {.task = task};
     bool again = true;
     *answer = (uap_cbc_answer){.outcome = UAP_OUTCOME_UNKNOWN};
+    uap_cbc_lock();
     r.stage = uap_calloc((size_t)task->instance->pp, sizeof *r.stage);
     if (r.stage == NULL ||
         !uap_choice_init(&answer->choice, task->instance->pp, task->instance->n_layers)) {
@@ -327,6 +329,7 @@ uap_status uap_cbc_run(const uap_cbc_task *task, uap_cbc_answer *answer, uap_err
     rc = keep_start(&r, answer, err);
 done:
     unload(&r);
+    uap_coin_unlock();
     for (int32_t n = 0; n < r.n_no_goods; n++) {
         uap_choice_free(&r.no_good[n].choice);
     }

@@ -187,14 +187,15 @@ static uap_status run_unit(void *self, int32_t task, uap_bytes *out, bool *stop,
     const int32_t unit = task - job->sum[i].first;
     uap_label_run *run = job->runs[i];
     uap_segments *s = run->s;
-    const int64_t labels = s->labels;
+    const int64_t labels = run->labels;
     const int64_t done = run->done;
     const int64_t looked = run->looked;
     const size_t at = out->n;
     unit_head head = {0};
     bool ok = uap_bytes_put(out, &head, sizeof head);
     ok = ok && uap_label_pass_unit(run, run->l, job->phase, unit);
-    head = (unit_head){s->labels - labels, run->done - done, run->is_too_rough};
+    head = (unit_head){run->labels - labels, run->done - done, run->is_too_rough};
+    run->labels = labels;
     run->done = done;
     run->looked = looked;
     run->is_too_rough = false;
@@ -231,11 +232,12 @@ static uap_status apply_unit(void *self, int32_t task, const char *result, uap_e
 static void sum_up(uap_label_run *run, uap_label_phase phase, const run_sum *sum)
 {
     uap_segments *s = run->s;
-    s->labels += sum->labels;
-    s->effort -= sum->looked;
+    const int64_t looked = uap_label_rough_work(run, sum->looked);
+    s->effort -= looked;
     s->stopped = s->stopped || s->effort < 0;
-    run->done += sum->looked;
-    run->looked += sum->looked;
+    run->labels += sum->labels;
+    run->done += looked;
+    run->looked += looked;
     run->is_too_rough = sum->is_too_rough || (run->is_rough && run->done > s->rough_work);
     if (!run->is_too_rough) {
         uap_label_phase_done(run, phase, sum->looked);
@@ -246,8 +248,8 @@ bool uap_label_share(uap_label_run *const *runs, int32_t n, uap_label_phase phas
 {
     uap_label_run *first = runs[0];
     uap_segments *s = first->s;
-    const int64_t labels = s->labels;
     const int64_t effort = s->effort;
+    bool is_rough = false;
     bool stopped = false;
     bool ok = false;
     layer_job job = {.runs = runs,
@@ -260,18 +262,19 @@ bool uap_label_share(uap_label_run *const *runs, int32_t n, uap_label_phase phas
     }
     for (int32_t i = 0; i < n; i++) {
         job.sum[i + 1].first = job.sum[i].first + count_units(runs[i], phase);
+        is_rough = is_rough || runs[i]->is_rough;
     }
     const uap_crew_job all = {.self = &job,
                               .n = job.sum[n].first,
                               .work = steps_of(runs, n, phase),
-                              .effort = effort,
+                              /* Of what is too rough not all counts. */
+                              .effort = is_rough ? INT64_MAX : effort,
                               .at_end = true,
                               .run = run_unit,
                               .apply = apply_unit};
     ok = uap_crew_do(first->crew, &all, &stopped, &first->failed) == UAP_OK;
     s->stopped = stopped;
     if (ok && !stopped) {
-        s->labels = labels;
         s->effort = effort;
         for (int32_t i = 0; i < n; i++) {
             if (!runs[i]->is_over) {

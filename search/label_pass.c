@@ -27,6 +27,7 @@ static bool is_too_long(uap_label_run *run, int64_t work)
 
 bool uap_label_count(uap_label_run *run, int64_t work)
 {
+    work = uap_label_rough_work(run, work);
     run->done += work;
     run->looked += work;
     run->is_too_rough = run->is_rough && run->done > run->s->rough_work;
@@ -94,7 +95,7 @@ static bool pass_row(uap_label_run *run, int32_t l, int32_t k, const uap_label_l
             run->leaving.at[run->leaving.n++] = next;
         }
     }
-    run->s->labels += (int64_t)(run->shifted.n + run->leaving.n);
+    run->labels += (int64_t)(run->shifted.n + run->leaving.n);
     if (!uap_label_count(run, (int64_t)from->n)) {
         return false;
     }

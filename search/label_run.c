@@ -184,6 +184,8 @@ void uap_label_run_start(uap_label_run *run, uap_group *group, int32_t x,
     run->cls = &run->s->cls[group->class_index];
     run->x = x;
     run->is_too_long = false;
+    run->is_dropped = false;
+    run->allowance = INT64_MAX;
     run->undated = 0;
     run->looked = 0;
     run->start_s = run->is_patient ? 0 : uap_cpu_s();

@@ -71,9 +71,13 @@ typedef struct uap_label_run {
     int32_t l;             /* the layer that labels go through next */
     bool is_through;       /* they have gone through the phase at hand */
     bool is_over;          /* nothing is left to walk */
-    int64_t done;          /* labels looked at in this walk, */
+    int64_t labels;        /* created in this walk, */
+    int64_t done;          /* and looked at, */
     int64_t looked;        /* and in all since the run was started */
     int64_t last_steps[2]; /* that each phase of its last layer took, about */
+    /* Labels that this run and those beside it in front of it may look at, else it is dropped. */
+    int64_t allowance;
+    bool is_dropped;
     bool is_patient;      /* else the run is given up when it is too long for one rank, */
     bool is_too_long;     /* which this tells */
     int64_t undated;      /* labels looked at since the clock was read */
@@ -162,6 +166,14 @@ bool uap_label_runs_walk(uap_label_run *const *runs, int32_t n);
 /* What the labels behind layer l mean where the stage may end there, into the records. False when
  * out of memory, or when the run must stop. */
 bool uap_label_end_stages(uap_label_run *run, int32_t l);
+
+/* What counts of labels looked at next: a walk that turns out too rough comes to one number,
+ * in whatever parts it is done. */
+static inline int64_t uap_label_rough_work(const uap_label_run *run, int64_t work)
+{
+    const int64_t left = run->s->rough_work - run->done;
+    return run->is_rough && work > left ? left + 1 : work;
+}
 
 /* Counts labels looked at. False when the run must stop, or has become too much for rough
  * limits or for one rank. */

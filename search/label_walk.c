@@ -18,6 +18,7 @@ static bool begin(uap_label_run *run)
     if (!uap_limits_prepare(run)) {
         return false;
     }
+    run->labels = 0;
     run->done = 0;
     memset(run->last_steps, 0, sizeof run->last_steps);
     for (int32_t i = 0; i < n_in; i++) {
@@ -102,20 +103,33 @@ static bool pass(uap_label_run *const *runs, int32_t n, uap_label_phase phase)
     return true;
 }
 
-static bool walk_layer(uap_label_run *const *runs, int32_t n, bool *is_over)
+static bool walk_layer(uap_label_run *const *runs, int32_t n)
 {
     if (!pass(runs, n, UAP_LABELS_ENTER) || !pass(runs, n, UAP_LABELS_PASS)) {
         return false;
     }
-    *is_over = true;
     for (int32_t i = 0; i < n; i++) {
         uap_label_run *run = runs[i];
         if (!run->is_over && run->is_through && !end_layer(run) && !begin_sharply(run)) {
             return false;
         }
-        *is_over = *is_over && run->is_over;
     }
     return true;
+}
+
+/* Drops the runs that, with those in front of them, have looked at too much. */
+static void drop_costly(uap_label_run *const *runs, int32_t n, bool *is_over)
+{
+    int64_t looked = 0;
+    bool is_dropped = false;
+    *is_over = true;
+    for (int32_t i = 0; i < n; i++) {
+        looked += runs[i]->looked;
+        is_dropped = is_dropped || looked > runs[i]->allowance;
+        runs[i]->is_dropped = is_dropped;
+        runs[i]->is_over = runs[i]->is_over || is_dropped;
+        *is_over = *is_over && runs[i]->is_over;
+    }
 }
 
 bool uap_label_runs_walk(uap_label_run *const *runs, int32_t n)
@@ -126,10 +140,12 @@ bool uap_label_runs_walk(uap_label_run *const *runs, int32_t n)
         ok = begin_roughly(runs[i]);
     }
     while (ok && !is_over) {
-        ok = walk_layer(runs, n, &is_over);
+        ok = walk_layer(runs, n);
+        drop_costly(runs, n, &is_over);
     }
-    for (int32_t i = 0; i < n && !ok; i++) {
-        if (runs[i]->is_too_long) {
+    for (int32_t i = 0; i < n; i++) {
+        runs[i]->s->labels += runs[i]->labels;
+        if (!ok && runs[i]->is_too_long) {
             forget(runs[i]);
         }
     }

@@ -15,7 +15,8 @@
 #define MOST_WINDOWS      192
 #define PRICE_ROUNDS      12
 #define COUNT_EFFORT      50000
-#define BATCH             4 /* windows that are split, or whose devices are counted, side by side */
+#define BATCH             4     /* windows whose devices are counted side by side, */
+#define SPLITS            2     /* or that are split: more would be looked at in vain */
 #define COUNT_LABELS      75000 /* that a count looks at, about; */
 #define ARCS_PER_LABEL    30    /* and arcs, or crosses, that take as long as one */
 #define CROSSES_PER_LABEL 120
@@ -405,8 +406,6 @@ static bool must_stop(const uap_mix_window *w)
 static uap_status search_windows(uap_mix_window *w, windows *all, double *bound,
                                  uap_err *err)
 {
-    /* The lowest first; a crew also looks at others. */
-    const int32_t at_once = w->mix->segments[0]->crew == NULL ? 1 : BATCH;
     uap_status rc = UAP_OK;
     all->at[0] = (window){.hi = HUGE_VAL};
     all->n = 1;
@@ -419,7 +418,7 @@ static uap_status search_windows(uap_mix_window *w, windows *all, double *bound,
             break;
         }
         const int32_t pending = list_lowest(w, all, true, BATCH);
-        const int32_t n = pending < BATCH ? list_lowest(w, all, false, at_once) : 0;
+        const int32_t n = pending < BATCH ? list_lowest(w, all, false, SPLITS) : 0;
         if (n > 0) {
             UAP_TRY(split_listed(w, all, n, err));
         } else {

@@ -53,6 +53,28 @@ SLURM_GPUS_PER_NODE='a lot' SLURM_TASKS_PER_NODE="8(x3),2" SLURM_GPUS_PER_TASK=1
 says err "SLURM_GPUS_PER_NODE: found a value of no known form"
 says err "this job has 3 nodes x 8 + 1 x 2 GPUs (SLURM_GPUS_PER_TASK)"
 
+# Where Slurm tells no GPUs, those that hwloc sees: two, and a server's own screen.
+cat >node.xml <<'END'
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE topology SYSTEM "hwloc2.dtd">
+<topology version="2.0">
+  <object type="Machine" os_index="0" cpuset="0x1" complete_cpuset="0x1" allowed_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" allowed_nodeset="0x1" gp_index="1">
+    <object type="NUMANode" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" gp_index="2" local_memory="1073741824"/>
+    <object type="Core" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" gp_index="3">
+      <object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1" complete_nodeset="0x1" gp_index="4"/>
+    </object>
+    <object type="Bridge" gp_index="5" bridge_type="0-1" depth="0" bridge_pci="0000:[00-ff]">
+      <object type="PCIDev" gp_index="6" pci_busid="0000:01:00.0" pci_type="0302 [10de:2330] [10de:16c1] a1" pci_link_speed="0.000000"/>
+      <object type="PCIDev" gp_index="7" pci_busid="0000:02:00.0" pci_type="0302 [10de:2330] [10de:16c1] a1" pci_link_speed="0.000000"/>
+      <object type="PCIDev" gp_index="8" pci_busid="0000:03:00.0" pci_type="0300 [1a03:2000] [1a03:2000] 52" pci_link_speed="0.000000"/>
+    </object>
+  </object>
+</topology>
+END
+HWLOC_XMLFILE=node.xml SLURM_GPUS_PER_NODE=0 run 0 plan "${bert[@]}" -c "$clusters/h100-64.json" --memory-limit 2
+says err "this node has 2 GPUs (hwloc)"
+says err "the search may take 2 GiB of a node, of which this job has 1 (hwloc)"
+
 # The search keeps to the memory that the job has.
 SLURM_MEM_PER_NODE=4096 run 0 plan "${bert[@]}" -c measured.json
 says plan.json '"memory_limit_bytes": 3221225472'

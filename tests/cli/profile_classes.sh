@@ -64,7 +64,7 @@ grep -q '"what":\[[^]]*all-reduceof2ranks,stride2' flat &&
 says more.json '"nodes": 3'
 
 # Of another library: measured again (what is too old: unit/test_reuse.c).
-sed 's/"mpi_library": "/"mpi_library": "x/' like.json >other.json
+sed 's/"link_library": "/"link_library": "x/' like.json >other.json
 run_ranks 4 0 $quick --reuse other.json -o x.json
 tr -d ' \n' <x.json >flat
 says flat 'tp2micro-batch1"]'

@@ -127,8 +127,7 @@ says sweep.json '"status": "feasible"'
 
 # wait_for FILE TEXT: until it is there.
 wait_for() {
-    local i
-    for i in $(seq $((300 * scale))); do
+    for _ in $(seq $((300 * scale))); do
         grep -qsF -- "$2" "$1" && return
         sleep 0.1
     done
@@ -158,7 +157,9 @@ done
 # A checkpoint for each count: what was proven is not searched again.
 family=llama
 run 0 plan "${llama[@]}" --sweep-devices 8:16 --plans plans --checkpoint state
-[ -e state.8 ] && [ -e state.16 ] || complain "$command_line: no checkpoints"
+if [ ! -e state.8 ] || [ ! -e state.16 ]; then
+    complain "$command_line: no checkpoints"
+fi
 rm -rf plans
 run_ranks 2 0 plan "${llama[@]}" --sweep-devices 8:16 --plans plans --checkpoint state
 same_plans 8 16

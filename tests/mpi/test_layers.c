@@ -16,7 +16,7 @@ static const char tiny_config[] =
 
 /* 1 TFLOP/s and more, with a start that is slow. */
 static const stub_script healthy = {
-    .flops = {[UAP_FP32] = 1e12, [UAP_BF16] = 8e12, [UAP_FP16] = 4e12},
+    .flops = {[UAP_FP32] = 1e12, [UAP_BF16] = 8e12, [UAP_FP16] = 4e12, [UAP_TF32] = 2e12},
     .bytes_per_s = 1e11,
     .cold_runs = 6};
 
@@ -84,6 +84,7 @@ static bool times_are_right(const uap_cluster *cluster, const uap_model *model)
     good = check_is_close(device->peak_flops[UAP_BF16], 8e12, 0.06, 0) && good;
     good = check_is_close(device->peak_flops[UAP_FP16], 4e12, 0.06, 0) && good;
     good = check_is_close(device->peak_flops[UAP_FP32], 1e12, 0.06, 0) && good;
+    good = check_is_close(device->peak_flops[UAP_TF32], 2e12, 0.06, 0) && good;
     good = check_is_close(device->memory_bandwidth_Bps, 1e11, 0.06, 0) && good;
     return device->usable_bytes == (int64_t)1 << 39 && device->granularity_bytes == 512 &&
            check_is_close(device->launch_s, 3e-6, 1e-12, 0) && good;

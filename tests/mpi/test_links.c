@@ -192,12 +192,44 @@ static void test_overlap(void **state)
     uap_device_close(device);
 }
 
+/* A sweep without time takes few sizes, over all of its range but the last factor of 64, and none
+ * besides. */
+static void test_no_time(void **state)
+{
+    const uap_sweep sweep = {.min_bytes = 1024,
+                             .max_bytes = 1048576,
+                             .factor = 2,
+                             .point_s = 1e-3,
+                             .min_iterations = 2,
+                             .max_iterations = 3,
+                             .doubts = 9,
+                             .allow_s = 1e-9};
+    uap_err err = {0};
+    uap_links *links = NULL;
+    uap_p2p p2p = {0};
+    (void)state;
+    if (uap_comm_size(ranks_comm) == 1) {
+        skip();
+    }
+    assert_all(uap_links_new(ranks_comm, &sweep, &links, &err) == UAP_OK);
+    const uap_status rc = uap_links_p2p(links, 1, false, &p2p, &err);
+    bool good = rc == UAP_OK && p2p.n_points == 2;
+    for (int32_t i = 0; i < p2p.n_points; i++) {
+        const double expected = i == 0 ? 1024 : 65536;
+        good = good && p2p.point[i].bytes == expected && p2p.point[i].seconds > 0;
+    }
+    uap_free(p2p.point);
+    uap_links_free(links);
+    assert_all(good && p2p.bandwidth_Bps > 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),    cmocka_unit_test(test_collectives),
         cmocka_unit_test(test_early_end), cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_refusals),  cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_no_time),
     };
     return RANKS_MAIN(&argc, &argv, tests);
 }

@@ -71,9 +71,9 @@ static void forms_of_lists(void **state)
     assert_false(uap_slurm_ids("7-4", &count));
     assert_false(uap_slurm_ids("0,,1", &count));
     assert_false(uap_slurm_ids("", &count));
-    assert_true(uap_slurm_shapes("4(x2),2,2", shape, &n));
+    assert_true(uap_slurm_shapes("4(x2),4(x3),2,2", shape, &n));
     assert_int_equal(n, 2);
-    assert_i64(shape[0].nodes, 2);
+    assert_i64(shape[0].nodes, 5);
     assert_i64(shape[0].devices, 4);
     assert_i64(shape[1].nodes, 2);
     assert_i64(shape[1].devices, 2);
@@ -345,6 +345,23 @@ static void other_numbers_on_a_node(void **state)
                0); /* some nodes have 4 */
 }
 
+/* Measured on processors, where a device is a rank: GPUs say nothing. */
+static void a_profile_of_ranks(void **state)
+{
+    static environment lines = {"SLURM_JOB_NODELIST=vn[1-4]", "SLURM_JOB_NUM_NODES=4",
+                                "SLURM_GPUS_PER_NODE=2", NULL};
+    static environment part = {"SLURM_JOB_NODELIST=vn[1-2]", "SLURM_JOB_NUM_NODES=2",
+                               "SLURM_GPUS_PER_NODE=8", NULL};
+    profile p;
+    (void)state;
+    profile_init(&p, "{\"backend\": \"cpu\", \"hosts\": \"vn[1-4]\"}", false);
+    assert_i64(devices_for(&p, lines, (uap_job_ask){0}, UAP_OK), 0);
+    (void)devices_for(&p, part, (uap_job_ask){0}, UAP_BAD_INPUT);
+    assert_said("lacks vn[3-4]");
+    assert_i64(devices_for(&p, lines, (uap_job_ask){.other_nodes = true}, UAP_OK), 0);
+    assert_int_equal(n_lines, 0);
+}
+
 /* A machine that one may not have: told, not refused. */
 static void a_description(void **state)
 {
@@ -378,10 +395,11 @@ static void the_machine_itself(void **state)
     (void)state;
     profile_init(&p, named, false);
     n_lines = 0;
-    uap_job_note_machine(&eight, &p.cluster);
     uap_job_note_memory(&job, &eight, (int64_t)4 << 30);
     assert_int_equal(n_lines, 0);
-    uap_job_note_machine(&two, &p.cluster);
+    assert_i64(devices_for(&p, lines, (uap_job_ask){.machine = &eight}, UAP_OK), 0);
+    assert_int_equal(n_lines, 0);
+    assert_i64(devices_for(&p, lines, (uap_job_ask){.machine = &two}, UAP_OK), 0);
     assert_said("this node has 2 GPUs (hwloc), bench.json 4 nodes x 8 devices");
     uap_job_note_memory(&job, &two, (int64_t)4 << 30);
     assert_said("may take 4 GiB of a node, of which this job has 1 (hwloc)");
@@ -403,6 +421,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(part_of_the_nodes, listen, check_no_leaks),
         cmocka_unit_test_setup_teardown(nodes_never_measured, listen, check_no_leaks),
         cmocka_unit_test_setup_teardown(other_numbers_on_a_node, listen, check_no_leaks),
+        cmocka_unit_test_setup_teardown(a_profile_of_ranks, listen, check_no_leaks),
         cmocka_unit_test_setup_teardown(a_description, listen, check_no_leaks),
         cmocka_unit_test_setup_teardown(the_machine_itself, listen, check_no_leaks),
     };

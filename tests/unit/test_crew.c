@@ -19,7 +19,7 @@
 typedef struct outcome {
     uap_status status;
     uap_outcome outcome;
-    int64_t value, bound, nodes;
+    int64_t value, bound, nodes, labels;
     int32_t config;
     int32_t first[UAP_BRUTE_MAX_LAYERS], strategy[UAP_BRUTE_MAX_LAYERS];
 } outcome;
@@ -126,6 +126,7 @@ static uap_status solve(const uap_source *source, const uap_limits *limits,
                      .value = result.value,
                      .bound = result.bound,
                      .nodes = result.stats.nodes,
+                     .labels = result.stats.labels,
                      .config = result.config};
     if (result.config >= 0) {
         int64_t value = -1;
@@ -213,10 +214,12 @@ static void check_ends(const board *b, const outcome *of, uint64_t seed)
 {
     for (int r = 0; r < CREW; r++) {
         if (memcmp(&b->end[r], of, sizeof *of) != 0) {
+            const outcome *end = &b->end[r];
             fail_msg("seed %" PRIu64 ", member %d: outcome %d, %" PRId64 " in %" PRId64
-                     " nodes, not %d, %" PRId64 " in %" PRId64,
-                     seed, r, (int)b->end[r].outcome, b->end[r].value, b->end[r].nodes,
-                     (int)of->outcome, of->value, of->nodes);
+                     " nodes, %" PRId64 " labels, not %d, %" PRId64 " in %" PRId64
+                     ", %" PRId64,
+                     seed, r, (int)end->outcome, end->value, end->nodes, end->labels,
+                     (int)of->outcome, of->value, of->nodes, of->labels);
         }
     }
 }

@@ -204,6 +204,70 @@ static void test_cuda_answers(void **state)
     uap_device_close(device);
 }
 
+/* The backend's library loads where there is no driver, and NCCL with it where that is installed:
+ * it then gives a name and ids that differ. */
+static void test_channels_answer(void **state)
+{
+    uap_err err = {0};
+    const uap_backend_table *table = NULL;
+    uap_channel_id id[2];
+    (void)state;
+    if (uap_backend_cuda(&table, &err) != UAP_OK) {
+        print_message("CUDA: %s\n", err.msg);
+        return;
+    }
+    const char *name = table->channels->library(NULL);
+    const uap_status rc = table->channels->make_id(NULL, &id[0], &err);
+    print_message("channels: '%s', %s\n", name, rc == UAP_OK ? "an id" : err.msg);
+    assert_true((name[0] == '\0') == (rc == UAP_UNSUPPORTED));
+    assert_true(name[0] == '\0' || strncmp(name, "NCCL ", 5) == 0);
+    if (rc == UAP_OK) {
+        assert_int_equal(table->channels->make_id(NULL, &id[1], &err), UAP_OK);
+        assert_true(memcmp(&id[0], &id[1], sizeof id[0]) != 0);
+    }
+}
+
+/* A processor's backend has none, and says so. */
+static void test_no_channels(void **state)
+{
+    const uap_channel_place place = {.size = 1, .rank = 0, .n_floats = 1};
+    uap_err err = {0};
+    uap_channel_id id;
+    uap_channel *channel = NULL;
+    (void)state;
+    uap_device *device = open_cpu();
+    assert_string_equal(uap_channel_library(device), "");
+    assert_int_equal(uap_channel_make_id(device, &id, &err), UAP_UNSUPPORTED);
+    assert_int_equal(uap_channel_new(device, &place, &channel, &err), UAP_UNSUPPORTED);
+    assert_null(channel);
+    uap_channel_free(channel);
+    assert_string_equal(uap_device_failure(device), "");
+    uap_device_close(device);
+}
+
+/* A device that is in error stays so, whatever its backend would say. */
+static void test_failed_device(void **state)
+{
+    const uap_work_shape shape = {
+        .n_products = 1, .product = {{8, 8, 8, 1}}, .precision = UAP_FP32};
+    uap_err err = {0};
+    uap_work *work = NULL;
+    double seconds = 0;
+    (void)state;
+    uap_device *device = open_cpu();
+    assert_int_equal(uap_work_new(device, &shape, &work, &err), UAP_OK);
+    uap_device_fail(device, "made up");
+    assert_int_equal(uap_work_run(work, UAP_FORWARD, NULL, NULL, &seconds, &err),
+                     UAP_NO_DEVICE);
+    assert_string_equal(err.msg, "made up");
+    uap_work_free(work);
+    uap_err_clear(&err);
+    assert_int_equal(uap_work_new(device, &shape, &work, &err), UAP_NO_DEVICE);
+    assert_null(work);
+    assert_string_equal(uap_device_failure(device), "made up");
+    uap_device_close(device);
+}
+
 static void test_auto_always_opens(void **state)
 {
     uap_err err = {0};
@@ -229,6 +293,9 @@ int main(void)
         cmocka_unit_test(test_survives_failed_allocations),
         cmocka_unit_test(test_normal_numbers),
         cmocka_unit_test(test_cuda_answers),
+        cmocka_unit_test(test_channels_answer),
+        cmocka_unit_test(test_no_channels),
+        cmocka_unit_test(test_failed_device),
         cmocka_unit_test(test_auto_always_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static uap_reuse_context usual(void)
 {
     return (uap_reuse_context){.backend = "cpu",
                                .device_library = "blas 1",
-                               .mpi_library = "mpi 1",
+                               .link_library = "mpi 1",
                                .device = "A",
                                .devices_per_node = 4,
                                .memory_bytes = 1050,
@@ -119,7 +119,7 @@ static void test_libraries(void **state)
     check_date(reuse, &context, 0, "x", true, "none");
     check_date(reuse, &context, 0, "x", false, "2026-03-02T12:00:00Z");
     context = usual();
-    context.mpi_library = "mpi 2";
+    context.link_library = "mpi 2";
     check_date(reuse, &context, 0, "x", true, "2026-03-02T12:00:00Z");
     check_date(reuse, &context, 0, "x", false, "none");
     context.backend = "cuda";

@@ -223,6 +223,53 @@ static uap_status refuse(void *self, uap_round_kind kind, const uap_order *order
     return (*left)-- > 0 ? UAP_OK : UAP_FAIL(err, MPI, "no network");
 }
 
+/* Where rounds take twenty times as long as planned the survey ends about when it should, and
+ * still finds what every round shows. */
+static void test_slow_machine(void **state)
+{
+    const uap_survey_costs twenty = {.order_s = 2e-5,
+                                     .round_s = 2e-2,
+                                     .connect_s = 0.2,
+                                     .device_s = 0.1,
+                                     .latency_s = 1e-4,
+                                     .inside_Bps = 1e10,
+                                     .node_Bps = 2.3e9,
+                                     .bytes = 16e6,
+                                     .pings = 20,
+                                     .transfers = 5};
+    const int32_t shape[2][2] = {{1, 64}, {48, 1}};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        uap_err err = {0};
+        uap_partition p;
+        uap_survey_plan plan;
+        uap_virtual_survey whole, cut;
+        assert_ok(uap_partition_make(shape[i][0], NULL, shape[i][1], &p, &err), &err);
+        uap_survey_plan_make(&p, &costs, 64, HUGE_VAL, &plan);
+        plan.budget_s = 2 * uap_survey_expected_s(&plan);
+        uap_virtual_cluster cluster = {
+            .partition = &p, .costs = twenty, .deadline_s = 2, .noise = 0.03, .seed = 1};
+        cluster.fault[cluster.n_faults++] =
+            (uap_virtual_fault){.expected = {.kind = UAP_FINDING_LINK,
+                                             .where = plan.stage[1].kind,
+                                             .device = 7,
+                                             .peer = UAP_NOBODY,
+                                             .sends = true,
+                                             .receives = true},
+                                .factor = 3};
+        assert_ok(uap_virtual_cluster_survey(&cluster, &plan, stdout, &whole, &err),
+                  &err);
+        cluster.keeps_budget = true;
+        assert_ok(uap_virtual_cluster_survey(&cluster, &plan, stdout, &cut, &err), &err);
+        assert_i64(whole.found, 1);
+        assert_i64(cut.found, 1);
+        assert_i64(cut.false_alarms, 0);
+        assert_true(whole.rounds > 47 && cut.rounds < 30 && cut.rounds >= 6);
+        assert_true(cut.seconds < 0.6 * whole.seconds);
+        uap_partition_free(&p);
+    }
+}
+
 /* Errors of the machine in any round, and of memory at any point, come out whole. */
 static void test_failures(void **state)
 {
@@ -265,7 +312,8 @@ int main(void)
         cmocka_unit_test(test_clean),      cmocka_unit_test(test_planted),
         cmocka_unit_test(test_many_nodes), cmocka_unit_test(test_few_nodes),
         cmocka_unit_test(test_silence),    cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_held_up),    cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_held_up),    cmocka_unit_test(test_slow_machine),
+        cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

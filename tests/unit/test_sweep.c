@@ -178,7 +178,9 @@ static void lent_plans_hold(void **state)
             uap_err err = {0};
             uap_carried lent = {0};
             fixture *to = &f[i % 4];
-            assert_ok(uap_plan_carry(plan[i / 4], to->cost, &lent, &err), &err);
+            assert_ok(uap_plan_carry((const uap_plan *const *)&plan[i / 4], 1, to->cost,
+                                     &lent, &err),
+                      &err);
             if (lent.n > 0) {
                 check_lent(to, &lent, value[i % 4]);
                 n_lent++;
@@ -205,7 +207,8 @@ static void nothing_to_lend(void **state)
     uap_plan *none = point_of(UAP_PLAN_INFEASIBLE, 0);
     (void)state;
     set_up_counts(&f, "bert-huge", 8);
-    assert_ok(uap_plan_carry(none, f.cost, &lent, &err), &err);
+    assert_ok(uap_plan_carry((const uap_plan *const *)&none, 1, f.cost, &lent, &err),
+              &err);
     assert_int_equal(lent.n, 0);
     uap_plan_free(none);
     tear_down(&f);
