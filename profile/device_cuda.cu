@@ -1,7 +1,7 @@
 /* The CUDA backend, built as a library of its own that device_plugin.c loads: products by
  * cuBLASLt (device_matmul.cu), times by CUDA events, the stream by one small kernel. Without a driver or a GPU it
  * loads all the same and answers "no device". */
-#include "profile/device_cuda.h"
+#include "profile/device_cuda.cuh"
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>

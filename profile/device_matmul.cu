@@ -1,7 +1,7 @@
 /* One product by cuBLASLt, with the quickest of the algorithms that its heuristic offers
  * (cuBLAS library guide, cublasLtMatmulAlgoGetHeuristic); by cuBLAS' own choice where it has
  * none for the shape. */
-#include "profile/device_cuda.h"
+#include "profile/device_cuda.cuh"
 
 #include <cstdlib>
 #include <cublasLt.h>

@@ -1,6 +1,6 @@
 /* Channels by NCCL, whose library is loaded when asked for first, with prototypes of our own (NCCL
  * user guide, "API"): one binary serves machines with and without it. */
-#include "profile/device_cuda.h"
+#include "profile/device_cuda.cuh"
 
 #include <cstdio>
 #include <cstdlib>

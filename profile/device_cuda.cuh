@@ -1,6 +1,6 @@
-/* What the CUDA backend's files share. Private to them. */
-#ifndef UAP_PROFILE_DEVICE_CUDA_H
-#define UAP_PROFILE_DEVICE_CUDA_H
+/* What the CUDA backend's files share, C++ as nvcc compiles them. Private to them. */
+#ifndef UAP_PROFILE_DEVICE_CUDA_CUH
+#define UAP_PROFILE_DEVICE_CUDA_CUH
 
 #include "profile/device_backend.h"
 
