@@ -122,7 +122,8 @@ static void list_missing(const tightening *t, int32_t place, int64_t left,
     }
 }
 
-/* How many places one process would have come through, in *end. Members of a crew do tasks in other orders: what is missing in front is walked by all of them. */
+/* How many places one process would have come through, in *end. Members of a crew do tasks in
+ * other orders: what is missing in front is walked by all of them. */
 static uap_status find_end(tightening *t, const uap_crew_job *all, int64_t effort,
                            int32_t *end, uap_err *err)
 {
