@@ -525,7 +525,7 @@ static runner *runners_of(uap_service_work *work, uap_service_place place, int *
     return place == UAP_SERVICE_SLOT ? work->slot : work->try;
 }
 
-int uap_service_work_running(const uap_service_work *work, uap_service_place place)
+static int count_running(const uap_service_work *work, uap_service_place place)
 {
     const runner *r = place == UAP_SERVICE_SLOT ? work->slot : work->try;
     int running = 0;
@@ -537,7 +537,7 @@ int uap_service_work_running(const uap_service_work *work, uap_service_place pla
 
 bool uap_service_work_has_room(const uap_service_work *work, uap_service_place place)
 {
-    return uap_service_work_running(work, place) <
+    return count_running(work, place) <
            (place == UAP_SERVICE_SLOT ? work->limits.slots : work->limits.tries);
 }
 

@@ -83,8 +83,6 @@ uap_service_task *uap_service_work_reap(uap_service_work *work, uap_service_plac
 UAP_NODISCARD uap_status uap_service_work_tend(uap_service_work *work, int *signal,
                                                uap_err *err);
 
-int uap_service_work_running(const uap_service_work *work, uap_service_place place);
-
 #ifdef __cplusplus
 }
 #endif

@@ -74,9 +74,4 @@ UAP_NODISCARD uap_status uap_label_job_walk(uap_label_job *job, const uap_crew_j
                                             const int64_t *allowance, int32_t *n,
                                             uap_err *err);
 
-/* All of that: sorts, shares, and walks what is too long, within the effort altogether, and
- * counts what it took, whoever did it. Errors: as above. */
-UAP_NODISCARD uap_status uap_label_job_do(uap_label_job *job, uap_crew_job *all,
-                                          uap_err *err);
-
 #endif

@@ -432,7 +432,9 @@ uap_status uap_label_job_share(uap_label_job *job, uap_crew_job *all, uap_err *e
     return rc;
 }
 
-uap_status uap_label_job_do(uap_label_job *job, uap_crew_job *all, uap_err *err)
+/* All of that: sorts, shares, and walks what is too long, within the effort altogether, and
+ * counts what it took, whoever did it. */
+static uap_status do_all(uap_label_job *job, uap_crew_job *all, uap_err *err)
 {
     uap_segments *s = job->s;
     const int64_t labels = s->labels;
@@ -497,7 +499,7 @@ uap_status uap_segments_solve(uap_segments *s, uap_err *err)
             }
         }
     }
-    UAP_TRY(uap_label_job_do(&job, &(uap_crew_job){.apply = apply_sets}, err));
+    UAP_TRY(do_all(&job, &(uap_crew_job){.apply = apply_sets}, err));
 done:
     uap_label_job_end(&job);
     return rc;
